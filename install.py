@@ -1,0 +1,1 @@
+"""Nothing to install: the WebUI ships all that InstantStyle needs."""

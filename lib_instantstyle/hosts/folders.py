@@ -1,0 +1,30 @@
+"""Where users of the WebUI already keep IP-Adapters and CLIP image encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modules import paths_internal, shared
+
+OWN = "InstantStyle"
+
+
+def model_folders() -> list[Path]:
+    """Our own folder first, then the places that other tools use. Looked up, never written to."""
+    models = Path(paths_internal.models_path)
+    controlnet = Path(paths_internal.extensions_dir) / "sd-webui-controlnet"
+    given = [
+        getattr(shared.cmd_opts, "instantstyle_models_dir", None),
+        getattr(shared.cmd_opts, "controlnet_dir", None),
+        shared.opts.data.get("control_net_models_path"),
+    ]
+    return [
+        *(Path(folder) for folder in given if folder),
+        models / OWN,
+        models / "ControlNet",
+        models / "ipadapter",
+        models / "clip_vision",
+        models / "ControlNetPreprocessor",
+        controlnet / "models",
+        controlnet / "annotator" / "downloads" / "clip_vision",
+    ]

@@ -1,0 +1,1 @@
+"""What needs nothing but Python: units, layers, presets, schedules, infotext, file headers."""

@@ -1,0 +1,1 @@
+"""What needs torch: pictures, image encoder, adapter, plan, hooks. Knows no WebUI."""

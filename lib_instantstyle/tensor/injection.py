@@ -1,0 +1,179 @@
+"""The hook pair that puts image attention into a live UNet, and takes itself out again.
+
+An IP-Adapter adds one term to a cross-attention: `to_out(text_attention + weight *
+softmax(q K^T / sqrt(d)) V)`. A forward hook on `to_q` sees q; a forward pre-hook on `to_out[0]`
+adds the term to its input. The WebUI's own attention, whatever it is, runs untouched between the
+two. (`to_out` as a whole would not do: some optimisations call `to_out[0]` past it.)
+
+Shapes: B rows of the UNet call, N latent tokens, h width, H heads, d = h / H, T image tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lib_instantstyle.pure.schedule import acts
+from lib_instantstyle.tensor.plan import Plan, Term
+from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+
+Rows = tuple[int, ...]  # kind of each row of a UNet call: 0 prompt, 1 negative prompt
+
+_MARK = "_instantstyle_handles"  # on the UNet, so that whoever comes next finds what was left
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What a UNet call is told: which rows it has, and how far the pass has come.
+
+    rows: given the number of rows of the call, their kinds, or None for a call that is no part
+    of the denoising and gets nothing. fraction: completed share of the pass.
+    """
+
+    rows: Callable[[int], Rows | None]
+    fraction: Callable[[], float]
+
+
+class _Call:
+    """The UNet call under way."""
+
+    def __init__(self) -> None:
+        self.rows: Rows | None = None
+        self.fraction = 0.0
+
+
+class _LayerHook:
+    """The hook pair of one cross-attention."""
+
+    def __init__(self, found: CrossAttention, terms: list[Term], call: _Call) -> None:
+        self.fired = 0
+        self._heads = found.heads
+        self._terms = terms
+        self._call = call
+        self._query: torch.Tensor | None = None
+        self._ready: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def see_query(self, module: nn.Module, args: Any, query: torch.Tensor) -> None:
+        self._query = query if self._call.rows is not None else None
+
+    def add_term(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:
+        query, self._query = self._query, None
+        rows = self._call.rows
+        if query is None or rows is None:
+            return None
+        hidden, *rest = args
+        added = False
+        for i, term in enumerate(self._terms):
+            if acts(term.start, term.end, self._call.fraction):
+                image = self._attend(i, term, query, rows)
+                # Not in place: the WebUI may keep the tensor it handed over.
+                hidden = torch.add(hidden, image.to(hidden.dtype), alpha=term.weight)
+                added = True
+        if not added:
+            return None
+        self.fired += 1
+        return (hidden, *rest)
+
+    def _attend(self, i: int, term: Term, query: torch.Tensor, rows: Rows) -> torch.Tensor:
+        batch, tokens, width = query.shape
+        if batch != len(rows):
+            # Another extension calls this layer with a part of the rows. Where all rows of the
+            # call are of one kind it does not matter which part.
+            if len(set(rows)) != 1:
+                raise RuntimeError(
+                    f"{term.layer.diffusers} got {batch} rows in a UNet call of {len(rows)}"
+                )
+            rows = (rows[0],) * batch
+        key, value = self._rows_of(i, term, query, rows)
+        heads = query.view(batch, tokens, self._heads, -1).transpose(1, 2)  # [B, H, N, d]
+        image = F.scaled_dot_product_attention(heads, key, value)
+        return image.transpose(1, 2).reshape(batch, tokens, width)
+
+    def _rows_of(
+        self, i: int, term: Term, query: torch.Tensor, rows: Rows
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """K and V [B, H, T, d] for `rows`; gathered once per pattern of rows, then looked up."""
+        pattern = (i, rows, query.dtype, query.device)
+        found = self._ready.get(pattern)
+        if found is None:
+            index = torch.tensor(rows, device=term.key.device)
+            key, value = (
+                bank[index]
+                .to(device=query.device, dtype=query.dtype)
+                .view(len(rows), bank.shape[1], self._heads, -1)
+                .transpose(1, 2)
+                .contiguous()
+                for bank in (term.key, term.value)
+            )
+            found = self._ready[pattern] = (key, value)
+        return found
+
+
+class Injection:
+    """A plan applied to a UNet: what `inject` yields."""
+
+    def __init__(self, hooks: list[_LayerHook]) -> None:
+        self._hooks = hooks
+        self.calls = 0  # UNet calls with known rows inside the terms' ranges
+        self.unknown_calls = 0  # UNet calls whose rows nobody announced
+
+    @property
+    def fired(self) -> int:
+        """How often a layer received a term."""
+        return sum(hook.fired for hook in self._hooks)
+
+
+@contextmanager
+def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Iterator[Injection]:
+    """Hold the hooks of `plan` on `unet` for the length of a `with` block.
+
+    Only layers that have a term get a hook. The UNet is as it was when the block ends, however
+    it ends; hooks that an earlier run left behind are removed first.
+    """
+    remove_hooks(unet)
+    call = _Call()
+    hooks: list[_LayerHook] = []
+    handles: list[Any] = []
+    injection = Injection(hooks)
+
+    def before_unet(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        x = args[0] if args else kwargs.get("x", kwargs.get("sample"))
+        call.rows = clock.rows(x.shape[0]) if x is not None else None
+        if call.rows is None:
+            injection.unknown_calls += 1
+            return
+        call.fraction = clock.fraction()
+        if plan.acts(call.fraction):
+            injection.calls += 1
+        else:
+            call.rows = None
+
+    setattr(unet, _MARK, handles)
+    try:
+        handles.append(unet.register_forward_pre_hook(before_unet, with_kwargs=True))
+        for number, found in layers.by_number.items():
+            terms = [term for term in plan.terms if term.layer.number == number]
+            if not terms:
+                continue
+            hook = _LayerHook(found, terms, call)
+            hooks.append(hook)
+            module: Any = found.module
+            handles.append(module.to_q.register_forward_hook(hook.see_query))
+            handles.append(module.to_out[0].register_forward_pre_hook(hook.add_term))
+        yield injection
+    finally:
+        remove_hooks(unet)
+
+
+def remove_hooks(unet: nn.Module) -> None:
+    """Remove every hook of ours from `unet`; nothing happens where there is none."""
+    for handle in getattr(unet, _MARK, ()):
+        handle.remove()
+    if hasattr(unet, _MARK):
+        delattr(unet, _MARK)

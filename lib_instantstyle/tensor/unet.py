@@ -1,0 +1,66 @@
+"""The cross-attention layers of a live UNet, found by walking its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import Layer, Layout, parse_attn2, recognise
+
+
+@dataclass(frozen=True)
+class CrossAttention:
+    """One cross-attention as it stands in the UNet."""
+
+    layer: Layer
+    module: nn.Module  # has to_q, to_k, to_out[0], heads
+    width: int  # h
+    heads: int
+
+
+@dataclass(frozen=True)
+class UnetLayers:
+    """What the engine needs to know of a UNet."""
+
+    layout: Layout
+    context_width: int  # C, the width of the prompt's tokens
+    by_number: Mapping[int, CrossAttention]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for two UNets that the same keys and values fit."""
+        widths = tuple(sorted((n, c.width) for n, c in self.by_number.items()))
+        return (self.layout.id, self.context_width, widths)
+
+
+def find_layers(unet: nn.Module) -> UnetLayers:
+    """Find and name the cross-attentions of `unet` (ldm/sgm or diffusers module names).
+
+    Raises InstantStyleError if it is no UNet of a known layout.
+    """
+    modules: dict[tuple[str, int], Any] = {}
+    depths: dict[str, int] = {}
+    for path, module in unet.named_modules():
+        parsed = parse_attn2(path)
+        if parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
+            modules[parsed] = module
+            depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
+    layout = recognise(depths) if depths else None
+    if layout is None:
+        raise InstantStyleError(
+            "the loaded checkpoint has no cross-attention blocks in the layout of SD1.5 or SDXL; "
+            "InstantStyle works with checkpoints of these two families."
+        )
+    by_number: dict[int, CrossAttention] = {}
+    for layer in layout.layers:
+        for name in (layer.block.ldm, layer.block.diffusers):
+            module = modules.get((name, layer.depth_index))
+            if module is not None:
+                width = module.to_q.out_features
+                by_number[layer.number] = CrossAttention(layer, module, width, module.heads)
+    context_width = next(iter(modules.values())).to_k.in_features
+    return UnetLayers(layout, context_width, by_number)

@@ -1,0 +1,1 @@
+"""The page, the run, the answers: what a user of the WebUI meets."""

@@ -1,0 +1,21 @@
+"""Errors as the WebUI shows them."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException
+
+UNPROCESSABLE = 422
+
+
+class InstantStyle(HTTPException):  # type: ignore[misc]  # fastapi has no types here
+    """A refused generation: HTTP 422 in the API, "InstantStyle: sentence" on the page.
+
+    The WebUI's page shows the class name and str() of an exception, so the class is named for
+    what a user reads; a plain HTTPException would show nothing after its name.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(status_code=UNPROCESSABLE, detail=sentence)
+
+    def __str__(self) -> str:
+        return str(self.detail)

@@ -1,0 +1,66 @@
+"""What the script does at each of the WebUI's hooks. Off costs nothing: no import, no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lib_instantstyle.hosts.wrapping import unwrap
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.infotext import OWN_KEY
+from lib_instantstyle.pure.units import parse_arguments
+
+_RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
+
+
+def before_process(p: Any) -> None:
+    """Clear what an earlier use of this `p` left: X/Y/Z cells and batch folders share state."""
+    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
+        del p.extra_generation_params[key]
+    for name in ("init", "sample"):
+        unwrap(p, name)
+    if hasattr(p, _RUN):
+        delattr(p, _RUN)
+
+
+def process(p: Any, arguments: Sequence[object]) -> None:
+    """Check the units and make the plan, or refuse the generation."""
+    try:
+        units = [unit for unit in parse_arguments(arguments) if unit.acts]
+        if not units:
+            return
+        from lib_instantstyle.webui import run
+
+        run.start(p, units)
+    except InstantStyleError as error:
+        _refuse(p, str(error))
+    except Exception as error:
+        from lib_instantstyle.hosts.page import report_exception
+
+        report_exception("InstantStyle could not be prepared", exc_info=True)
+        _refuse(p, f"preparing failed with {type(error).__name__}: {error}; the log has the rest.")
+
+
+def process_batch(p: Any) -> None:
+    """Watch the sampling of this batch."""
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).watch(p)
+
+
+def process_before_every_sampling(p: Any) -> None:
+    """Arm the sampler that is about to run."""
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).arm(p)
+
+
+def on_cfg_denoiser(params: Any) -> None:
+    """A denoiser, of any generation, is about to evaluate a step."""
+    run = getattr(getattr(params.denoiser, "p", None), _RUN, None)
+    if run is not None:
+        run.begin_step(params)
+
+
+def _refuse(p: Any, sentence: str) -> None:
+    from lib_instantstyle.webui import run
+
+    run.refuse(p, sentence)

@@ -1,0 +1,137 @@
+"""One generation with style: its state hangs on `p`, its hooks live while the sampler runs.
+
+A WebUI generation meets this in four places, in this order:
+
+- `process`: the units are checked and the plan is made. What is wrong stops the generation
+  through `p.init`, because an exception raised in a script's hook is only printed.
+- `process_batch`: `p.sample` is wrapped, to find out afterwards whether any layer was reached.
+- `process_before_every_sampling`: `launch_sampling` of this sampler is wrapped; the hooks stand
+  on the UNet inside it and nowhere else.
+- the denoiser's callback: tells the pass under way which rows come next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lib_instantstyle.hosts import Host, current
+from lib_instantstyle.hosts.denoiser import DenoiserClock
+from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.schedule import acting_steps
+from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.tensor.injection import Clock, inject, remove_hooks
+from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.webui.errors import InstantStyle
+from lib_instantstyle.webui.preparing import prepare
+
+ATTRIBUTE = "_instantstyle_run"  # on p
+
+
+class Run:
+    """The style of one generation."""
+
+    def __init__(self, units: Sequence[Unit], p: Any, host: Host) -> None:
+        self._units = units
+        self._host = host
+        unet = host.unet(p)
+        remove_hooks(unet)
+        layers = find_layers(unet)
+        self._prepared = prepare(units, layers, host)
+        self._signature = layers.signature
+        self._clock: DenoiserClock | None = None
+        self._launches = 0
+        self._expected = 0  # steps of this batch in which a term should act
+        self._fired = 0
+
+    @property
+    def infotext(self) -> dict[str, str]:
+        return self._prepared.infotext
+
+    @property
+    def is_empty(self) -> bool:
+        """True where no layer gets anything."""
+        return not self._prepared.plan.terms
+
+    def begin_step(self, params: Any) -> None:
+        """The denoiser is about to evaluate a step."""
+        if self._clock is not None:
+            self._clock.begin_step(params)
+
+    def arm(self, p: Any) -> None:
+        """Hold the hooks around the next `launch_sampling` of p's sampler."""
+
+        def around(launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any) -> Any:
+            return self._sample_with_hooks(p, launch, steps, *args, **kwargs)
+
+        wrap_next_call(p.sampler, "launch_sampling", around)
+
+    def watch(self, p: Any) -> None:
+        """See to it that the next `p.sample` reaches the layers, or fails."""
+
+        def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            self._launches = self._expected = self._fired = 0
+            result = sample(*args, **kwargs)
+            self._check_effect(p)
+            return result
+
+        wrap_next_call(p, "sample", around)
+
+    def _sample_with_hooks(
+        self, p: Any, launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any
+    ) -> Any:
+        unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
+        clock = DenoiserClock(steps)
+        try:
+            layers = find_layers(unet)
+            if layers.signature != self._signature:
+                self._prepared = prepare(self._units, layers, self._host)
+                self._signature = layers.signature
+        except InstantStyleError as error:
+            raise InstantStyle(str(error)) from error
+        plan = self._prepared.plan
+        self._clock = clock
+        try:
+            with inject(unet, layers, plan, Clock(clock.rows, clock.fraction)) as injection:
+                result = launch(steps, *args, **kwargs)
+        finally:
+            self._clock = None
+        self._launches += 1
+        ranges = {(term.start, term.end) for term in plan.terms}
+        self._expected += len({s for start, end in ranges for s in acting_steps(start, end, steps)})
+        self._fired += injection.fired
+        return result
+
+    def _check_effect(self, p: Any) -> None:
+        if self._host.interrupted():
+            return
+        if not self._launches:
+            raise InstantStyle(
+                "the style could not be applied, because another script (such as img2img "
+                "alternative test) does the sampling itself; switch one of the two off."
+            )
+        if not self._expected:
+            p.comment("InstantStyle: no sampling step falls between start and end.")
+        elif not self._fired:
+            raise InstantStyle(
+                "the style could not be applied, because the UNet's cross-attention was never "
+                "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
+            )
+
+
+def start(p: Any, units: Sequence[Unit]) -> None:
+    """Prepare a run for `p`; raises InstantStyleError if it cannot be had."""
+    run = Run(units, p, current())
+    if not run.is_empty:
+        setattr(p, ATTRIBUTE, run)
+        p.extra_generation_params.update(run.infotext)
+
+
+def refuse(p: Any, sentence: str) -> None:
+    """Make the generation `p` end with `sentence` instead of a picture."""
+
+    def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        raise InstantStyle(sentence)
+
+    wrap_next_call(p, "init", around)

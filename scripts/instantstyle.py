@@ -1,0 +1,37 @@
+"""InstantStyle's script: events in, calls out."""
+
+from modules import script_callbacks, scripts
+
+from lib_instantstyle import NAME
+from lib_instantstyle.webui import accordion, lifecycle
+
+
+class InstantStyleScript(scripts.Script):
+    """The style of a reference picture, in txt2img and img2img."""
+
+    def title(self):
+        return NAME
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        built = accordion.build(self.elem_id)
+        self.infotext_fields = built.paste_fields
+        self.paste_field_names = built.paste_field_names
+        return built.components
+
+    def before_process(self, p, *args):
+        lifecycle.before_process(p)
+
+    def process(self, p, *args):
+        lifecycle.process(p, args)
+
+    def process_batch(self, p, *args, **kwargs):
+        lifecycle.process_batch(p)
+
+    def process_before_every_sampling(self, p, *args, **kwargs):
+        lifecycle.process_before_every_sampling(p)
+
+
+script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)
