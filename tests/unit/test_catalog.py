@@ -1,0 +1,165 @@
+"""Files recognised by what is in them, and damaged ones refused by name."""
+
+import json
+import struct
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SD15, SDXL
+from lib_instantstyle.pure.safetensors_header import read_header
+from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from tests.unit.adapters import adapter_tensors, write
+
+
+def unet_like(layout, context_width=16, width=8):
+    by_number = {
+        layer.number: CrossAttention(layer, SimpleNamespace(), width, 2) for layer in layout.layers
+    }
+    return UnetLayers(layout, context_width, by_number)
+
+
+def tower_tensors(projection, width=32):
+    return {
+        "vision_model.embeddings.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
+        "vision_model.embeddings.position_embedding.weight": torch.zeros(257, width),
+        "vision_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(64, width),
+        "visual_projection.weight": torch.zeros(projection, width),
+    }
+
+
+def test_names_and_folders_say_nothing(tmp_path):
+    sdxl, sd15 = unet_like(SDXL), unet_like(SD15)
+    write(tmp_path / "faceid_v2_portrait" / "sd15_plus.safetensors", adapter_tensors(sdxl, 24))
+    write(tmp_path / "sdxl.safetensors", adapter_tensors(sd15, 40, tokens=8))
+    write(tmp_path / "ip-adapter.safetensors", tower_tensors(24))
+    write(tmp_path / "lora.safetensors", {"a": torch.zeros(2)})
+    catalog = scan([tmp_path, tmp_path / "missing"])
+    assert [t.name for t in catalog.towers] == ["ip-adapter"]
+    found = {
+        a.name: (a.kind.layout, a.kind.embedding_width, a.kind.tokens) for a in catalog.adapters
+    }
+    assert found == {
+        "faceid_v2_portrait/sd15_plus": (SDXL, 24, 4),
+        "sdxl": (SD15, 40, 8),
+    }
+
+
+def test_equal_names_in_two_folders_are_told_apart(tmp_path):
+    for folder in ("one", "two"):
+        write(tmp_path / folder / "a.safetensors", adapter_tensors(unet_like(SD15)))
+    catalog = scan([tmp_path / "one", tmp_path / "two", tmp_path / "one"])
+    assert [a.name for a in catalog.adapters] == ["a", "a (two)"]
+    assert catalog.adapter("a.safetensors").path.parent.name == "one"
+
+
+def test_auto_takes_what_fits_and_has_its_encoder(tmp_path):
+    sdxl = unet_like(SDXL)
+    write(tmp_path / "h.safetensors", adapter_tensors(sdxl, 24))
+    write(tmp_path / "g.safetensors", adapter_tensors(sdxl, 40))
+    write(tmp_path / "small.safetensors", adapter_tensors(unet_like(SD15), 40))
+    with pytest.raises(InstantStyleError, match=r"g needs the CLIP image encoder .* 40 numbers"):
+        choose("auto", scan([tmp_path]), sdxl)
+    write(tmp_path / "tower24.safetensors", tower_tensors(24))
+    adapter, tower = choose("auto", scan([tmp_path]), sdxl)
+    assert (adapter.name, tower.name) == ("h", "tower24")
+    write(tmp_path / "tower40.safetensors", tower_tensors(40))
+    adapter, tower = choose("auto", scan([tmp_path]), sdxl)
+    assert (adapter.name, tower.name) == ("g", "tower40")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none", "adapter 'none' is not among the files found"),
+        ("../../secret", "is not among the files found"),
+        ("sd15", "adapter sd15 is made for SD1.5, the loaded checkpoint is SDXL"),
+        ("narrow", "tokens of width 12, the loaded checkpoint takes 16"),
+        ("thin", "has width 4 in down_blocks.1.attentions.0"),
+        ("style-only", "holds 10 layers"),
+        ("plus", r"is a plus \(Resampler\) adapter"),
+        ("damaged", "damaged.safetensors is not a sound .safetensors file"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_one_sentence(tmp_path, name, sentence):
+    sdxl = unet_like(SDXL)
+    write(tmp_path / "sd15.safetensors", adapter_tensors(unet_like(SD15)))
+    write(tmp_path / "narrow.safetensors", adapter_tensors(unet_like(SDXL, 12)))
+    write(tmp_path / "thin.safetensors", adapter_tensors(unet_like(SDXL, width=4)))
+    some = adapter_tensors(sdxl)
+    for number in range(1, 140, 2):
+        if not 69 <= number <= 87:
+            del some[f"ip_adapter.{number}.to_k_ip.weight"]
+    write(tmp_path / "style-only.safetensors", some)
+    plus = {k: v for k, v in adapter_tensors(sdxl).items() if "image_proj" not in k}
+    plus["image_proj.latents"] = torch.zeros(1, 16, 20)
+    plus["image_proj.proj_in.weight"] = torch.zeros(20, 32)
+    write(tmp_path / "plus.safetensors", plus)
+    (tmp_path / "damaged.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(InstantStyleError, match=sentence):
+        choose(name, scan([tmp_path]), sdxl)
+
+
+def test_a_file_cut_anywhere_in_its_header_is_refused_with_a_sentence(tmp_path):
+    data = save({"a": torch.zeros(2, 2), "b": torch.zeros(3)})
+    (length,) = struct.unpack("<Q", data[:8])
+    path = tmp_path / "cut.safetensors"
+    for end in range(8 + length + 28):
+        path.write_bytes(data[:end])
+        with pytest.raises(InstantStyleError, match="not a sound"):
+            read_header(path)
+    path.write_bytes(data)
+    assert read_header(path).tensors["a"].shape == (2, 2)
+
+
+def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"a": 3},
+        {"a": entry(dtype="PICKLE")},
+        {"a": entry(shape=(-2,))},
+        {"a": entry(shape=(2**40,), offsets=(0, 2**42))},
+        {"a": entry(offsets=(0, 4))},
+        {"a": entry(), "b": entry()},
+        {"a": entry(), "__metadata__": 3},
+        {"a": {**entry(), "shape": "2"}},
+        {"a": {**entry(), "data_offsets": [0, 8, 9]}},
+        {"a": {**entry(), "shape": [True, 2]}},
+    ],
+)
+def test_headers_that_lie_are_refused(tmp_path, header):
+    text = json.dumps(header).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 8)
+    with pytest.raises(InstantStyleError, match="not a sound"):
+        read_header(path)
+
+
+def test_an_absurd_header_length_is_not_believed(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", 2**62) + b"{}")
+    with pytest.raises(InstantStyleError, match="claims"):
+        read_header(path)
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_a_header_or_a_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("x") / "x.safetensors"
+    for content in (data, struct.pack("<Q", len(data)) + data):
+        path.write_bytes(content)
+        try:
+            read_header(path)
+        except InstantStyleError as error:
+            assert "not a sound" in str(error)

@@ -1,0 +1,56 @@
+"""A unit written into infotext and read again."""
+
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_instantstyle.pure.block_weights import BlockWeights
+from lib_instantstyle.pure.infotext import OWN_KEY, read, text_to_unit, unit_to_text
+from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.pure.units import Unit
+
+units = st.builds(
+    Unit,
+    adapter=st.text(string.printable, min_size=1, max_size=30).filter(
+        lambda s: s == s.strip() != ""
+    ),
+    preset=st.sampled_from(list(PRESETS)),
+    blocks=st.sampled_from([BlockWeights(), BlockWeights((("6", 1.0), ("mid_block", -0.5)))]),
+    weight=st.floats(-2, 5),
+    start=st.floats(0, 1),
+    end=st.floats(0, 1),
+)
+
+
+@given(units, st.text("0123456789abcdef", max_size=12))
+def test_written_and_read_again_is_the_same(unit, reference):
+    written = text_to_unit(unit_to_text(unit, reference))
+    assert written.unit == unit
+    assert written.reference == reference
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read_without_an_error(text):
+    text_to_unit(text)
+
+
+def test_defaults_are_left_out():
+    assert unit_to_text(Unit(), "1a2b") == "reference: 1a2b"
+    assert unit_to_text(Unit(adapter="a", weight=0.8), "1a2b") == (
+        "adapter: a, weight: 0.8, reference: 1a2b"
+    )
+
+
+def test_what_a_later_version_wrote_does_not_get_in_the_way():
+    written = text_to_unit('sorcery: "a, b", weight: 0.5, preset: unheard of, reference: 12')
+    assert written.unit == Unit(weight=0.5)
+    assert written.reference == "12"
+
+
+def test_units_are_read_by_their_key():
+    params = {"Steps": "3", "InstantStyle 1": "weight: 0.5", "InstantStyle 2": "weight: 2"}
+    assert read(params).unit.weight == 0.5
+    assert read(params, 2).unit.weight == 2.0
+    assert read({"Steps": "3"}) is None
+    assert OWN_KEY.fullmatch("InstantStyle 12") and not OWN_KEY.fullmatch("InstantStyle")
