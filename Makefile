@@ -1,0 +1,43 @@
+# `make demo` shows what the extension does; `make test` runs every test that needs no real WebUI.
+# Both make the environments they need from the pinned files in requirements/.
+
+PYTHON ?= python3
+PORT ?= 7861
+ARGS ?=
+VENV := .venv
+
+.PHONY: demo serve test test-unit test-host lint format clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m tests.demo $(ARGS)
+
+serve: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve \
+	  --extension . $(ARGS)
+
+test: test-unit test-host
+
+test-unit: $(VENV)/engine/.ready
+	$(VENV)/engine/bin/python -m pytest tests/unit -q -n 2 $(ARGS)
+
+test-host: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/browser -q $(ARGS)
+
+lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
+	$(VENV)/lint/bin/ruff check .
+	$(VENV)/lint/bin/ruff format --check .
+	$(VENV)/lint/bin/mypy --python-executable $(VENV)/engine/bin/python
+
+format: $(VENV)/lint/.ready
+	$(VENV)/lint/bin/ruff check --fix .
+	$(VENV)/lint/bin/ruff format .
+
+# An environment is made anew when its pins change; a half-made one is never taken for ready.
+$(VENV)/%/.ready: requirements/%.txt
+	$(PYTHON) -m venv --clear $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo

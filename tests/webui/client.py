@@ -1,0 +1,94 @@
+"""A small client of the WebUI's API, for the miniature and for real WebUIs alike."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+PICTURES = Path(__file__).parents[1] / "pictures"
+SMALL = {
+    "prompt": "a cat on a table",
+    "negative_prompt": "blurry",
+    "steps": 3,
+    "width": 64,
+    "height": 64,
+    "seed": 7,
+    "sampler_name": "Euler",
+    "cfg_scale": 7,
+}
+
+
+def reference(name: str = "coffee.jpg") -> str:
+    """A reference picture as base64 text."""
+    return base64.b64encode((PICTURES / name).read_bytes()).decode()
+
+
+class Answer:
+    """The answer to a generation request."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.status = response.status_code
+        body = response.json()
+        self.detail: str = body.get("detail", "")
+        self._images: list[str] = body.get("images") or []
+        self.info: dict[str, Any] = json.loads(body["info"]) if "info" in body else {}
+
+    @property
+    def images(self) -> list[np.ndarray]:
+        return [np.asarray(self.picture(i)) for i in range(len(self._images))]
+
+    def picture(self, index: int = 0) -> Image.Image:
+        data = base64.b64decode(self._images[index].split(",", 1)[-1])
+        return Image.open(io.BytesIO(data)).convert("RGB")
+
+    @property
+    def bytes(self) -> list[str]:
+        """The files exactly as they came, infotext chunk included."""
+        return self._images
+
+    @property
+    def infotexts(self) -> list[str]:
+        return self.info["infotexts"]
+
+
+class Client:
+    """Requests to one WebUI."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+
+    def post(self, path: str, body: dict[str, Any]) -> requests.Response:
+        return self._session.post(f"{self.url}{path}", json=body, timeout=600)
+
+    def get(self, path: str) -> Any:
+        response = self._session.get(f"{self.url}{path}", timeout=60)
+        response.raise_for_status()
+        return response.json()
+
+    def options(self, **values: Any) -> None:
+        self.post("/sdapi/v1/options", values).raise_for_status()
+
+    def generate(
+        self, *units: Any, mode: str = "txt2img", args: Any = None, **fields: Any
+    ) -> Answer:
+        """Generate with `units` (or raw `args`); with neither, the script is not mentioned."""
+        body = {**SMALL, **fields}
+        if units or args is not None:
+            body["alwayson_scripts"] = {
+                "InstantStyle": {"args": list(units) if args is None else args},
+                **body.get("alwayson_scripts", {}),
+            }
+        return Answer(self.post(f"/sdapi/v1/{mode}", body))
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference of two pictures, in 8-bit levels."""
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())

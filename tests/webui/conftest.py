@@ -1,0 +1,41 @@
+"""The WebUI under test: the miniature, or the real one that INSTANTSTYLE_WEBUI names.
+
+INSTANTSTYLE_WEBUI is the folder of an installed A1111, INSTANTSTYLE_WEBUI_PYTHON its Python (by
+default the one in its own venv). Extra flags may stand in INSTANTSTYLE_WEBUI_FLAGS.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.webui.client import Client
+from tests.webui.server import miniature, real
+
+
+@pytest.fixture(scope="session")
+def webui(tmp_path_factory):
+    """Address and name of a running WebUI."""
+    data = tmp_path_factory.mktemp("webui")
+    flags = os.environ.get("INSTANTSTYLE_WEBUI_FLAGS", "").split()
+    folder = os.environ.get("INSTANTSTYLE_WEBUI")
+    if folder:
+        default = Path(folder) / "venv" / "bin" / "python"
+        python = Path(os.environ.get("INSTANTSTYLE_WEBUI_PYTHON", default))
+        context = real(Path(folder), python, data, *flags)
+    else:
+        context = miniature(data, *flags)
+    with context as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def client(webui):
+    return Client(webui)
+
+
+@pytest.fixture(scope="session", params=["tiny_sdxl", "tiny_sd15"])
+def checkpoint(client, request):
+    """The client with one of the two checkpoints loaded."""
+    client.options(sd_model_checkpoint=f"{request.param}.safetensors")
+    return request.param

@@ -1,0 +1,98 @@
+"""Starting a WebUI for tests: the miniature, or a real one that is installed somewhere.
+
+A real WebUI gets a data folder of its own, so nothing is written into its installation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+BOOT_SECONDS = 300
+CONFIG = (
+    '{"live_previews_enable": false, "show_progress_every_n_steps": -1, "samples_save": false, '
+    '"grid_save": false, "save_images_before_highres_fix": false, '
+    '"sd_model_checkpoint": "tiny_sdxl.safetensors"}'
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def miniature(data: Path, *flags: str) -> Iterator[str]:
+    """The miniature WebUI; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.miniature", "--port", str(port)]
+    command += ["--data-dir", str(data), "--extension", f"sd-webui-instantstyle={ROOT}", *flags]
+    with _running(command, ROOT, data / "webui.log", r"\bready\b"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def real(folder: Path, python: Path, data: Path, *flags: str) -> Iterator[str]:
+    """A real WebUI installed in `folder`; yields its address."""
+    from tests.miniature.tiny import make_family
+
+    port = free_port()
+    make_family(data)
+    (data / "extensions").mkdir(exist_ok=True)
+    link = data / "extensions" / "sd-webui-instantstyle"
+    if not link.exists():
+        link.symlink_to(ROOT, target_is_directory=True)
+    (data / "config.json").write_text(CONFIG, encoding="utf-8")
+    command = [str(python), "-u", "launch.py", "--data-dir", str(data)]
+    command += ["--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test"]
+    command += ["--skip-version-check", "--use-cpu", "all", "--do-not-download-clip"]
+    command += ["--no-download-sd-model", "--api", "--server-name", "127.0.0.1"]
+    command += ["--port", str(port), *([] if "--precision" in flags else ["--no-half"]), *flags]
+    # The port is not asked before the log says so: a request during the boot would end it.
+    with _running(command, folder, data / "webui.log", r"Startup time:[\s\S]*Model loaded in"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, log: Path, ready: str) -> Iterator[None]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + BOOT_SECONDS
+            while not re.search(ready, log.read_text(encoding="utf-8", errors="replace")):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[:4]} did not start:\n{log.read_text()[-4000:]}")
+                time.sleep(0.3)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,320 @@
+"""What a user of the API sees: every way to make a picture, with and without a style."""
+
+import base64
+import io
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.webui.client import SMALL, difference, reference
+
+COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
+VISIBLE = 0.2  # 8-bit levels that a style must at least change on a tiny model
+
+
+def encoded(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def left_half(width=64, height=64):
+    mask = Image.new("L", (width, height), 0)
+    mask.paste(255, (0, 0, width // 2, height))
+    return mask
+
+
+INIT = encoded(Image.open(io.BytesIO(base64.b64decode(STARS))).convert("RGB").resize((64, 64)))
+WAYS = {
+    "txt2img": {},
+    "batch 2 x 2": {"batch_size": 2, "n_iter": 2},
+    "hires fix": {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent",
+                  "denoising_strength": 0.7, "hr_second_pass_steps": 2},
+    "img2img": {"mode": "img2img", "init_images": [INIT], "denoising_strength": 0.8},
+    "inpaint": {"mode": "img2img", "init_images": [INIT], "mask": encoded(left_half()),
+                "denoising_strength": 0.8, "inpainting_fill": 1, "inpaint_full_res": False},
+    "only masked": {"mode": "img2img", "init_images": [INIT], "mask": encoded(left_half()),
+                    "denoising_strength": 0.8, "inpainting_fill": 1, "inpaint_full_res": True},
+    "AND": {"prompt": "a cat AND a dog", "batch_size": 2},
+    "long prompt": {"prompt": "a cat, " * 60},
+    "long negative": {"negative_prompt": "a cat, " * 60},
+    "cfg 1": {"cfg_scale": 1},
+    "Heun": {"sampler_name": "Heun"},
+    "DDIM": {"sampler_name": "DDIM"},
+    "DPM++ 2M": {"sampler_name": "DPM++ 2M"},
+    "Euler a": {"sampler_name": "Euler a"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_style_changes_the_picture_and_another_style_changes_it_otherwise(
+    client, checkpoint, way
+):
+    fields = WAYS[way]
+    plain = client.generate(**fields)
+    styled = client.generate({"image": COFFEE}, **fields)
+    other = client.generate({"image": STARS}, **fields)
+    again = client.generate({"image": COFFEE}, **fields)
+    after = client.generate(**fields)
+    assert plain.status == styled.status == 200, styled.detail
+    assert len(styled.images) == len(plain.images)
+    for a, b, c in zip(plain.images, styled.images, other.images):
+        assert difference(a, b) > VISIBLE
+        assert difference(b, c) > VISIBLE / 10
+    assert styled.bytes == again.bytes
+    assert plain.bytes == after.bytes  # no hook is left, no state is left
+    if way == "inpaint":  # what is not masked stays
+        assert difference(plain.images[0][:, 40:], styled.images[0][:, 40:]) < 1
+
+
+OFF = {
+    "not mentioned": None,
+    "no args": [],
+    "null": [None],
+    "false": [False],
+    "empty text": [""],
+    "not enabled": [{"image": COFFEE, "enabled": False}],
+    "false before units": [False, {"image": COFFEE}],
+    "weight 0": [{"image": COFFEE, "weight": 0}],
+    "empty range": [{"image": COFFEE, "start": 0.5, "end": 0.5}],
+    "no block": [{"image": COFFEE, "blocks": "6=0"}],
+    "other units off": [{"units": [{"image": COFFEE, "enabled": False}]}],
+}
+
+
+@pytest.mark.parametrize("off", list(OFF))
+@pytest.mark.parametrize("way", ["txt2img", "hires fix", "img2img"])
+def test_off_is_off_byte_for_byte(client, checkpoint, off, way):
+    plain = client.generate(**WAYS[way])
+    answer = client.generate(args=OFF[off], **WAYS[way])
+    assert answer.bytes == plain.bytes
+    assert answer.infotexts == plain.infotexts
+    assert "InstantStyle" not in plain.infotexts[0]
+
+
+def test_presets_act_in_different_blocks(client, checkpoint):
+    pictures = [
+        client.generate({"image": COFFEE, "preset": preset}).images[0]
+        for preset in ("style", "style+layout", "layout", "original")
+    ]
+    for i, a in enumerate(pictures):
+        for b in pictures[:i]:
+            assert difference(a, b) > 0
+
+
+def test_own_blocks_say_the_same_as_a_preset(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    preset = client.generate({"image": COFFEE, "preset": "style+layout", "weight": 0.5})
+    for blocks in (
+        "up_blocks.0.attentions.1=0.5; down_blocks.2.attentions.1=0.5",
+        "6:0.5, 3:0.5",
+        [0, 0, 0, 0.5, 0, 0, 0.5, 0, 0, 0, 0],
+        {"down": {"block_2": [0, 0.5]}, "up": {"block_0": [0, 0.5, 0]}},
+    ):
+        answer = client.generate({"image": COFFEE, "blocks": blocks})
+        assert np.array_equal(answer.images[0], preset.images[0]), blocks
+
+
+def test_every_form_of_the_arguments_gives_the_same_picture(client, checkpoint):
+    unit = {"image": COFFEE, "weight": 0.7}
+    expected = client.generate(unit).bytes
+    page = [True, "style", 0.7, 0, 1, "auto", "", f"data:image/jpeg;base64,{COFFEE}"]
+    for args in (
+        [True, unit],
+        [{"units": [unit]}],
+        [{"image": {"image": COFFEE}, "weight": "0.7"}],
+        [{"image": [COFFEE], "weight": 0.7}, {"enabled": False}],
+        page,
+    ):
+        assert client.generate(args=args).bytes == expected
+
+
+def test_two_units_act_together(client, checkpoint):
+    one, two = {"image": COFFEE}, {"image": STARS, "preset": "layout"}
+    alone = [client.generate(unit).images[0] for unit in (one, two)]
+    both = client.generate(one, two)
+    assert all(difference(both.images[0], picture) > 0 for picture in alone)
+    assert "InstantStyle 1" in both.infotexts[0] and "InstantStyle 2" in both.infotexts[0]
+
+
+def test_start_and_end_choose_steps(client, checkpoint):
+    whole = client.generate({"image": COFFEE}, steps=4).images[0]
+    halves = [
+        client.generate({"image": COFFEE, "start": a, "end": b}, steps=4).images[0]
+        for a, b in ((0, 0.5), (0.5, 1))
+    ]
+    assert all(difference(half, whole) > 0 for half in halves)
+    assert difference(*halves) > 0
+
+
+def test_infotext_says_what_was_done_and_restores_it(client, checkpoint):
+    unit = {"image": COFFEE, "preset": "style+layout", "weight": 0.7, "end": 0.8}
+    answer = client.generate(unit)
+    family = checkpoint.removeprefix("tiny_")
+    written = re.search(
+        r'InstantStyle 1: "(.*?)", Version|InstantStyle 1: "(.*?)"$', answer.infotexts[0]
+    )
+    assert written, answer.infotexts[0]
+    line = written.group(1) or written.group(2)
+    for part in (f"adapter: ip-adapter_{family}", "preset: style+layout", "weight: 0.7",
+                 "end: 0.8", "reference: "):  # fmt: skip
+        assert part in line
+    assert "start" not in line and len(line) < 200
+    info = client.post("/sdapi/v1/png-info", {"image": answer.bytes[0]}).json()
+    assert info["info"] == answer.infotexts[0]
+
+
+def test_attention_optimisations_make_no_difference(client, checkpoint):
+    optimisations = ["None", "sdp - scaled dot product", "sdp-no-mem - scaled dot product "
+                     "without memory efficient attention", "sub-quadratic",
+                     "Doggettx", "InvokeAI", "V1 - original v1"]  # fmt: skip
+    known = {o for o in optimisations if set_optimisation(client, o)}
+    assert {"sdp - scaled dot product"} <= known or known
+    results = {}
+    for optimisation in sorted(known):
+        set_optimisation(client, optimisation)
+        plain = client.generate().images[0]
+        styled = client.generate({"image": COFFEE}).images[0]
+        results[optimisation] = (plain, styled)
+        assert difference(plain, styled) > VISIBLE, optimisation
+    set_optimisation(client, "Automatic")
+    first_plain, first_styled = next(iter(results.values()))
+    for plain, styled in results.values():
+        assert difference(plain, first_plain) < 0.1
+        assert difference(styled, first_styled) < 0.1
+
+
+def set_optimisation(client, name):
+    return client.post("/sdapi/v1/options", {"cross_attention_optimization": name}).ok
+
+
+ROW_CASES = {
+    "pad": ({"pad_cond_uncond": True}, {"prompt": "a cat, " * 60}),
+    "pad v0": ({"pad_cond_uncond_v0": True}, {"prompt": "a cat, " * 60}),
+    "apart": ({"batch_cond_uncond": False}, {"batch_size": 2}),
+    "skip early": ({"skip_early_cond": 0.3}, {"batch_size": 2}),
+    "min uncond": ({"s_min_uncond": 9.0, "s_min_uncond_all": True}, {"batch_size": 2}),
+}
+
+
+@pytest.mark.parametrize("case", list(ROW_CASES))
+def test_rows_are_told_apart_however_they_come(client, checkpoint, case):
+    settings, fields = ROW_CASES[case]
+    defaults = {
+        "pad_cond_uncond": False,
+        "pad_cond_uncond_v0": False,
+        "batch_cond_uncond": True,
+        "skip_early_cond": 0.0,
+        "s_min_uncond": 0.0,
+        "s_min_uncond_all": False,
+    }
+    try:
+        client.options(**{**defaults, **settings})
+        plain, styled = client.generate(**fields), client.generate({"image": COFFEE}, **fields)
+        after = client.generate(**fields)
+    finally:
+        client.options(**defaults)
+    assert styled.status == 200, styled.detail
+    assert all(difference(a, b) > VISIBLE for a, b in zip(plain.images, styled.images))
+    assert plain.bytes == after.bytes
+    if case == "apart":  # dealt out otherwise, but the same rows
+        together = client.generate({"image": COFFEE}, **fields)
+        assert all(difference(a, b) < 0.1 for a, b in zip(together.images, styled.images))
+
+
+def test_a_plot_over_seeds_styles_every_cell_alike(client, checkpoint):
+    axis = {"seed": "Seed", "nothing": "Nothing"}
+    options = client.get("/sdapi/v1/script-info")
+    assert any(script["name"] == "x/y/z plot" for script in options)
+    x = 1  # position of "Seed" in the list of axes, after "Nothing"
+    script_args = [x, "7,8", [], 0, "", [], 0, "", [], False, True, False, False, False, False,
+                   False, 0, False]  # fmt: skip
+    plot = client.generate({"image": COFFEE}, script_name="x/y/z plot", script_args=script_args)
+    assert plot.status == 200, plot.detail
+    singles = [client.generate({"image": COFFEE}, seed=seed).images[0] for seed in (7, 8)]
+    found = plot.images
+    assert axis and len(found) >= 3
+    for single in singles:
+        assert any(p.shape == single.shape and difference(p, single) < 0.1 for p in found)
+
+
+def test_an_interrupted_generation_leaves_nothing_behind(client, checkpoint):
+    plain = client.generate()
+    answers = []
+    slow = threading.Thread(
+        target=lambda: answers.append(client.generate({"image": COFFEE}, steps=60, batch_size=2))
+    )
+    slow.start()
+    for _ in range(200):
+        time.sleep(0.05)
+        if client.get("/sdapi/v1/progress?skip_current_image=true")["state"]["sampling_step"] > 1:
+            break
+    client.post("/sdapi/v1/interrupt", {})
+    slow.join()
+    assert answers[0].status == 200, answers[0].detail
+    assert client.generate().bytes == plain.bytes
+
+
+def test_the_checkpoint_may_change_with_the_request(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    for name in ("tiny_sd15.safetensors", "tiny_sdxl.safetensors"):
+        answer = client.generate({"image": COFFEE}, override_settings={"sd_model_checkpoint": name})
+        assert answer.status == 200, answer.detail
+        family = name.removeprefix("tiny_").removesuffix(".safetensors")
+        assert f"adapter: ip-adapter_{family}" in answer.infotexts[0]
+
+
+def test_an_inpainting_checkpoint_is_styled_too(client):
+    fields = {**WAYS["inpaint"], "override_settings":
+              {"sd_model_checkpoint": "tiny_sd15_inpaint.safetensors"}}  # fmt: skip
+    plain, styled = client.generate(**fields), client.generate({"image": COFFEE}, **fields)
+    assert styled.status == 200, styled.detail
+    assert difference(plain.images[0][:, :24], styled.images[0][:, :24]) > VISIBLE
+
+
+ERRORS = {
+    "unknown field": ({"image": COFFEE, "wieght": 1}, "the field 'wieght' is unknown"),
+    "wrong type": ({"image": COFFEE, "weight": "much"}, "weight is 'much'"),
+    "out of range": ({"image": COFFEE, "weight": 99}, "a number from -2 to 5 is allowed"),
+    "unknown preset": ({"image": COFFEE, "preset": "stile"}, "preset is 'stile'"),
+    "unknown adapter": ({"image": COFFEE, "adapter": "nothing"}, "adapter 'nothing' is not among"),
+    "path as adapter": ({"image": COFFEE, "adapter": "../../etc/passwd"}, "is not among"),
+    "no reference": ({}, "has no reference"),
+    "corrupt picture": ({"image": COFFEE[:4000]}, "cannot be read as a picture"),
+    "no picture": ({"image": "/etc/hostname"}, "image"),
+    "address": ({"image": "http://127.0.0.1:9/a.png"}, "image is the address"),
+    "bad blocks": ({"image": COFFEE, "blocks": "99:1"}, "blocks: 99 has no cross-attention"),
+    "not an object": (3, "args begins with 3"),
+}
+
+
+@pytest.mark.parametrize("case", list(ERRORS))
+@pytest.mark.parametrize("way", ["txt2img", "img2img"])
+def test_what_cannot_be_had_is_said_in_one_sentence(client, checkpoint, case, way):
+    unit, sentence = ERRORS[case]
+    plain = client.generate(**WAYS[way])
+    answer = client.generate(unit, **WAYS[way])
+    assert answer.status == 422
+    assert sentence in answer.detail
+    assert answer.images == []
+    assert client.generate(**WAYS[way]).bytes == plain.bytes
+
+
+def test_another_familys_adapter_is_refused(client, checkpoint):
+    other = {"tiny_sdxl": "ip-adapter_sd15", "tiny_sd15": "ip-adapter_sdxl"}[checkpoint]
+    answer = client.generate({"image": COFFEE, "adapter": other})
+    assert answer.status == 422 and "is made for" in answer.detail
+
+
+def test_the_request_is_not_answered_with_anything_new_when_off(client):
+    """The script shows its defaults; a request that does not mention it runs with these."""
+    (script,) = [s for s in client.get("/sdapi/v1/script-info")
+                 if s["name"] == "instantstyle" and not s["is_img2img"]]  # fmt: skip
+    assert script["args"][0]["value"] is False
+    assert [a["label"] for a in script["args"]][:2] == ["InstantStyle", "Preset"]
+    assert all(a["label"] for a in script["args"])
+    assert SMALL["steps"] == 3
