@@ -6,7 +6,10 @@ PORT ?= 7861
 ARGS ?=
 VENV := .venv
 
-.PHONY: demo serve test test-unit test-host lint format clean
+# The models of the tests are tiny: a second thread costs them more than it gives.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo serve test test-unit test-host test-webui lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -22,7 +25,12 @@ test-unit: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m pytest tests/unit -q -n 2 $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
-	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/browser -q $(ARGS)
+	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
+
+# The API and page scenarios against a real WebUI: INSTANTSTYLE_WEBUI=<its folder> make test-webui
+test-webui: $(VENV)/page-3.41/.ready
+	@test -n "$$INSTANTSTYLE_WEBUI" || { echo "set INSTANTSTYLE_WEBUI to a WebUI's folder"; exit 2; }
+	$(VENV)/page-3.41/bin/python -m pytest tests/webui tests/browser -q $(ARGS)
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .

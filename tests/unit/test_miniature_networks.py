@@ -26,6 +26,16 @@ from tests.miniature.tiny.webui_config import write_text_tower
 CHECKPOINTS = ("tiny_sdxl", "tiny_sd15", "tiny_sd15_inpaint")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Layers this small gain nothing from a second thread, and on a busy machine they wait
+    for it at every operation: seven times the time was seen with a parallel run beside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return make_family(tmp_path_factory.mktemp("family"))
@@ -297,6 +307,14 @@ def test_output_reacts_to_everything_and_survives_half_precision(checkpoint) -> 
     half = {k: v.half() if torch.is_tensor(v) else v for k, v in inputs.items()}
     assert call(unet.half(), half).isfinite().all()
     unet.float()
+
+
+def test_image_encoder_is_nearly_certain(checkpoint) -> None:
+    for pixels in (torch.zeros(1, 3, 64, 64), torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)):
+        with torch.no_grad():
+            mean, logvar = checkpoint.first_stage_model.encode(pixels)
+        assert logvar.max() < -6
+        assert 0.2 < (checkpoint.scale_factor * mean).std() < 3
 
 
 def test_no_module_is_left_at_zero(family) -> None:
