@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.schedule import acts
 from lib_instantstyle.tensor.plan import Plan, Term
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
@@ -53,7 +54,7 @@ class _LayerHook:
 
     def __init__(self, found: CrossAttention, terms: list[Term], call: _Call) -> None:
         self.fired = 0
-        self._heads = found.heads
+        self._found = found
         self._terms = terms
         self._call = call
         self._query: torch.Tensor | None = None
@@ -63,6 +64,17 @@ class _LayerHook:
         self._query = query if self._call.rows is not None else None
 
     def add_term(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:
+        try:
+            return self._add_term(args)
+        except (InstantStyleError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # ours to explain: the user would see a bare tensor error
+            raise InstantStyleError(
+                f"the style could not be added in {self._found.layer.diffusers} "
+                f"({type(error).__name__}: {error})."
+            ) from error
+
+    def _add_term(self, args: tuple[torch.Tensor, ...]) -> Any:
         query, self._query = self._query, None
         rows = self._call.rows
         if query is None or rows is None:
@@ -86,12 +98,13 @@ class _LayerHook:
             # Another extension calls this layer with a part of the rows. Where all rows of the
             # call are of one kind it does not matter which part.
             if len(set(rows)) != 1:
-                raise RuntimeError(
-                    f"{term.layer.diffusers} got {batch} rows in a UNet call of {len(rows)}"
+                raise InstantStyleError(
+                    f"another extension calls {term.layer.diffusers} with {batch} of "
+                    f"{len(rows)} rows, and which ones cannot be told; switch it off."
                 )
             rows = (rows[0],) * batch
         key, value = self._rows_of(i, term, query, rows)
-        heads = query.view(batch, tokens, self._heads, -1).transpose(1, 2)  # [B, H, N, d]
+        heads = query.view(batch, tokens, self._found.heads, -1).transpose(1, 2)  # [B, H, N, d]
         image = F.scaled_dot_product_attention(heads, key, value)
         return image.transpose(1, 2).reshape(batch, tokens, width)
 
@@ -106,7 +119,7 @@ class _LayerHook:
             key, value = (
                 bank[index]
                 .to(device=query.device, dtype=query.dtype)
-                .view(len(rows), bank.shape[1], self._heads, -1)
+                .view(len(rows), bank.shape[1], self._found.heads, -1)
                 .transpose(1, 2)
                 .contiguous()
                 for bank in (term.key, term.value)

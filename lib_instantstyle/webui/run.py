@@ -95,6 +95,8 @@ class Run:
         try:
             with inject(unet, layers, plan, Clock(clock.rows, clock.fraction)) as injection:
                 result = launch(steps, *args, **kwargs)
+        except InstantStyleError as error:
+            raise InstantStyle(str(error)) from error
         finally:
             self._clock = None
         self._launches += 1

@@ -1,0 +1,345 @@
+"""The extension inside a WebUI: rows, life of the patch, errors, what is left behind."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.host.test_miniature import CHECKPOINTS, ROWS
+from tests.miniature import harness
+from tests.miniature.recorder import Recorder
+
+ROOT = Path(__file__).parents[2]
+KINDS = {"c": 0, "u": 1}
+
+
+def picture(name):
+    return base64.b64encode((ROOT / "tests" / "pictures" / name).read_bytes()).decode()
+
+
+UNIT = {"image": picture("coffee.jpg")}
+
+
+def style(*units):
+    return {"alwayson_scripts": {"InstantStyle": {"args": list(units)}}}
+
+
+@pytest.fixture(scope="module")
+def session():
+    webui = harness.session()
+    webui.add_extension(ROOT)
+    return webui
+
+
+@pytest.fixture(params=CHECKPOINTS)
+def webui(session, request):
+    session.shared.opts.data["sd_checkpoints_limit"] = 3
+    saved = dict(session.shared.opts.data)
+    session.use(f"{request.param}.")
+    session.reports.clear()
+    yield session
+    session.shared.opts.data = saved
+    assert hooks_on(session.sd_model) == []
+
+
+def hooks_on(model):
+    return [
+        name
+        for name, module in model.named_modules()
+        for kind in ("_forward_hooks", "_forward_pre_hooks")
+        for hook in getattr(module, kind).values()
+        if "lib_instantstyle" in getattr(hook, "__module__", "")
+    ]
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", list(ROWS))
+def test_our_rows_are_the_real_rows(webui, case, monkeypatch):
+    """The recorder finds out by content which row is which; we must have come to the same."""
+    from lib_instantstyle.pure.rows import RowCounter
+
+    taken = []
+    take = RowCounter.take
+
+    def spy(self, count):
+        taken.append(take(self, count))
+        return taken[-1]
+
+    monkeypatch.setattr(RowCounter, "take", spy)
+    fields, options, _ = ROWS[case]
+    webui.shared.opts.data.update(options)
+    with Recorder() as recorder:
+        webui.txt2img(**{"batch_size": 2, **fields}, **style(UNIT))
+    assert taken
+    assert taken == [tuple(KINDS[row[0]] for row in call.rows) for call in recorder.calls]
+
+
+# -- life of the patch ---------------------------------------------------------------------------
+
+
+def watch_hooks(monkeypatch):
+    """Collect the hooks that stand on the UNet while it is called."""
+    from tests.miniature.networks import UNetModel
+
+    seen = []
+    forward = UNetModel.forward
+
+    def spy(self, *args, **kwargs):
+        seen.append(len(hooks_on(self)))
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(UNetModel, "forward", spy)
+    return seen
+
+
+def test_hooks_stand_only_on_the_selected_layers_and_only_while_sampling(webui, monkeypatch):
+    seen = watch_hooks(monkeypatch)
+    webui.txt2img(**style(UNIT))
+    layers = {"tiny_sdxl": 10, "tiny_sd15": 3}[webui.sd_model.sd_checkpoint_info.model_name]
+    assert set(seen) == {1 + 2 * layers}
+    assert hooks_on(webui.sd_model) == []
+    seen.clear()
+    webui.txt2img()
+    assert set(seen) == {0}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError, RuntimeError])
+def test_an_exception_while_sampling_leaves_nothing(webui, monkeypatch, error):
+    plain, styled = webui.txt2img().png, webui.txt2img(**style(UNIT)).png
+    from tests.miniature.networks import UNetModel
+
+    forward = UNetModel.forward
+    calls = []
+
+    def fail_in_the_second_step(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise error("on purpose")
+        return forward(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UNetModel, "forward", fail_in_the_second_step)
+        assert webui.txt2img(**style(UNIT), expect=None).status == 500
+    assert hooks_on(webui.sd_model) == []
+    assert webui.txt2img().png == plain
+    assert webui.txt2img(**style(UNIT)).png == styled
+
+
+def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
+    from lib_instantstyle.tensor import injection
+
+    plain = webui.txt2img().png
+
+    def broken(self, *args):
+        raise RuntimeError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(injection._LayerHook, "_attend", broken)
+        answer = webui.txt2img(**style(UNIT), expect=422)
+    assert "could not be added in " in answer.body["detail"]
+    assert "RuntimeError: on purpose" in answer.body["detail"]
+    assert hooks_on(webui.sd_model) == []
+    assert webui.txt2img().png == plain
+
+
+def test_an_interrupt_leaves_nothing(webui, monkeypatch):
+    plain = webui.txt2img().png
+    from tests.miniature.networks import UNetModel
+
+    forward = UNetModel.forward
+
+    def interrupt(self, *args, **kwargs):
+        webui.shared.state.interrupt()
+        return forward(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UNetModel, "forward", interrupt)
+        webui.txt2img(**style(UNIT))
+    assert hooks_on(webui.sd_model) == []
+    assert webui.txt2img().png == plain
+
+
+def test_hires_fix_and_batches_compute_keys_and_values_once(webui, monkeypatch):
+    from lib_instantstyle.webui import preparing
+
+    made = []
+    real = preparing.keys_and_values
+
+    def counted(*args, **kwargs):
+        made.append(1)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(preparing, "keys_and_values", counted)
+    hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}
+    webui.txt2img(n_iter=2, batch_size=2, **hires, **style(UNIT))
+    assert len(made) == 1
+
+
+def test_a_known_reference_costs_no_encoder(webui, monkeypatch):
+    from lib_instantstyle.tensor import embedding
+
+    webui.txt2img(**style(UNIT))
+
+    def never(*args, **kwargs):
+        raise AssertionError("the encoder was built again")
+
+    monkeypatch.setattr(embedding, "load_image_encoder", never)
+    webui.txt2img(**style(UNIT))
+
+
+# -- silent paths --------------------------------------------------------------------------------
+
+
+def test_a_script_that_samples_by_itself_is_an_error_not_a_picture(webui, monkeypatch):
+    """As "img2img alternative test" does: it replaces p.sample before the generation starts."""
+    from modules import processing
+
+    init = processing.StableDiffusionProcessingTxt2Img.init
+
+    def replace_sample(self, *args, **kwargs):
+        import torch
+
+        self.sample = lambda **_: torch.zeros(1, 4, 8, 8)
+        return init(self, *args, **kwargs)
+
+    monkeypatch.setattr(processing.StableDiffusionProcessingTxt2Img, "init", replace_sample)
+    answer = webui.txt2img(**style(UNIT), expect=422)
+    assert "does the sampling itself" in answer.body["detail"]
+    assert webui.txt2img().status == 200
+
+
+def test_a_replaced_unet_is_an_error_not_a_picture(webui, monkeypatch):
+    """As TensorRT does: the WebUI's UNet is called, but its layers are not."""
+    import torch
+
+    from tests.miniature.networks import UNetModel
+
+    monkeypatch.setattr(UNetModel, "forward", lambda self, x, *a, **k: torch.zeros_like(x[:, :4]))
+    answer = webui.txt2img(**style(UNIT), expect=422)
+    assert "cross-attention was never reached" in answer.body["detail"]
+
+
+def test_a_range_without_a_step_says_so_and_makes_the_plain_picture(webui, monkeypatch):
+    from modules import processing
+
+    said = []
+    monkeypatch.setattr(
+        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
+    )
+    plain = webui.txt2img()
+    assert said == []
+    answer = webui.txt2img(**style({**UNIT, "start": 0.9, "end": 1.0}))
+    assert answer.pixels == plain.pixels
+    assert said == ["InstantStyle: no sampling step falls between start and end."]
+
+
+def test_the_upscale_button_skips_the_first_pass_and_is_styled(webui):
+    from modules import processing, scripts
+
+    first = webui.txt2img().images[0]
+    p = processing.StableDiffusionProcessingTxt2Img(
+        sd_model=webui.sd_model, prompt="a cat", steps=3, width=64, height=64, seed=1,
+        sampler_name="Euler", enable_hr=True, hr_scale=2, hr_upscaler="Latent",
+        denoising_strength=0.7, do_not_save_samples=True, do_not_save_grid=True,
+    )  # fmt: skip
+    p.firstpass_image = first
+    p.txt2img_upscale = True
+    runner = scripts.scripts_txt2img
+    ours = webui.script("InstantStyle")
+    arguments = list(webui.api.default_script_arg_txt2img)
+    arguments[ours.args_from] = UNIT
+    p.scripts, p.script_args = runner, tuple(arguments)
+    processed = processing.process_images(p)
+    assert "InstantStyle 1" in processed.infotexts[0]
+
+
+# -- state that the WebUI shares -----------------------------------------------------------------
+
+
+def test_a_batch_folder_uses_one_p_and_leaves_no_stale_infotext(webui):
+    from modules import processing, scripts
+
+    ours = webui.script("InstantStyle")
+
+    def run(p, unit):
+        arguments = list(webui.api.default_script_arg_txt2img)
+        arguments[ours.args_from] = unit
+        p.scripts, p.script_args = scripts.scripts_txt2img, tuple(arguments)
+        return processing.process_images(p)
+
+    p = processing.StableDiffusionProcessingTxt2Img(
+        sd_model=webui.sd_model, prompt="a cat", steps=2, width=64, height=64, seed=1,
+        sampler_name="Euler", do_not_save_samples=True, do_not_save_grid=True,
+    )  # fmt: skip
+    first = run(p, UNIT)
+    second = run(p, False)
+    assert "InstantStyle 1" in first.infotexts[0]
+    assert "InstantStyle" not in second.infotexts[0]
+    assert not [name for name in vars(p) if "instantstyle" in name]
+    assert "sample" not in vars(p) and "init" not in vars(p)
+
+
+def test_infotext_restores_the_page(webui):
+    from modules import infotext_utils
+
+    unit = {**UNIT, "preset": "layout", "weight": 0.7, "start": 0.1, "end": 0.8, "blocks": "6:1"}
+    params = webui.txt2img(**style(unit)).parameters
+    fields = {f.component.elem_id: f for f in infotext_utils.paste_fields["txt2img"]["fields"]}
+    pasted = {
+        name: fields[f"script_txt2img_instantstyle_{name}"].function(params)
+        for name in ("preset", "weight", "start", "end", "blocks", "adapter", "image")
+    }
+    family = webui.sd_model.sd_checkpoint_info.model_name.removeprefix("tiny_")
+    assert pasted == {
+        "preset": "layout",
+        "weight": 0.7,
+        "start": 0.1,
+        "end": 0.8,
+        "blocks": "6=1",
+        "adapter": f"ip-adapter_{family}",
+        "image": None,
+    }
+    enabled = fields["script_txt2img_instantstyle_enabled-checkbox"].function
+    assert enabled(params) is True and enabled({"Steps": "3"}) is False
+
+
+def test_infotext_in_a_request_restores_all_but_the_reference(webui):
+    unit = {**UNIT, "weight": 0.7, "end": 0.8}
+    infotext = webui.txt2img(**style(unit)).infotexts[0]
+    refused = webui.txt2img(infotext=infotext, expect=422)
+    assert "has no reference" in refused.body["detail"]
+
+
+def test_reloading_the_page_leaves_one_callback_and_the_same_pictures(session):
+    from modules import script_callbacks
+
+    session.use("tiny_sd15.")
+    before = session.txt2img(**style(UNIT)).png
+    for _ in range(3):
+        session.reload_ui()
+    ours = [
+        c for c in script_callbacks.callback_map["callbacks_cfg_denoiser"]
+        if "instantstyle" in c.script
+    ]  # fmt: skip
+    assert len(ours) == 1
+    assert session.txt2img(**style(UNIT)).png == before
+
+
+def test_off_imports_nothing_beyond_script_and_page(tmp_path):
+    code = (
+        "import sys; from tests.miniature import harness; "
+        f"w = harness.boot({str(tmp_path)!r}, {str(ROOT)!r}, family={str(tmp_path / 'f')!r}, "
+        "page=True); w.use('tiny_sd15.'); w.txt2img(); "
+        "print(*sorted(m for m in sys.modules if m.startswith('lib_instantstyle.')))"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "lib_instantstyle.webui.accordion" in loaded
+    assert not [name for name in loaded if ".tensor" in name or name.endswith((".run", ".a1111"))]
