@@ -1,0 +1,62 @@
+"""A page of the WebUI in headless Chromium.
+
+Chromium is the system's own (Debian's package `chromium`); without one these tests are reported
+as not run. Screenshots are kept in build/screenshots.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.webui.conftest import client, webui
+
+__all__ = ["client", "webui"]  # the same WebUI as the API scenarios, miniature or real
+
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("NOT RUN: no Chromium on this machine (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, webui):
+    """A freshly loaded page; an error in our script fails the test."""
+    context = chromium.new_context(viewport={"width": 1500, "height": 1200})
+    page = context.new_page()
+    # Fonts from outside are not asked for: they would only time out on a closed machine.
+    page.route(lambda url: not url.startswith(webui), lambda route: route.abort())
+    errors = []
+    page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
+    open_page(page, webui)
+    yield page
+    context.close()
+    # Gradio throws errors of its own at pages that are perfectly well.
+    assert [error for error in errors if "instantstyle" in error] == []
+
+
+def open_page(page, url):
+    page.goto(url)
+    page.wait_for_selector("#txt2img_generate", timeout=60_000)
+    page.wait_for_selector(".instantstyle-drop", state="attached")
+    page.wait_for_timeout(1500)  # the WebUI's own scripts settle after the page is drawn
+
+
+def shoot(page, name, full=True):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full)
