@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lib_instantstyle.hosts.wrapping import unwrap
+from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import OWN_KEY
 from lib_instantstyle.pure.units import parse_arguments
@@ -61,6 +61,13 @@ def on_cfg_denoiser(params: Any) -> None:
 
 
 def _refuse(p: Any, sentence: str) -> None:
-    from lib_instantstyle.webui import run
+    """Make the generation `p` end with `sentence` instead of a picture.
 
-    run.refuse(p, sentence)
+    Needs nothing that may have failed: neither torch nor our own rooms above it.
+    """
+    from lib_instantstyle.webui.errors import InstantStyle
+
+    def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        raise InstantStyle(sentence)
+
+    wrap_next_call(p, "init", around)

@@ -128,12 +128,3 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     if not run.is_empty:
         setattr(p, ATTRIBUTE, run)
         p.extra_generation_params.update(run.infotext)
-
-
-def refuse(p: Any, sentence: str) -> None:
-    """Make the generation `p` end with `sentence` instead of a picture."""
-
-    def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        raise InstantStyle(sentence)
-
-    wrap_next_call(p, "init", around)

@@ -1,0 +1,1 @@
+"""What the extension does, shown in the miniature WebUI: `make demo`."""
