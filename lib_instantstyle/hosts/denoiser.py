@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lib_instantstyle.pure.rows import RowCounter
 from lib_instantstyle.pure.schedule import completed_fraction
+from lib_instantstyle.tensor.context_rows import kinds_by_context
+
+AMBIGUOUS = (
+    "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
+    "which cannot be told for sure; they were taken in their usual order."
+)
 
 
 class DenoiserClock:
@@ -16,36 +23,56 @@ class DenoiserClock:
     of them.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, warn: Callable[[str], None]) -> None:
         self.steps = steps  # that this pass executes
+        self._warn = warn
+        self._warned = False
         self._rows = RowCounter()
         self._params: Any = None
+        self._fresh = False
         self._fraction = 0.0
 
     def begin_step(self, params: Any) -> None:
         """Take the parameters of `on_cfg_denoiser`."""
         self._params = params
+        self._fresh = True
         denoiser = params.denoiser
         self._fraction = completed_fraction(
             denoiser.step, denoiser.total_steps or self.steps, self.steps
         )
 
-    def rows(self, count: int) -> tuple[int, ...] | None:
-        """Kinds of the next `count` rows; None before the first step."""
-        if self._params is not None:
-            self._rows.begin_step(
-                _row_count(self._params.text_cond), _row_count(self._params.text_uncond)
-            )
-            self._params = None
-        return self._rows.take(count)
+    def rows(self, count: int, context: Any) -> tuple[int, ...] | None:
+        """Kinds of the `count` rows of the next UNet call; None before the first step."""
+        if self._fresh:
+            self._begin()
+        if not self._rows.known:
+            return None
+        return self._rows.take(count) or self._by_content(count, context)
 
     def fraction(self) -> float:
         """Completed share of the pass."""
         return self._fraction
 
+    def _begin(self) -> None:
+        self._fresh = False
+        prompt = len(_tokens(self._params.text_cond))
+        negative = len(_tokens(self._params.text_uncond))
+        # The latents tell of rows beyond: instruct-pix2pix evaluates the negative prompt twice.
+        self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt))
 
-def _row_count(conditioning: Any) -> int:
-    """Rows of a conditioning: a tensor for SD1.5, a dictionary of tensors for SDXL."""
-    if isinstance(conditioning, dict):
-        conditioning = conditioning["crossattn"]
-    return int(conditioning.shape[0])
+    def _by_content(self, count: int, context: Any) -> tuple[int, ...]:
+        """More rows than the step has: another extension deals them out, so look what they hold."""
+        kinds = kinds_by_context(
+            context, _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
+        )
+        if kinds is not None:
+            return kinds
+        if not self._warned:
+            self._warned = True
+            self._warn(AMBIGUOUS)
+        return self._rows.in_order(count)
+
+
+def _tokens(conditioning: Any) -> Any:
+    """Tokens [rows, L, C] of a conditioning: a tensor for SD1.5, a dictionary for SDXL."""
+    return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning

@@ -113,6 +113,10 @@ SD15 = _layout(
 
 LAYOUTS: Mapping[str, Layout] = {layout.id: layout for layout in (SDXL, SD15)}
 
+# By transformer index. With these a pruned SDXL cannot be taken for another family or for the
+# refiner, which has attention in SDXL's input blocks too but none in output block 1.
+_ESSENTIAL = {SDXL.id: (3, 6), SD15.id: tuple(range(16))}
+
 # A UNet may be the root itself (diffusers) or stand under a prefix; only the tail identifies it.
 _ATTN2 = re.compile(
     r"(?:^|\.)("
@@ -133,16 +137,18 @@ def parse_attn2(path: str) -> tuple[str, int] | None:
 
 
 def recognise(depths: Mapping[str, int]) -> Layout | None:
-    """The layout whose blocks are exactly `depths` (block name, ldm or diffusers, -> depth).
+    """The layout of a UNet that has `depths` (block name, ldm or diffusers, -> depth).
 
-    A UNet with fewer transformer blocks per block than stock is accepted (its layers keep the
-    names they have); other blocks or deeper ones are another architecture.
+    A UNet with less than the stock's (SSD-1B and other pruned SDXLs leave out the middle block
+    and single layers) is accepted, as long as the blocks that carry style and layout are there:
+    what it has keeps its names. Other blocks, or deeper ones, are another architecture.
     """
     for layout in LAYOUTS.values():
         for names in (
             {b.ldm: b.depth for b in layout.blocks},
             {b.diffusers: b.depth for b in layout.blocks},
         ):
-            if depths.keys() == names.keys() and all(depths[n] <= names[n] for n in names):
+            fits = all(0 < depth <= names.get(name, 0) for name, depth in depths.items())
+            if fits and all(list(names)[i] in depths for i in _ESSENTIAL[layout.id]):
                 return layout
     return None

@@ -33,11 +33,11 @@ _MARK = "_instantstyle_handles"  # on the UNet, so that whoever comes next finds
 class Clock:
     """What a UNet call is told: which rows it has, and how far the pass has come.
 
-    rows: given the number of rows of the call, their kinds, or None for a call that is no part
-    of the denoising and gets nothing. fraction: completed share of the pass.
+    rows: given the number of rows of the call and its context [B, L, C], their kinds, or None for
+    a call that is no part of the denoising and gets nothing. fraction: completed share of the pass.
     """
 
-    rows: Callable[[int], Rows | None]
+    rows: Callable[[int, Any], Rows | None]
     fraction: Callable[[], float]
 
 
@@ -129,11 +129,14 @@ class _LayerHook:
 
 
 class Injection:
-    """A plan applied to a UNet: what `inject` yields."""
+    """A plan on a UNet. Whoever makes one detaches it, however the sampling ends; see `inject`."""
 
-    def __init__(self, hooks: list[_LayerHook]) -> None:
-        self._hooks = hooks
-        self.calls = 0  # UNet calls with known rows inside the terms' ranges
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._call = _Call()
+        self._hooks: list[_LayerHook] = []
+        self.unet: nn.Module | None = None
         self.unknown_calls = 0  # UNet calls whose rows nobody announced
 
     @property
@@ -141,47 +144,63 @@ class Injection:
         """How often a layer received a term."""
         return sum(hook.fired for hook in self._hooks)
 
+    def attach(self, unet: nn.Module, layers: UnetLayers) -> None:
+        """Put the hooks on `unet`, and off the UNet they stood on before.
+
+        Only layers that have a term get a hook. Hooks that an earlier run left on the UNet are
+        removed first.
+        """
+        self.detach()
+        remove_hooks(unet)
+        handles: list[Any] = []
+        setattr(unet, _MARK, handles)
+        self.unet = unet
+        handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
+        for number, found in layers.by_number.items():
+            terms = [term for term in self._plan.terms if term.layer.number == number]
+            if not terms:
+                continue
+            hook = _LayerHook(found, terms, self._call)
+            self._hooks.append(hook)
+            module: Any = found.module
+            handles.append(module.to_q.register_forward_hook(hook.see_query))
+            handles.append(module.to_out[0].register_forward_pre_hook(hook.add_term))
+
+    def detach(self) -> None:
+        """Take the hooks off; the UNet is then as it was."""
+        if self.unet is not None:
+            remove_hooks(self.unet)
+            self.unet = None
+
+    def _before_unet(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        x = args[0] if args else kwargs.get("x", kwargs.get("sample"))
+        context = kwargs.get("context", kwargs.get("encoder_hidden_states"))
+        if context is None and len(args) > 2:
+            context = args[2]
+        call = self._call
+        call.rows = self._clock.rows(x.shape[0], context) if x is not None else None
+        if call.rows is None:
+            self.unknown_calls += 1
+            return
+        call.fraction = self._clock.fraction()
+        if not self._plan.acts(call.fraction):
+            call.rows = None  # the layers need not even look
+
 
 @contextmanager
 def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Iterator[Injection]:
     """Hold the hooks of `plan` on `unet` for the length of a `with` block.
 
-    Only layers that have a term get a hook. The UNet is as it was when the block ends, however
-    it ends; hooks that an earlier run left behind are removed first.
+    The UNet is as it was when the block ends, however it ends.
     """
-    remove_hooks(unet)
-    call = _Call()
-    hooks: list[_LayerHook] = []
-    handles: list[Any] = []
-    injection = Injection(hooks)
-
-    def before_unet(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        x = args[0] if args else kwargs.get("x", kwargs.get("sample"))
-        call.rows = clock.rows(x.shape[0]) if x is not None else None
-        if call.rows is None:
-            injection.unknown_calls += 1
-            return
-        call.fraction = clock.fraction()
-        if plan.acts(call.fraction):
-            injection.calls += 1
-        else:
-            call.rows = None
-
-    setattr(unet, _MARK, handles)
+    injection = Injection(plan, clock)
     try:
-        handles.append(unet.register_forward_pre_hook(before_unet, with_kwargs=True))
-        for number, found in layers.by_number.items():
-            terms = [term for term in plan.terms if term.layer.number == number]
-            if not terms:
-                continue
-            hook = _LayerHook(found, terms, call)
-            hooks.append(hook)
-            module: Any = found.module
-            handles.append(module.to_q.register_forward_hook(hook.see_query))
-            handles.append(module.to_out[0].register_forward_pre_hook(hook.add_term))
+        injection.attach(unet, layers)
         yield injection
     finally:
-        remove_hooks(unet)
+        injection.detach()
 
 
 def remove_hooks(unet: nn.Module) -> None:

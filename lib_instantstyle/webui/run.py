@@ -16,15 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib_instantstyle.hosts import Host, current
-from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.schedule import acting_steps
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.injection import Clock, inject, remove_hooks
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.tensor.injection import remove_hooks
+from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui.errors import InstantStyle
-from lib_instantstyle.webui.preparing import prepare
+from lib_instantstyle.webui.preparing import Prepared, prepare
+from lib_instantstyle.webui.sampling_pass import SamplingPass
 
 ATTRIBUTE = "_instantstyle_run"  # on p
 
@@ -40,10 +39,8 @@ class Run:
         layers = find_layers(unet)
         self._prepared = prepare(units, layers, host)
         self._signature = layers.signature
-        self._clock: DenoiserClock | None = None
-        self._launches = 0
-        self._expected = 0  # steps of this batch in which a term should act
-        self._fired = 0
+        self._passes: list[SamplingPass] = []  # of the batch under way
+        self._current: SamplingPass | None = None
 
     @property
     def infotext(self) -> dict[str, str]:
@@ -56,14 +53,19 @@ class Run:
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
-        if self._clock is not None:
-            self._clock.begin_step(params)
+        if self._current is not None:
+            self._current.begin_step(params)
 
     def arm(self, p: Any) -> None:
         """Hold the hooks around the next `launch_sampling` of p's sampler."""
 
         def around(launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any) -> Any:
-            return self._sample_with_hooks(p, launch, steps, *args, **kwargs)
+            try:
+                return self._sample(p, launch, steps, *args, **kwargs)
+            except InstantStyleError as error:
+                raise InstantStyle(str(error)) from error
+            finally:
+                self._current = None
 
         wrap_next_call(p.sampler, "launch_sampling", around)
 
@@ -71,55 +73,41 @@ class Run:
         """See to it that the next `p.sample` reaches the layers, or fails."""
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            self._launches = self._expected = self._fired = 0
+            self._passes = []
             result = sample(*args, **kwargs)
-            self._check_effect(p)
+            if not self._host.interrupted():
+                self._check_effect(p)
             return result
 
         wrap_next_call(p, "sample", around)
 
-    def _sample_with_hooks(
+    def _sample(
         self, p: Any, launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any
     ) -> Any:
         unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
-        clock = DenoiserClock(steps)
-        try:
-            layers = find_layers(unet)
-            if layers.signature != self._signature:
-                self._prepared = prepare(self._units, layers, self._host)
-                self._signature = layers.signature
-        except InstantStyleError as error:
-            raise InstantStyle(str(error)) from error
-        plan = self._prepared.plan
-        self._clock = clock
-        try:
-            with inject(unet, layers, plan, Clock(clock.rows, clock.fraction)) as injection:
-                result = launch(steps, *args, **kwargs)
-        except InstantStyleError as error:
-            raise InstantStyle(str(error)) from error
-        finally:
-            self._clock = None
-        self._launches += 1
-        ranges = {(term.start, term.end) for term in plan.terms}
-        self._expected += len({s for start, end in ranges for s in acting_steps(start, end, steps)})
-        self._fired += injection.fired
-        return result
+        layers = find_layers(unet)
+        plan = self._prepared_for(layers).plan
+        with SamplingPass(plan, unet, layers, steps, self._host, p) as current:
+            self._current = current
+            self._passes.append(current)
+            return launch(steps, *args, **kwargs)
+
+    def _prepared_for(self, layers: UnetLayers) -> Prepared:
+        if layers.signature != self._signature:
+            self._prepared = prepare(self._units, layers, self._host)
+            self._signature = layers.signature
+        return self._prepared
 
     def _check_effect(self, p: Any) -> None:
-        if self._host.interrupted():
-            return
-        if not self._launches:
+        if not self._passes:
             raise InstantStyle(
                 "the style could not be applied, because another script (such as img2img "
                 "alternative test) does the sampling itself; switch one of the two off."
             )
-        if not self._expected:
+        if not any(each.expected for each in self._passes):
             p.comment("InstantStyle: no sampling step falls between start and end.")
-        elif not self._fired:
-            raise InstantStyle(
-                "the style could not be applied, because the UNet's cross-attention was never "
-                "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
-            )
+        elif not any(each.fired for each in self._passes):
+            raise InstantStyle(self._passes[-1].why_nothing)
 
 
 def start(p: Any, units: Sequence[Unit]) -> None:

@@ -67,7 +67,10 @@ def test_a_layout_is_recognised_by_its_blocks_only():
     assert recognise(sdxl) is SDXL
     assert recognise({block.diffusers: block.depth for block in SD15.blocks}) is SD15
     assert recognise({**sdxl, "output_blocks.1.1": 4}) is SDXL  # fewer layers: a pruned SDXL
+    ssd = {n: min(d, 4) for n, d in sdxl.items() if n != "middle_block.1"}  # as SSD-1B
+    assert recognise(ssd) is SDXL
     assert recognise({**sdxl, "output_blocks.1.1": 11}) is None
+    assert recognise({n: d for n, d in sdxl.items() if n != "output_blocks.1.1"}) is None
     refiner = {f"input_blocks.{n}.1": 4 for n in (4, 5, 7, 8)}
     refiner |= {f"output_blocks.{n}.1": 4 for n in range(3, 9)} | {"middle_block.1": 4}
     assert recognise(refiner) is None

@@ -18,7 +18,8 @@ C, U = PROMPT, NEGATIVE
         ("negative skipped", 2, 2, [(C, C)]),
         ("slices that mix", 3, 2, [(C, C), (C, U), (U,)]),
         ("one by one", 1, 1, [(C,), (U,)]),
-        ("instruct-pix2pix", 1, 1, [(C, U, U)]),
+        ("instruct-pix2pix", 1, 2, [(C, U, U)]),
+        ("instruct-pix2pix, apart", 1, 2, [(C,), (U,), (U,)]),
     ],
 )
 def test_calls_of_a_step_use_up_its_rows_in_order(case, prompt_rows, negative_rows, calls):
@@ -29,7 +30,14 @@ def test_calls_of_a_step_use_up_its_rows_in_order(case, prompt_rows, negative_ro
 
 
 def test_nothing_is_known_before_the_first_step():
-    assert RowCounter().take(2) is None
+    assert not RowCounter().known
+
+
+def test_more_rows_than_the_step_has_are_not_guessed():
+    counter = RowCounter()
+    counter.begin_step(1, 1)
+    assert counter.take(4) is None
+    assert counter.in_order(4) == (C, U, C, U)
 
 
 def test_tiles_see_the_same_rows_again():

@@ -1,0 +1,38 @@
+"""Which rows of a UNet call are prompt and which negative prompt, found out by what they hold.
+
+Needed only where another extension deals out the rows anew: it compares tensors, and so makes the
+processor wait for the device.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+
+
+def kinds_by_context(
+    context: torch.Tensor | None, prompt: torch.Tensor, negative: torch.Tensor
+) -> tuple[int, ...] | None:
+    """Kinds of the rows of `context` [B, L, C], given the known rows of both prompts [n, L', C].
+
+    Token counts may differ: padding is put at the end, so the beginnings are compared. None where
+    a row is like both or like neither.
+    """
+    if context is None or context.dim() != 3:
+        return None
+    kinds = []
+    for row in context:
+        is_prompt, is_negative = _is_among(row, prompt), _is_among(row, negative)
+        if is_prompt == is_negative:
+            return None
+        kinds.append(PROMPT if is_prompt else NEGATIVE)
+    return tuple(kinds)
+
+
+def _is_among(row: torch.Tensor, known: torch.Tensor) -> bool:
+    if row.shape[-1] != known.shape[-1]:
+        return False
+    tokens = min(row.shape[0], known.shape[1])
+    beginnings = known[:, :tokens].to(row)
+    return bool((beginnings == row[:tokens]).all(dim=2).all(dim=1).any())

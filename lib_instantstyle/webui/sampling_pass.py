@@ -1,0 +1,87 @@
+"""One run of the sampler with the hooks on the UNet: the first pass, or hires fix's second."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from torch import nn
+
+from lib_instantstyle.hosts import Host
+from lib_instantstyle.hosts.denoiser import DenoiserClock
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.schedule import acting_steps
+from lib_instantstyle.tensor.injection import Clock, Injection
+from lib_instantstyle.tensor.plan import Plan
+from lib_instantstyle.tensor.unet import UnetLayers, find_layers
+
+
+class SamplingPass:
+    """Context manager: the hooks stand on the UNet inside it and nowhere else."""
+
+    def __init__(
+        self, plan: Plan, unet: nn.Module, layers: UnetLayers, steps: int, host: Host, p: Any
+    ) -> None:
+        ranges = {(term.start, term.end) for term in plan.terms}
+        # Steps in which some term should act.
+        self.expected = len({s for a, b in ranges for s in acting_steps(a, b, steps)})
+        self._host = host
+        self._p = p
+        self._unet = unet
+        self._layers = layers
+        self._clock = DenoiserClock(steps, p.comment)
+        self._injection = Injection(plan, Clock(self._clock.rows, self._clock.fraction))
+
+    def __enter__(self) -> SamplingPass:
+        try:
+            self._injection.attach(self._unet, self._layers)
+        except BaseException:
+            self._injection.detach()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._injection.detach()
+
+    @property
+    def fired(self) -> int:
+        """How often a layer received a term."""
+        return self._injection.fired
+
+    @property
+    def why_nothing(self) -> str:
+        """Why no layer received a term although some should have."""
+        if self._injection.unknown_calls:
+            return (
+                "the style could not be applied, because another extension calls the UNet itself "
+                "and does not say which rows are prompt; switch it off."
+            )
+        return (
+            "the style could not be applied, because the UNet's cross-attention was never "
+            "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
+        )
+
+    def begin_step(self, params: Any) -> None:
+        """The denoiser is about to evaluate a step."""
+        unet = self._host.unet(self._p)
+        if unet is not self._unet:
+            self._follow(unet)
+        self._clock.begin_step(params)
+
+    def _follow(self, unet: nn.Module) -> None:
+        """The refiner has taken over with a UNet of its own."""
+        self._unet = unet
+        try:
+            layers = find_layers(unet)
+        except InstantStyleError:
+            layers = None
+        if layers is not None and layers.signature == self._layers.signature:
+            self._injection.attach(unet, layers)
+        else:
+            self._injection.detach()
+            self._p.comment("InstantStyle: the refiner has other blocks and paints without style.")
