@@ -24,7 +24,8 @@ from tests.miniature import harness
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "tests" / "pictures"
-SETTINGS = {"steps": 8, "width": 256, "height": 256, "seed": 5, "sampler_name": "Euler"}
+SETTINGS = {"steps": 8, "width": 256, "height": 256, "seed": 5}
+SETTINGS |= {"sampler_name": "Euler", "scheduler": "Automatic"}
 PRESETS_SHOWN = ("style", "style+layout", "original")
 HONEST = [
     "Tiny models with random weights: the pictures are coloured noise, and no cat will appear.",

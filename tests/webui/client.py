@@ -21,6 +21,7 @@ SMALL = {
     "height": 64,
     "seed": 7,
     "sampler_name": "Euler",
+    "scheduler": "Automatic",
     "cfg_scale": 7,
 }
 
