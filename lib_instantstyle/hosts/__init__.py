@@ -30,8 +30,12 @@ class Host(Protocol):
         """The picture (PIL) behind a URL, if the WebUI's settings allow it."""
 
 
-def current() -> Host:
-    """The WebUI this runs in."""
+def current(p: Any) -> Host:
+    """The WebUI that makes the generation `p`, told by what its checkpoint object can do."""
+    if hasattr(p.sd_model, "forge_objects"):
+        from lib_instantstyle.hosts.forge import Forge
+
+        return Forge()
     from lib_instantstyle.hosts.a1111 import A1111
 
     return A1111()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lib_instantstyle.pure.rows import RowCounter
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter
 from lib_instantstyle.pure.schedule import completed_fraction
 from lib_instantstyle.tensor.context_rows import kinds_by_context
+from lib_instantstyle.tensor.injection import UnetCall
 
 AMBIGUOUS = (
     "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
@@ -41,13 +42,16 @@ class DenoiserClock:
             denoiser.step, denoiser.total_steps or self.steps, self.steps
         )
 
-    def rows(self, count: int, context: Any) -> tuple[int, ...] | None:
-        """Kinds of the `count` rows of the next UNet call; None before the first step."""
+    def rows(self, call: UnetCall) -> tuple[int, ...] | None:
+        """Kinds of the rows of a UNet call; None before the first step."""
+        announced = _announced(call)
+        if announced is not None:
+            return announced
         if self._fresh:
             self._begin()
         if not self._rows.known:
             return None
-        return self._rows.take(count) or self._by_content(count, context)
+        return self._rows.take(call.rows) or self._by_content(call)
 
     def fraction(self) -> float:
         """Completed share of the pass."""
@@ -60,17 +64,26 @@ class DenoiserClock:
         # The latents tell of rows beyond: instruct-pix2pix evaluates the negative prompt twice.
         self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt))
 
-    def _by_content(self, count: int, context: Any) -> tuple[int, ...]:
+    def _by_content(self, call: UnetCall) -> tuple[int, ...]:
         """More rows than the step has: another extension deals them out, so look what they hold."""
         kinds = kinds_by_context(
-            context, _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
+            call.context, _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
         )
         if kinds is not None:
             return kinds
         if not self._warned:
             self._warned = True
             self._warn(AMBIGUOUS)
-        return self._rows.in_order(count)
+        return self._rows.in_order(call.rows)
+
+
+def _announced(call: UnetCall) -> tuple[int, ...] | None:
+    """Rows as the Forge family announces them with the call: one kind for each chunk of rows."""
+    chunks = call.options.get("cond_or_uncond")
+    if not chunks or call.rows % len(chunks):
+        return None
+    each = call.rows // len(chunks)
+    return tuple(NEGATIVE if chunk else PROMPT for chunk in chunks for _ in range(each))
 
 
 def _tokens(conditioning: Any) -> Any:

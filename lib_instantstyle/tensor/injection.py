@@ -10,7 +10,7 @@ Shapes: B rows of the UNet call, N latent tokens, h width, H heads, d = h / H, T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +30,23 @@ _MARK = "_instantstyle_handles"  # on the UNet, so that whoever comes next finds
 
 
 @dataclass(frozen=True)
+class UnetCall:
+    """What can be seen of a UNet call from outside."""
+
+    rows: int  # B
+    context: torch.Tensor | None  # [B, L, C], the prompts' tokens
+    options: Mapping[str, Any]  # transformer_options, where the WebUI sends them
+
+
+@dataclass(frozen=True)
 class Clock:
     """What a UNet call is told: which rows it has, and how far the pass has come.
 
-    rows: given the number of rows of the call and its context [B, L, C], their kinds, or None for
-    a call that is no part of the denoising and gets nothing. fraction: completed share of the pass.
+    rows: the kinds of the rows of a call, or None for a call that is no part of the denoising and
+    gets nothing. fraction: completed share of the pass.
     """
 
-    rows: Callable[[int, Any], Rows | None]
+    rows: Callable[[UnetCall], Rows | None]
     fraction: Callable[[], float]
 
 
@@ -179,8 +188,9 @@ class Injection:
         context = kwargs.get("context", kwargs.get("encoder_hidden_states"))
         if context is None and len(args) > 2:
             context = args[2]
+        options = kwargs.get("transformer_options") or {}
         call = self._call
-        call.rows = self._clock.rows(x.shape[0], context) if x is not None else None
+        call.rows = self._clock.rows(UnetCall(len(x), context, options)) if x is not None else None
         if call.rows is None:
             self.unknown_calls += 1
             return

@@ -112,7 +112,7 @@ class Run:
 
 def start(p: Any, units: Sequence[Unit]) -> None:
     """Prepare a run for `p`; raises InstantStyleError if it cannot be had."""
-    run = Run(units, p, current())
+    run = Run(units, p, current(p))
     if not run.is_empty:
         setattr(p, ATTRIBUTE, run)
         p.extra_generation_params.update(run.infotext)

@@ -80,7 +80,7 @@ class World:
         return (unet or self.unet)(self.x, timesteps=self.t, context=self.context, y=self.y)
 
     def run_with(self, plan, rows, fraction=0.0):
-        clock = Clock(lambda count, context: rows, lambda: fraction)
+        clock = Clock(lambda call: rows, lambda: fraction)
         with inject(self.unet, self.layers, plan, clock) as injection:
             return self.run(), injection
 
@@ -138,7 +138,7 @@ def test_hooks_work_on_diffusers_own_unet_too(world):
     theirs = diffusers_unet(world.unet)
     layers = find_layers(theirs)
     assert layers.layout is world.layers.layout
-    clock = Clock(lambda n, c: ROWS[0], lambda: 0.0)
+    clock = Clock(lambda call: ROWS[0], lambda: 0.0)
     with inject(theirs, layers, world.plan(unit, layers), clock):
         found = world.run_diffusers(theirs)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
@@ -186,7 +186,7 @@ def test_nothing_is_left_on_the_unet(world):
     with (
         pytest.raises(ZeroDivisionError),
         inject(
-            world.unet, world.layers, world.plan(Unit()), Clock(lambda n, c: ROWS[0], lambda: 0.0)
+            world.unet, world.layers, world.plan(Unit()), Clock(lambda call: ROWS[0], lambda: 0.0)
         ),
     ):
         assert len(hooks_on(world.unet)) == 1 + 2 * len(layer_weights(Unit(), world.layers))
@@ -197,7 +197,7 @@ def test_nothing_is_left_on_the_unet(world):
 
 
 def test_hooks_left_by_a_killed_run_are_removed_by_the_next(world):
-    clock = Clock(lambda n, c: ROWS[0], lambda: 0.0)
+    clock = Clock(lambda call: ROWS[0], lambda: 0.0)
     killed = inject(world.unet, world.layers, world.plan(Unit(preset="original")), clock)
     killed.__enter__()
     expected = None
@@ -228,7 +228,7 @@ def test_keys_and_values_are_gathered_once_per_pattern(world, monkeypatch):
     made = []
     real = torch.tensor
     monkeypatch.setattr(torch, "tensor", lambda *a, **k: made.append(a) or real(*a, **k))
-    clock = Clock(lambda n, c: ROWS[0], lambda: 0.0)
+    clock = Clock(lambda call: ROWS[0], lambda: 0.0)
     with inject(world.unet, world.layers, plan, clock):
         for _ in range(3):
             world.run()
@@ -242,7 +242,7 @@ def test_half_precision_follows_the_query(world):
     half = half.to(torch.bfloat16)
     layers = find_layers(half)
     plan = world.plan(Unit(preset="original"), layers)
-    clock = Clock(lambda n, c: ROWS[0], lambda: 0.0)
+    clock = Clock(lambda call: ROWS[0], lambda: 0.0)
 
     def call(unet, dtype):
         y = world.y if world.y is None else world.y.to(dtype)

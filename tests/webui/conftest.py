@@ -1,10 +1,13 @@
 """The WebUI under test: the miniature, or the real one that INSTANTSTYLE_WEBUI names.
 
 INSTANTSTYLE_WEBUI is the folder of an installed A1111, INSTANTSTYLE_WEBUI_PYTHON its Python (by
-default the one in its own venv). Extra flags may stand in INSTANTSTYLE_WEBUI_FLAGS.
+default the one in its own venv). Extra flags may stand in INSTANTSTYLE_WEBUI_FLAGS. A WebUI that
+already runs, with the extension and the tiny models in its folders, is named by its address in
+INSTANTSTYLE_WEBUI_URL.
 """
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,10 @@ def webui(tmp_path_factory):
     data = tmp_path_factory.mktemp("webui")
     flags = os.environ.get("INSTANTSTYLE_WEBUI_FLAGS", "").split()
     folder = os.environ.get("INSTANTSTYLE_WEBUI")
-    if folder:
+    running = os.environ.get("INSTANTSTYLE_WEBUI_URL")
+    if running:
+        context = nullcontext(running.rstrip("/"))
+    elif folder:
         default = Path(folder) / "venv" / "bin" / "python"
         python = Path(os.environ.get("INSTANTSTYLE_WEBUI_PYTHON", default))
         context = real(Path(folder), python, data, *flags)
