@@ -56,18 +56,18 @@ def drop(page, path=COFFEE, tab="txt2img"):
 
 def generate(page, tab="txt2img"):
     """Press Generate and wait for the answer; returns (info text, error text)."""
-    info = page.locator(f".prose#html_info_{tab}, .prose#html_log_{tab}")
-    before = info.all_inner_texts()
+    # Gradio 3.41 gives an id to two nested elements, the inner one holds the text.
+    info, log = (page.locator(f"#html_{name}_{tab}").last for name in ("info", "log"))
+    before = (info.inner_text(), log.inner_text())
     page.locator(f"#{tab}_generate").click()
     for _ in range(300):
         page.wait_for_timeout(200)
-        texts = info.all_inner_texts()
+        texts = (info.inner_text(), log.inner_text())
         if texts != before and any(texts):
             break
-    error = page.locator(f".prose#html_log_{tab} .error")
     page.wait_for_timeout(300)
-    text = page.locator(f".prose#html_info_{tab}").inner_text()
-    return text, error.inner_text() if error.count() else ""
+    error = log.locator(".error")
+    return info.inner_text(), error.inner_text() if error.count() else ""
 
 
 def pixels(page, tab="txt2img"):

@@ -74,6 +74,11 @@ class Client:
         response.raise_for_status()
         return response.json()
 
+    @property
+    def is_forge(self) -> bool:
+        """Whether this is Forge, whose versions begin with an f."""
+        return "Version: f" in self.generate().infotexts[0]
+
     def options(self, **values: Any) -> None:
         self.post("/sdapi/v1/options", values).raise_for_status()
 

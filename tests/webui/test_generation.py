@@ -33,7 +33,9 @@ WAYS = {
     "txt2img": {},
     "batch 2 x 2": {"batch_size": 2, "n_iter": 2},
     "hires fix": {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent",
-                  "denoising_strength": 0.7, "hr_second_pass_steps": 2},
+                  "denoising_strength": 0.7, "hr_second_pass_steps": 2,
+                  # Forge asks for these two; the others ignore them
+                  "hr_cfg": 7, "hr_additional_modules": ["Use same choices"]},
     "img2img": {"mode": "img2img", "init_images": [INIT], "denoising_strength": 0.8},
     "inpaint": {"mode": "img2img", "init_images": [INIT], "mask": encoded(left_half()),
                 "denoising_strength": 0.8, "inpainting_fill": 1, "inpaint_full_res": False},
@@ -66,7 +68,12 @@ def test_a_style_changes_the_picture_and_another_style_changes_it_otherwise(
         assert difference(a, b) > VISIBLE
         assert difference(b, c) > VISIBLE / 10
     assert styled.bytes == again.bytes
-    assert plain.bytes == after.bytes  # no hook is left, no state is left
+    # No hook is left, no state is left. (Forge's own inpainting varies in the last bit with what
+    # was generated before it, without the extension too.)
+    if way == "inpaint" and client.is_forge:
+        assert difference(plain.images[0], after.images[0]) < 0.05
+    else:
+        assert plain.bytes == after.bytes
     if way == "inpaint":  # what is not masked stays
         assert difference(plain.images[0][:, 40:], styled.images[0][:, 40:]) < 1
 
