@@ -1,4 +1,5 @@
 """`python -m tests.miniature`: starts the server. A1111's own flags work, see `--help`."""
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,5 @@
 """What extensions' install.py imports. Nothing is ever installed here."""
+
 from __future__ import annotations
 
 import importlib.metadata

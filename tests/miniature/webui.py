@@ -1,4 +1,5 @@
 """The server: page and API on one port, or the API alone, until it is told to stop."""
+
 from __future__ import annotations
 
 import os
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from modules import timer
 from modules.timer import startup_timer
+
+EVERYWHERE = {True: "0.0.0.0", False: None}  # noqa: S104
 
 
 def create_api(app):
@@ -23,16 +26,13 @@ def announce(address: str) -> None:
 
 def _drop_cors(app) -> None:
     """Gradio lets every site call the page; A1111 takes that back."""
-    app.user_middleware = [
-        x for x in app.user_middleware if x.cls.__name__ != "CORSMiddleware"
-    ]
+    app.user_middleware = [x for x in app.user_middleware if x.cls.__name__ != "CORSMiddleware"]
     app.middleware_stack = None
 
 
 def api_only_app():
     """The application of `--nowebui`: `before_ui` comes after the API, as in A1111."""
     from fastapi import FastAPI
-
     from modules import script_callbacks
 
     app = FastAPI()
@@ -47,7 +47,7 @@ def api_only() -> None:
 
     from modules.shared_cmd_options import cmd_opts
 
-    app, api = api_only_app()
+    api = api_only_app()[1]
     port = cmd_opts.port or 7861
 
     def announce_when_listening() -> None:
@@ -79,7 +79,9 @@ def allowed_paths() -> list[str]:
     from modules import extensions, paths, shared
 
     return [
-        *shared.cmd_opts.gradio_allowed_path, paths.data_path, paths.script_path,
+        *shared.cmd_opts.gradio_allowed_path,
+        paths.data_path,
+        paths.script_path,
         *(x.path for x in extensions.active()),
     ]
 
@@ -101,9 +103,14 @@ def webui() -> None:
         if not cmd_opts.no_gradio_queue:
             demo.queue(64)
         app, local_url, _ = demo.launch(
-            server_name=cmd_opts.server_name or ("0.0.0.0" if cmd_opts.listen else None),
-            server_port=cmd_opts.port, auth=_auth(), inbrowser=False, prevent_thread_lock=True,
-            allowed_paths=allowed_paths(), show_api=False, quiet=True,
+            server_name=cmd_opts.server_name or EVERYWHERE[cmd_opts.listen],
+            server_port=cmd_opts.port,
+            auth=_auth(),
+            inbrowser=False,
+            prevent_thread_lock=True,
+            allowed_paths=allowed_paths(),
+            show_api=False,
+            quiet=True,
             app_kwargs={"docs_url": "/docs", "redoc_url": "/redoc"},
         )
         _drop_cors(app)

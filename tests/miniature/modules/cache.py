@@ -1,4 +1,5 @@
 """A cache on disk, one folder for each subsection. A1111 uses diskcache; this is JSON files."""
+
 from __future__ import annotations
 
 import json
@@ -54,7 +55,7 @@ def cache(subsection: str) -> Cache:
 
 
 def cached_data_for_file(subsection: str, title: str, filename: str, func: Callable) -> Any:
-    """The stored value while the file's time is unchanged, else what func returns (None: no value)."""
+    """The stored value while the file's time is unchanged, else func's; None is no value."""
     stored = cache(subsection)
     mtime = Path(filename).stat().st_mtime
     entry = stored.get(title)

@@ -1,4 +1,5 @@
 """One job at a time; and an error of the page's functions becomes text under the picture."""
+
 from __future__ import annotations
 
 import html

@@ -1,4 +1,5 @@
 """Command line flags. Those of A1111 that reach an extension, plus `--extension` and `--family`."""
+
 from __future__ import annotations
 
 import argparse
@@ -24,11 +25,16 @@ def _file(name: str, default: str | Path | None = None) -> None:
 
 # only here
 parser.add_argument(
-    "--extension", action="append", default=[], metavar="[NAME=]PATH",
+    "--extension",
+    action="append",
+    default=[],
+    metavar="[NAME=]PATH",
     help="folder of an extension to load; the name defaults to the folder's",
 )
 parser.add_argument(
-    "--family", type=normalized_filepath, default=None,
+    "--family",
+    type=normalized_filepath,
+    default=None,
     help="folder with models/ made of tiny random weights; made in the data folder if missing",
 )
 parser.add_argument("--threads", type=int, default=1, help="threads torch may use")

@@ -1,4 +1,5 @@
 """From noise levels to the model's timesteps and back (k-diffusion's external wrappers)."""
+
 from __future__ import annotations
 
 import torch

@@ -1,10 +1,10 @@
 """Devices and number types. The miniature runs on the processor."""
+
 from __future__ import annotations
 
 import contextlib
 
 import torch
-
 from modules import errors, shared
 
 cpu: torch.device = torch.device("cpu")

@@ -1,4 +1,5 @@
 """Errors are printed with a `***` prefix and remembered; they do not stop anything."""
+
 from __future__ import annotations
 
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 
 exception_records: list[dict[str, Any]] = []
 reports: list[str] = []
-"""Every message that was reported. Tests read it: what a script hook raised is visible only here."""
+"""Every message that was reported. What a script hook raised is visible only here."""
 
 
 def get_exceptions() -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
 """The list of extensions: those in the data folder, and those given with `--extension`."""
+
 from __future__ import annotations
 
 import configparser

@@ -1,4 +1,5 @@
 """`<name:argument:...>` in a prompt: taken out before encoding and handed to the named network."""
+
 from __future__ import annotations
 
 import logging
@@ -87,7 +88,11 @@ def activate(p, extra_network_data: dict) -> None:
             errors.display(e, f"activating extra network {name}")
     if p.scripts is not None:
         p.scripts.after_extra_networks_activate(
-            p, batch_number=p.iteration, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds,
+            p,
+            batch_number=p.iteration,
+            prompts=p.prompts,
+            seeds=p.seeds,
+            subseeds=p.subseeds,
             extra_network_data=extra_network_data,
         )
 

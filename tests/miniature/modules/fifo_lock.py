@@ -1,4 +1,5 @@
 """A lock that is granted in the order in which it was asked for."""
+
 from __future__ import annotations
 
 import collections

@@ -1,8 +1,8 @@
 """What A1111 adds to every Gradio component: `tooltip=`, class names, before and after hooks."""
+
 from __future__ import annotations
 
 import gradio as gr
-
 from modules import patches, script_callbacks, scripts
 
 

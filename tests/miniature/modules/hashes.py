@@ -1,4 +1,5 @@
 """SHA-256 of model files, cached by modification time."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """Reading, resizing and saving pictures, with the infotext in the PNG's `parameters` chunk."""
+
 from __future__ import annotations
 
 import datetime
@@ -7,14 +8,25 @@ import math
 import re
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
-
 from modules import script_callbacks, shared
+from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 
 LANCZOS = Image.Resampling.LANCZOS
 IGNORED_INFO_KEYS = {
-    "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background",
-    "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity",
+    "jfif",
+    "jfif_version",
+    "jfif_unit",
+    "jfif_density",
+    "dpi",
+    "exif",
+    "loop",
+    "background",
+    "timestamp",
+    "duration",
+    "progressive",
+    "progression",
+    "icc_profile",
+    "chromaticity",
 }
 
 
@@ -122,14 +134,14 @@ class FilenameGenerator:
             return ""
         return str(p.iteration * p.batch_size + p.batch_index + 1)
 
-    def apply(self, pattern: str) -> str:
-        return re.sub(r"\[(\w+)\]", lambda m: self.values.get(m[1], m[0]), pattern)
+    def apply(self, x: str) -> str:
+        return re.sub(r"\[(\w+)\]", lambda m: self.values.get(m[1], m[0]), x)
 
 
 def get_next_sequence_number(path: str, basename: str) -> int:
     prefix = f"{basename}-" if basename else ""
     found = [
-        re.match(r"(\d+)", x.name[len(prefix):])
+        re.match(r"(\d+)", x.name[len(prefix) :])
         for x in Path(path).iterdir()
         if x.name.startswith(prefix)
     ]
@@ -137,7 +149,11 @@ def get_next_sequence_number(path: str, basename: str) -> int:
 
 
 def save_image_with_geninfo(
-    image, geninfo, filename, extension=None, existing_pnginfo=None,
+    image,
+    geninfo,
+    filename,
+    extension=None,
+    existing_pnginfo=None,
     pnginfo_section_name="parameters",
 ) -> None:
     """PNG keeps the text in a chunk of that name; JPEG and WebP in an EXIF comment."""
@@ -158,9 +174,22 @@ def save_image_with_geninfo(
 
 
 def save_image(
-    image, path, basename, seed=None, prompt=None, extension="png", info=None,
-    short_filename=False, no_prompt=False, grid=False, pnginfo_section_name="parameters", p=None,
-    existing_info=None, forced_filename=None, suffix="", save_to_dirs=None,
+    image,
+    path,
+    basename,
+    seed=None,
+    prompt=None,
+    extension="png",
+    info=None,
+    short_filename=False,
+    no_prompt=False,
+    grid=False,
+    pnginfo_section_name="parameters",
+    p=None,
+    existing_info=None,
+    forced_filename=None,
+    suffix="",
+    save_to_dirs=None,
 ) -> tuple[str, str | None]:
     """Saves under the next free number. -> (file, text file or None)."""
     opts = shared.opts
@@ -176,8 +205,10 @@ def save_image(
         file = folder / f"{forced_filename}.{extension}"
     else:
         pattern = "[seed]" if opts.save_to_dirs else "[seed]-[prompt_spaces]"
-        text = "" if short_filename or seed is None else names.apply(
-            opts.samples_filename_pattern or pattern
+        text = (
+            ""
+            if short_filename or seed is None
+            else names.apply(opts.samples_filename_pattern or pattern)
         )
         text += suffix
         if opts.save_images_add_number or not text:

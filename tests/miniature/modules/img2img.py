@@ -1,4 +1,5 @@
 """What the Generate button of the img2img tab calls, and its batch of files."""
+
 from __future__ import annotations
 
 from contextlib import closing
@@ -6,13 +7,12 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
-
 from modules import images, processing, scripts, shared
 from modules.infotext_utils import create_override_settings_dict, parse_generation_parameters
 from modules.processing import Processed, StableDiffusionProcessingImg2Img, process_images
 from modules.shared import opts, state
 from modules.ui_common import plaintext_to_html
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
@@ -40,8 +40,16 @@ def _read_png_info(image: str, img: Image.Image, folder, wanted) -> dict:
 
 
 def process_batch(
-    p, input, output_dir, inpaint_mask_dir, args, to_scale=False, scale_by=1.0,
-    use_png_info=False, png_info_props=None, png_info_dir=None,
+    p,
+    input,
+    output_dir,
+    inpaint_mask_dir,
+    args,
+    to_scale=False,
+    scale_by=1.0,
+    use_png_info=False,
+    png_info_props=None,
+    png_info_dir=None,
 ):
     """One `p` for all files: `setup` ran once, the other hooks run for each of them."""
     output_dir = output_dir.strip()
@@ -109,8 +117,18 @@ def process_batch(
     return results
 
 
-def _sources(mode, init_img, sketch, with_mask, color_sketch, color_orig, base, base_mask,
-             mask_blur, mask_alpha):
+def _sources(
+    mode,
+    init_img,
+    sketch,
+    with_mask,
+    color_sketch,
+    color_orig,
+    base,
+    base_mask,
+    mask_blur,
+    mask_alpha,
+):
     """(picture, mask) of the chosen sub-tab."""
     if mode == 0:
         return init_img, None
@@ -131,22 +149,58 @@ def _sources(mode, init_img, sketch, with_mask, color_sketch, color_orig, base, 
 
 
 def img2img(
-    id_task: str, request: gr.Request, mode: int, prompt: str, negative_prompt: str,
-    prompt_styles, init_img, sketch, init_img_with_mask, inpaint_color_sketch,
-    inpaint_color_sketch_orig, init_img_inpaint, init_mask_inpaint, mask_blur: int,
-    mask_alpha: float, inpainting_fill: int, n_iter: int, batch_size: int, cfg_scale: float,
-    image_cfg_scale: float, denoising_strength: float, selected_scale_tab: int, height: int,
-    width: int, scale_by: float, resize_mode: int, inpaint_full_res: bool,
-    inpaint_full_res_padding: int, inpainting_mask_invert: int, img2img_batch_input_dir: str,
-    img2img_batch_output_dir: str, img2img_batch_inpaint_mask_dir: str, override_settings_texts,
-    img2img_batch_use_png_info: bool, img2img_batch_png_info_props: list,
-    img2img_batch_png_info_dir: str, img2img_batch_source_type: str, img2img_batch_upload: list,
+    id_task: str,
+    request: gr.Request,
+    mode: int,
+    prompt: str,
+    negative_prompt: str,
+    prompt_styles,
+    init_img,
+    sketch,
+    init_img_with_mask,
+    inpaint_color_sketch,
+    inpaint_color_sketch_orig,
+    init_img_inpaint,
+    init_mask_inpaint,
+    mask_blur: int,
+    mask_alpha: float,
+    inpainting_fill: int,
+    n_iter: int,
+    batch_size: int,
+    cfg_scale: float,
+    image_cfg_scale: float,
+    denoising_strength: float,
+    selected_scale_tab: int,
+    height: int,
+    width: int,
+    scale_by: float,
+    resize_mode: int,
+    inpaint_full_res: bool,
+    inpaint_full_res_padding: int,
+    inpainting_mask_invert: int,
+    img2img_batch_input_dir: str,
+    img2img_batch_output_dir: str,
+    img2img_batch_inpaint_mask_dir: str,
+    override_settings_texts,
+    img2img_batch_use_png_info: bool,
+    img2img_batch_png_info_props: list,
+    img2img_batch_png_info_dir: str,
+    img2img_batch_source_type: str,
+    img2img_batch_upload: list,
     *args,
 ):
     is_batch = mode == 5
     image, mask = _sources(
-        mode, init_img, sketch, init_img_with_mask, inpaint_color_sketch,
-        inpaint_color_sketch_orig, init_img_inpaint, init_mask_inpaint, mask_blur, mask_alpha,
+        mode,
+        init_img,
+        sketch,
+        init_img_with_mask,
+        inpaint_color_sketch,
+        inpaint_color_sketch_orig,
+        init_img_inpaint,
+        init_mask_inpaint,
+        mask_blur,
+        mask_alpha,
     )
     image, mask = images.fix_image(image), images.fix_image(mask)
     if selected_scale_tab == 1 and not is_batch:
@@ -195,7 +249,9 @@ def img2img(
                 img2img_batch_upload if upload else img2img_batch_input_dir,
                 "" if upload else img2img_batch_output_dir,
                 "" if upload else img2img_batch_inpaint_mask_dir,
-                args, to_scale=selected_scale_tab == 1, scale_by=scale_by,
+                args,
+                to_scale=selected_scale_tab == 1,
+                scale_by=scale_by,
                 use_png_info=img2img_batch_use_png_info,
                 png_info_props=img2img_batch_png_info_props,
                 png_info_dir=img2img_batch_png_info_dir,

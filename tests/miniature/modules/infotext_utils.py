@@ -1,4 +1,5 @@
 """Reading infotexts: into a dictionary, into the fields of the page, into an API request."""
+
 from __future__ import annotations
 
 import base64
@@ -9,10 +10,9 @@ import sys
 from pathlib import Path
 
 import gradio as gr
-from PIL import Image
-
 from modules import errors, images, prompt_parser, script_callbacks, shared, ui_tempdir
 from modules.paths import data_path
+from PIL import Image
 
 sys.modules["modules.generation_parameters_copypaste"] = sys.modules[__name__]
 
@@ -26,8 +26,14 @@ class ParamBinding:
     """A button that sends a picture or its parameters to a tab."""
 
     def __init__(
-        self, paste_button, tabname, source_text_component=None, source_image_component=None,
-        source_tabname=None, override_settings_component=None, paste_field_names=None,
+        self,
+        paste_button,
+        tabname,
+        source_text_component=None,
+        source_image_component=None,
+        source_tabname=None,
+        override_settings_component=None,
+        paste_field_names=None,
     ):
         self.paste_button = paste_button
         self.tabname = tabname
@@ -104,6 +110,10 @@ def add_paste_fields(tabname, init_img, fields, override_settings_component=None
         "fields": fields,
         "override_settings_component": override_settings_component,
     }
+    import modules.ui  # older extensions look for the fields there
+
+    if tabname in ("txt2img", "img2img"):
+        setattr(modules.ui, f"{tabname}_paste_fields", fields)
 
 
 def create_buttons(tabs_list) -> dict[str, gr.Button]:
@@ -139,7 +149,10 @@ def _connect_binding(binding: ParamBinding, target: dict) -> None:
             show_progress=False,
         )
     button.click(
-        fn=None, _js=f"switch_to_{binding.tabname}", inputs=None, outputs=None,
+        fn=None,
+        _js=f"switch_to_{binding.tabname}",
+        inputs=None,
+        outputs=None,
         show_progress=False,
     )
 

@@ -1,4 +1,5 @@
 """The start, in A1111's order, and again for Reload UI."""
+
 from __future__ import annotations
 
 import importlib
@@ -45,10 +46,9 @@ def initialize() -> None:
 
         sd_hijack.model_hijack.redo_hijack(shared.sd_model)
 
+    shared.reload_gradio_theme()
     shared.opts.onchange("sd_model_checkpoint", wrap_queued_call(reload_weights), call=False)
-    shared.opts.onchange(
-        "cross_attention_optimization", wrap_queued_call(redo_hijack), call=False
-    )
+    shared.opts.onchange("cross_attention_optimization", wrap_queued_call(redo_hijack), call=False)
     initialize_rest(reload_script_modules=False)
 
 

@@ -1,8 +1,8 @@
 """--medvram and --lowvram: forward pre-hooks that bring one module at a time to the device."""
+
 from __future__ import annotations
 
 import torch
-
 from modules import devices, shared
 
 module_in_gpu: torch.nn.Module | None = None
@@ -26,7 +26,9 @@ def send_everything_to_cpu() -> None:
 
 def is_needed(sd_model) -> bool:
     flags = shared.cmd_opts
-    return flags.lowvram or flags.medvram or (flags.medvram_sdxl and hasattr(sd_model, "conditioner"))
+    return (
+        flags.lowvram or flags.medvram or (flags.medvram_sdxl and hasattr(sd_model, "conditioner"))
+    )
 
 
 def apply(sd_model) -> None:

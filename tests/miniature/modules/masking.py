@@ -1,4 +1,5 @@
 """Regions of masks, for inpainting at full resolution."""
+
 from __future__ import annotations
 
 from PIL import Image, ImageFilter, ImageOps
@@ -21,8 +22,11 @@ def get_crop_region(mask, pad: int = 0) -> Box:
     box = get_crop_region_v2(mask, pad)
     if box is not None:
         return box
-    return max(mask.width - pad, 0), max(mask.height - pad, 0), min(pad, mask.width), min(
-        pad, mask.height
+    return (
+        max(mask.width - pad, 0),
+        max(mask.height - pad, 0),
+        min(pad, mask.width),
+        min(pad, mask.height),
     )
 
 
@@ -38,7 +42,10 @@ def _widen(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
 
 
 def expand_crop_region(
-    crop_region: Box, processing_width: int, processing_height: int, image_width: int,
+    crop_region: Box,
+    processing_width: int,
+    processing_height: int,
+    image_width: int,
     image_height: int,
 ) -> Box:
     """The region grown to the ratio in which it will be processed."""

@@ -1,4 +1,5 @@
 """Lists model files and the upscalers. Downloads are refused: tests must not need a network."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +9,11 @@ from modules.upscaler import UpscalerLanczos, UpscalerNearest, UpscalerNone
 
 
 def load_file_from_url(
-    url: str, *, model_dir: str, progress: bool = True, file_name: str | None = None,
+    url: str,
+    *,
+    model_dir: str,
+    progress: bool = True,
+    file_name: str | None = None,
     hash_prefix: str | None = None,
 ) -> str:
     """The file if it is there already; the miniature downloads nothing."""
@@ -20,8 +25,13 @@ def load_file_from_url(
 
 
 def load_models(
-    model_path: str, model_url: str | None = None, command_path: str | None = None,
-    ext_filter=None, download_name: str | None = None, ext_blacklist=None, hash_prefix=None,
+    model_path: str,
+    model_url: str | None = None,
+    command_path: str | None = None,
+    ext_filter=None,
+    download_name: str | None = None,
+    ext_blacklist=None,
+    hash_prefix=None,
 ) -> list[str]:
     """Files below the folders; every exception is swallowed, as in A1111."""
     found: list[str] = []

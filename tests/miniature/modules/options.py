@@ -1,4 +1,5 @@
 """Settings: what can be set, what is set, and who may set it."""
+
 from __future__ import annotations
 
 import json
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-
 from modules import errors
 from modules.shared_cmd_options import cmd_opts
 
@@ -18,9 +18,19 @@ class OptionInfo:
     """One setting. The type of its default chooses the widget where `component` is not given."""
 
     def __init__(
-        self, default=None, label="", component=None, component_args=None, onchange=None,
-        section=None, refresh=None, comment_before="", comment_after="", infotext=None,
-        restrict_api=False, category_id=None,
+        self,
+        default=None,
+        label="",
+        component=None,
+        component_args=None,
+        onchange=None,
+        section=None,
+        refresh=None,
+        comment_before="",
+        comment_after="",
+        infotext=None,
+        restrict_api=False,
+        category_id=None,
     ):
         self.default = default
         self.label = label
@@ -64,7 +74,8 @@ class OptionInfo:
 class OptionHTML(OptionInfo):
     def __init__(self, text: str):
         super().__init__(
-            str(text).strip(), label="",
+            str(text).strip(),
+            label="",
             component=lambda **kwargs: gr.HTML(elem_classes="settings-info", **kwargs),
         )
         self.do_not_save = True

@@ -1,4 +1,5 @@
 """The official registry of replaced functions: patch, undo, original."""
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -1,4 +1,5 @@
 """Folders plus the restricted `torch.load`, which A1111 switches on by importing this module."""
+
 from __future__ import annotations
 
 import modules.safe  # noqa: F401

@@ -1,4 +1,5 @@
 """Folders, known before anything else is imported. Only the data folder is ever written to."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,12 +1,11 @@
 """From a request to pictures: the main loop, with every script hook at its place."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-
 from modules import (
     devices,
     extra_networks,
@@ -46,6 +45,7 @@ from modules.processing_txt2img import (  # noqa: F401
 )
 from modules.sd_samplers_common import approximation_indexes, decode_first_stage  # noqa: F401
 from modules.shared import state
+from PIL import Image
 
 slerp = rng.slerp
 images_tensor_to_samples = sd_samplers_common.images_tensor_to_samples
@@ -125,9 +125,9 @@ def _prepare(p: StableDiffusionProcessing) -> None:
 
     count = range(len(p.all_prompts))
     same_seed = p.subseed_strength != 0
-    p.all_seeds = seed if isinstance(seed, list) else [
-        int(seed) + (0 if same_seed else i) for i in count
-    ]
+    p.all_seeds = (
+        seed if isinstance(seed, list) else [int(seed) + (0 if same_seed else i) for i in count]
+    )
     p.all_subseeds = subseed if isinstance(subseed, list) else [int(subseed) + i for i in count]
     if p.scripts is not None:
         p.scripts.process(p)
@@ -163,8 +163,13 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         extra_networks.deactivate(p, p.extra_network_data)
     devices.torch_gc()
     res = Processed(
-        p, images_list=output_images, seed=p.all_seeds[0], info=infotexts[0],
-        subseed=p.all_subseeds[0], index_of_first_image=index_of_first_image, infotexts=infotexts,
+        p,
+        images_list=output_images,
+        seed=p.all_seeds[0],
+        info=infotexts[0],
+        subseed=p.all_subseeds[0],
+        index_of_first_image=index_of_first_image,
+        infotexts=infotexts,
     )
     if p.scripts is not None:
         p.scripts.postprocess(p, res)
@@ -184,8 +189,11 @@ def _sample_batch(p, n: int, output_images: list, infotexts: list) -> bool:
     _take_batch(p, n)
     channels = getattr(shared.sd_model, "latent_channels", opt_C)
     p.rng = rng.ImageRNG(
-        (channels, p.height // opt_f, p.width // opt_f), p.seeds, subseeds=p.subseeds,
-        subseed_strength=p.subseed_strength, seed_resize_from_h=p.seed_resize_from_h,
+        (channels, p.height // opt_f, p.width // opt_f),
+        p.seeds,
+        subseeds=p.subseeds,
+        subseed_strength=p.subseed_strength,
+        seed_resize_from_h=p.seed_resize_from_h,
         seed_resize_from_w=p.seed_resize_from_w,
     )
     told = {"batch_number": n}
@@ -200,9 +208,7 @@ def _sample_batch(p, n: int, output_images: list, infotexts: list) -> bool:
         with devices.autocast():
             extra_networks.activate(p, p.extra_network_data)
     if p.scripts is not None:
-        p.scripts.process_batch(
-            p, **told, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds
-        )
+        p.scripts.process_batch(p, **told, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
     p.setup_conds()
     hijack = sd_hijack.model_hijack
     p.extra_generation_params.update(hijack.extra_generation_params)
@@ -217,8 +223,12 @@ def _sample_batch(p, n: int, output_images: list, infotexts: list) -> bool:
 
     with devices.autocast():
         samples = p.sample(
-            conditioning=p.c, unconditional_conditioning=p.uc, seeds=p.seeds,
-            subseeds=p.subseeds, subseed_strength=p.subseed_strength, prompts=p.prompts,
+            conditioning=p.c,
+            unconditional_conditioning=p.uc,
+            seeds=p.seeds,
+            subseeds=p.subseeds,
+            subseed_strength=p.subseed_strength,
+            prompts=p.prompts,
         )
     if p.scripts is not None:
         ps = scripts.PostSampleArgs(samples)
@@ -262,8 +272,15 @@ def _finish_image(p, i: int, sample: torch.Tensor, output_images: list, infotext
 
     def save(picture: Image.Image, suffix: str = "") -> None:
         images.save_image(
-            picture, p.outpath_samples, "", p.seeds[i], p.prompts[i], opts.samples_format,
-            info=infotext(), p=p, suffix=suffix,
+            picture,
+            p.outpath_samples,
+            "",
+            p.seeds[i],
+            p.prompts[i],
+            opts.samples_format,
+            info=infotext(),
+            p=p,
+            suffix=suffix,
         )
 
     if p.scripts is not None:
@@ -309,14 +326,19 @@ def _finish_image(p, i: int, sample: torch.Tensor, output_images: list, infotext
 
 
 def _make_grid(p, output_images: list, infotexts: list) -> int:
-    """Puts the grid in front of the pictures where one is wanted; the index of the first picture."""
+    """Puts the grid first where one is wanted. -> the index of the first single picture."""
     opts = shared.opts
     unwanted = len(output_images) < 2 and opts.grid_only_if_multiple
     if not (opts.return_grid or opts.grid_save) or p.do_not_save_grid or unwanted:
         return 0
     grid = images.image_grid(output_images, p.batch_size)
     text = create_infotext(
-        p, p.prompts, p.seeds, p.subseeds, use_main_prompt=True, index=0,
+        p,
+        p.prompts,
+        p.seeds,
+        p.subseeds,
+        use_main_prompt=True,
+        index=0,
         all_negative_prompts=p.negative_prompts,
     )
     if opts.return_grid:
@@ -326,7 +348,15 @@ def _make_grid(p, output_images: list, infotexts: list) -> int:
         output_images.insert(0, grid)
     if opts.grid_save:
         images.save_image(
-            grid, p.outpath_grids, "grid", p.all_seeds[0], p.all_prompts[0], opts.grid_format,
-            info=text, short_filename=not opts.grid_extended_filename, p=p, grid=True,
+            grid,
+            p.outpath_grids,
+            "grid",
+            p.all_seeds[0],
+            p.all_prompts[0],
+            opts.grid_format,
+            info=text,
+            short_filename=not opts.grid_extended_filename,
+            p=p,
+            grid=True,
         )
     return 1 if opts.return_grid else 0

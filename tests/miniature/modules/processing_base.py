@@ -1,4 +1,5 @@
 """`p`, the object every script works on, and what comes out of it."""
+
 from __future__ import annotations
 
 import json
@@ -9,9 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-
 from modules import (
     devices,
     extra_networks,
@@ -24,6 +22,8 @@ from modules import (
 )
 from modules.processing_infotext import create_infotext, program_version
 from modules.shared import state
+from PIL import Image
+from torch import Tensor
 
 opt_C = 4
 opt_f = 8
@@ -150,7 +150,7 @@ class StableDiffusionProcessing:
         self.s_tmax = self.s_tmax or float("inf")
 
     @property
-    def sd_model(self):
+    def sd_model(self):  # noqa: F811
         return shared.sd_model
 
     @sd_model.setter
@@ -249,8 +249,10 @@ class StableDiffusionProcessing:
     def get_token_merging_ratio(self, for_hr: bool = False) -> float:
         opts = shared.opts
         first = self.token_merging_ratio or opts.token_merging_ratio
-        return self.token_merging_ratio_hr or opts.token_merging_ratio_hr or first if for_hr else (
-            first
+        return (
+            self.token_merging_ratio_hr or opts.token_merging_ratio_hr or first
+            if for_hr
+            else (first)
         )
 
     # -- prompts -----------------------------------------------------------------------------
@@ -280,14 +282,27 @@ class StableDiffusionProcessing:
         self.main_negative_prompt = self.all_negative_prompts[0]
 
     def cached_params(
-        self, required_prompts, steps, extra_network_data, hires_steps=None,
+        self,
+        required_prompts,
+        steps,
+        extra_network_data,
+        hires_steps=None,
         use_old_scheduling=False,
     ) -> tuple:
         opts = shared.opts
         return (
-            required_prompts, steps, hires_steps, use_old_scheduling,
-            opts.CLIP_stop_at_last_layers, shared.sd_model.sd_checkpoint_info, extra_network_data,
-            opts.sdxl_crop_left, opts.sdxl_crop_top, self.width, self.height, opts.emphasis,
+            required_prompts,
+            steps,
+            hires_steps,
+            use_old_scheduling,
+            opts.CLIP_stop_at_last_layers,
+            shared.sd_model.sd_checkpoint_info,
+            extra_network_data,
+            opts.sdxl_crop_left,
+            opts.sdxl_crop_top,
+            self.width,
+            self.height,
+            opts.emphasis,
         )
 
     def get_conds_with_caching(
@@ -347,9 +362,19 @@ class Processed:
     """The result: pictures and what they were made with."""
 
     def __init__(
-        self, p, images_list, seed=-1, info="", subseed=None, all_prompts=None,
-        all_negative_prompts=None, all_seeds=None, all_subseeds=None, index_of_first_image=0,
-        infotexts=None, comments="",
+        self,
+        p,
+        images_list,
+        seed=-1,
+        info="",
+        subseed=None,
+        all_prompts=None,
+        all_negative_prompts=None,
+        all_seeds=None,
+        all_subseeds=None,
+        index_of_first_image=0,
+        infotexts=None,
+        comments="",
     ) -> None:
         opts = shared.opts
         self.images = images_list
@@ -360,12 +385,33 @@ class Processed:
         self.info = info
         self.comments = "".join(f"{comment}\n" for comment in p.comments)
         for name in (
-            "subseed_strength", "width", "height", "sampler_name", "cfg_scale", "steps",
-            "batch_size", "restore_faces", "sd_model_name", "sd_model_hash", "sd_vae_name",
-            "sd_vae_hash", "seed_resize_from_w", "seed_resize_from_h", "extra_generation_params",
-            "styles", "token_merging_ratio", "token_merging_ratio_hr", "eta", "ddim_discretize",
-            "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond",
-            "sampler_noise_scheduler_override", "is_using_inpainting_conditioning",
+            "subseed_strength",
+            "width",
+            "height",
+            "sampler_name",
+            "cfg_scale",
+            "steps",
+            "batch_size",
+            "restore_faces",
+            "sd_model_name",
+            "sd_model_hash",
+            "sd_vae_name",
+            "sd_vae_hash",
+            "seed_resize_from_w",
+            "seed_resize_from_h",
+            "extra_generation_params",
+            "styles",
+            "token_merging_ratio",
+            "token_merging_ratio_hr",
+            "eta",
+            "ddim_discretize",
+            "s_churn",
+            "s_tmin",
+            "s_tmax",
+            "s_noise",
+            "s_min_uncond",
+            "sampler_noise_scheduler_override",
+            "is_using_inpainting_conditioning",
         ):
             setattr(self, name, getattr(p, name))
         self.image_cfg_scale = getattr(p, "image_cfg_scale", None)
@@ -386,13 +432,36 @@ class Processed:
     def js(self) -> str:
         """What the page and the API get. A value JSON does not know becomes null."""
         names = (
-            "all_prompts", "all_negative_prompts", "seed", "all_seeds", "subseed", "all_subseeds",
-            "subseed_strength", "width", "height", "sampler_name", "cfg_scale", "steps",
-            "batch_size", "restore_faces", "face_restoration_model", "sd_model_name",
-            "sd_model_hash", "sd_vae_name", "sd_vae_hash", "seed_resize_from_w",
-            "seed_resize_from_h", "denoising_strength", "extra_generation_params",
-            "index_of_first_image", "infotexts", "styles", "job_timestamp", "clip_skip",
-            "is_using_inpainting_conditioning", "version",
+            "all_prompts",
+            "all_negative_prompts",
+            "seed",
+            "all_seeds",
+            "subseed",
+            "all_subseeds",
+            "subseed_strength",
+            "width",
+            "height",
+            "sampler_name",
+            "cfg_scale",
+            "steps",
+            "batch_size",
+            "restore_faces",
+            "face_restoration_model",
+            "sd_model_name",
+            "sd_model_hash",
+            "sd_vae_name",
+            "sd_vae_hash",
+            "seed_resize_from_w",
+            "seed_resize_from_h",
+            "denoising_strength",
+            "extra_generation_params",
+            "index_of_first_image",
+            "infotexts",
+            "styles",
+            "job_timestamp",
+            "clip_skip",
+            "is_using_inpainting_conditioning",
+            "version",
         )
         values = {
             "prompt": self.all_prompts[0],
@@ -403,8 +472,13 @@ class Processed:
 
     def infotext(self, p, index: int) -> str:
         return create_infotext(
-            p, self.all_prompts, self.all_seeds, self.all_subseeds, comments=[],
-            position_in_batch=index % self.batch_size, iteration=index // self.batch_size,
+            p,
+            self.all_prompts,
+            self.all_seeds,
+            self.all_subseeds,
+            comments=[],
+            position_in_batch=index % self.batch_size,
+            iteration=index // self.batch_size,
         )
 
     def get_token_merging_ratio(self, for_hr: bool = False) -> float:
@@ -412,12 +486,21 @@ class Processed:
 
 
 def create_random_tensors(
-    shape, seeds, subseeds=None, subseed_strength=0.0, seed_resize_from_h=0, seed_resize_from_w=0,
+    shape,
+    seeds,
+    subseeds=None,
+    subseed_strength=0.0,
+    seed_resize_from_h=0,
+    seed_resize_from_w=0,
     p=None,
 ) -> Tensor:
     return rng.ImageRNG(
-        shape, seeds, subseeds=subseeds, subseed_strength=subseed_strength,
-        seed_resize_from_h=seed_resize_from_h, seed_resize_from_w=seed_resize_from_w,
+        shape,
+        seeds,
+        subseeds=subseeds,
+        subseed_strength=subseed_strength,
+        seed_resize_from_h=seed_resize_from_h,
+        seed_resize_from_w=seed_resize_from_w,
     ).next()
 
 
@@ -430,7 +513,7 @@ def decode_latent_batch(model, batch, target_device=None, check_for_nans=False) 
         devices.test_for_nans(batch, "unet")
     samples = DecodedSamples()
     for i in range(batch.shape[0]):
-        sample = sd_samplers_common.decode_first_stage(model, batch[i:i + 1])[0]
+        sample = sd_samplers_common.decode_first_stage(model, batch[i : i + 1])[0]
         if check_for_nans:
             devices.test_for_nans(sample, "vae")
         samples.append(sample if target_device is None else sample.to(target_device))

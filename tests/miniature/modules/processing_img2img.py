@@ -1,4 +1,5 @@
 """Image to image, with masks: the whole picture, or only the masked part at full resolution."""
+
 from __future__ import annotations
 
 import hashlib
@@ -8,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter, ImageOps
-
 from modules import (
     devices,
     images,
@@ -25,6 +24,7 @@ from modules.processing_base import (
     create_random_tensors,
     opt_f,
 )
+from PIL import Image, ImageOps
 
 
 def create_binary_mask(image: Image.Image, round: bool = True) -> Image.Image:
@@ -35,10 +35,20 @@ def create_binary_mask(image: Image.Image, round: bool = True) -> Image.Image:
     return image.convert("L")
 
 
-def _blur(mask: Image.Image, x: int, y: int) -> Image.Image:
-    """A1111 blurs the two directions with OpenCV; Pillow does one radius for both."""
-    radius = max(x, y)
-    return mask.filter(ImageFilter.GaussianBlur(radius)) if radius > 0 else mask
+def _blur(mask: Image.Image, sigma: int, axis: int) -> Image.Image:
+    """Gaussian blur along one axis of a mask, with the kernel size that A1111 asks OpenCV for."""
+    half = int(2.5 * sigma + 0.5)
+    kernel = np.exp(-(np.arange(-half, half + 1) ** 2) / (2.0 * sigma**2))
+    kernel /= kernel.sum()
+    array = np.array(mask, dtype=np.float64)
+    edges = [(0, 0), (0, 0)]
+    edges[axis] = (half, half)
+    padded = np.pad(array, edges, mode="reflect")
+    blurred = sum(
+        weight * np.take(padded, range(i, i + array.shape[axis]), axis)
+        for i, weight in enumerate(kernel)
+    )
+    return Image.fromarray(np.rint(blurred).astype(np.uint8))
 
 
 @dataclass(repr=False)
@@ -75,7 +85,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
             self.initial_noise_multiplier = shared.opts.initial_noise_multiplier
 
     @property
-    def mask_blur(self):
+    def mask_blur(self):  # noqa: F811
         return self.mask_blur_x if self.mask_blur_x == self.mask_blur_y else None
 
     @mask_blur.setter
@@ -90,8 +100,11 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         if self.inpainting_mask_invert:
             mask = ImageOps.invert(mask)
             params["Mask mode"] = "Inpaint not masked"
+        if self.mask_blur_x > 0:
+            mask = _blur(mask, self.mask_blur_x, axis=1)
+        if self.mask_blur_y > 0:
+            mask = _blur(mask, self.mask_blur_y, axis=0)
         if self.mask_blur_x > 0 or self.mask_blur_y > 0:
-            mask = _blur(mask, self.mask_blur_x, self.mask_blur_y)
             params["Mask blur"] = self.mask_blur
         self.overlay_images = []
         if not self.inpaint_full_res:
@@ -124,10 +137,14 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
     def _prepare_image(self, img, mask, latent_mask, region) -> np.ndarray:
         """One source picture -> [3, H, W] in 0..1; remembers what is laid over the result."""
         if shared.opts.save_init_img:
-            self.init_img_hash = hashlib.md5(img.tobytes()).hexdigest()
+            self.init_img_hash = hashlib.md5(img.tobytes(), usedforsecurity=False).hexdigest()
             images.save_image(
-                img, path=shared.opts.outdir_init_images, basename=None,
-                forced_filename=self.init_img_hash, save_to_dirs=False, existing_info=img.info,
+                img,
+                path=shared.opts.outdir_init_images,
+                basename=None,
+                forced_filename=self.init_img_hash,
+                save_to_dirs=False,
+                existing_info=img.info,
             )
         image = images.flatten(img, shared.opts.img2img_background_color)
         if region is None and self.resize_mode != 3:
@@ -211,16 +228,18 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
                 p=self, x=self.init_latent, noise=x, c=conditioning, uc=unconditional_conditioning
             )
         samples = self.sampler.sample_img2img(
-            self, self.init_latent, x, conditioning, unconditional_conditioning,
+            self,
+            self.init_latent,
+            x,
+            conditioning,
+            unconditional_conditioning,
             image_conditioning=self.image_conditioning,
         )
         if self.mask is None:
             return samples
         blended = samples * self.nmask + self.init_latent * self.mask
         if self.scripts is not None:
-            args = scripts.MaskBlendArgs(
-                samples, self.nmask, self.init_latent, self.mask, blended
-            )
+            args = scripts.MaskBlendArgs(samples, self.nmask, self.init_latent, self.mask, blended)
             self.scripts.on_mask_blend(self, args)
             blended = args.blended_latent
         return blended
@@ -229,6 +248,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         opts = shared.opts
         overridden = "token_merging_ratio" in self.override_settings and opts.token_merging_ratio
         return (
-            self.token_merging_ratio or overridden or opts.token_merging_ratio_img2img
+            self.token_merging_ratio
+            or overridden
+            or opts.token_merging_ratio_img2img
             or opts.token_merging_ratio
         )

@@ -1,4 +1,5 @@
 """The infotext: prompt, negative prompt, and one line of `key: value` pairs."""
+
 from __future__ import annotations
 
 from modules import errors, sd_samplers_common, shared
@@ -11,8 +12,16 @@ def program_version() -> str:
 
 
 def create_infotext(
-    p, all_prompts, all_seeds, all_subseeds, comments=None, iteration=0, position_in_batch=0,
-    use_main_prompt=False, index=None, all_negative_prompts=None,
+    p,
+    all_prompts,
+    all_seeds,
+    all_subseeds,
+    comments=None,
+    iteration=0,
+    position_in_batch=0,
+    use_main_prompt=False,
+    index=None,
+    all_negative_prompts=None,
 ) -> str:
     """A value in `p.extra_generation_params` is text, None (left out), a list with one entry for
     each picture, or a function called with everything known here by name.

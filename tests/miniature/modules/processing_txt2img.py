@@ -1,4 +1,5 @@
 """Text to image, with hires fix: a second pass over the enlarged first one."""
+
 from __future__ import annotations
 
 import math
@@ -6,9 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-
 from modules import (
     devices,
     extra_networks,
@@ -24,6 +22,8 @@ from modules import (
 from modules.processing_base import StableDiffusionProcessing, decode_latent_batch, opt_f
 from modules.processing_infotext import create_infotext
 from modules.shared import state
+from PIL import Image
+from torch import Tensor
 
 
 def old_hires_fix_first_pass_dimensions(width: int, height: int) -> tuple[int, int]:
@@ -167,7 +167,10 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                     p=self, x=x, noise=x, c=conditioning, uc=unconditional_conditioning
                 )
             samples = self.sampler.sample(
-                self, x, conditioning, unconditional_conditioning,
+                self,
+                x,
+                conditioning,
+                unconditional_conditioning,
                 image_conditioning=self.txt2img_image_conditioning(x),
             )
             if not self.enable_hr:
@@ -190,12 +193,24 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         if not isinstance(image, Image.Image):
             image = sd_samplers.sample_to_image(image, index, approximation=0)
         info = create_infotext(
-            self, self.all_prompts, self.all_seeds, self.all_subseeds, [],
-            iteration=self.iteration, position_in_batch=index,
+            self,
+            self.all_prompts,
+            self.all_seeds,
+            self.all_subseeds,
+            [],
+            iteration=self.iteration,
+            position_in_batch=index,
         )
         images.save_image(
-            image, self.outpath_samples, "", seeds[index], prompts[index],
-            shared.opts.samples_format, info=info, p=self, suffix="-before-highres-fix",
+            image,
+            self.outpath_samples,
+            "",
+            seeds[index],
+            prompts[index],
+            shared.opts.samples_format,
+            info=info,
+            p=self,
+            suffix="-before-highres-fix",
         )
 
     def _enlarge(self, samples, decoded_samples, seeds, prompts) -> tuple[Tensor, Tensor]:
@@ -206,7 +221,9 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                 self._save_intermediate(samples, i, seeds, prompts)
             mode = self.latent_scale_mode
             samples = torch.nn.functional.interpolate(
-                samples, size=(height // opt_f, width // opt_f), mode=mode["mode"],
+                samples,
+                size=(height // opt_f, width // opt_f),
+                mode=mode["mode"],
                 antialias=mode["antialias"],
             )
             weight = getattr(self, "inpainting_mask_weight", shared.opts.inpainting_mask_weight)
@@ -226,9 +243,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         samples = sd_samplers_common.images_tensor_to_samples(pixels)
         return samples, self.img2img_image_conditioning(pixels, samples)
 
-    def sample_hr_pass(
-        self, samples, decoded_samples, seeds, subseeds, subseed_strength, prompts
-    ):
+    def sample_hr_pass(self, samples, decoded_samples, seeds, subseeds, subseed_strength, prompts):
         if state.interrupted:
             return samples
         self.is_hr_pass = True
@@ -239,10 +254,13 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         state.nextjob()
         left, right = self.truncate_x // 2, (self.truncate_x + 1) // 2
         top, bottom = self.truncate_y // 2, (self.truncate_y + 1) // 2
-        samples = samples[:, :, top:samples.shape[2] - bottom, left:samples.shape[3] - right]
+        samples = samples[:, :, top : samples.shape[2] - bottom, left : samples.shape[3] - right]
         self.rng = rng.ImageRNG(
-            samples.shape[1:], self.seeds, subseeds=self.subseeds,
-            subseed_strength=self.subseed_strength, seed_resize_from_h=self.seed_resize_from_h,
+            samples.shape[1:],
+            self.seeds,
+            subseeds=self.subseeds,
+            subseed_strength=self.subseed_strength,
+            seed_resize_from_h=self.seed_resize_from_h,
             seed_resize_from_w=self.seed_resize_from_w,
         )
         noise = self.rng.next()
@@ -258,8 +276,13 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                 p=self, x=samples, noise=noise, c=self.hr_c, uc=self.hr_uc
             )
         samples = self.sampler.sample_img2img(
-            self, samples, noise, self.hr_c, self.hr_uc,
-            steps=self.hr_second_pass_steps or self.steps, image_conditioning=image_conditioning,
+            self,
+            samples,
+            noise,
+            self.hr_c,
+            self.hr_uc,
+            steps=self.hr_second_pass_steps or self.steps,
+            image_conditioning=image_conditioning,
         )
         sd_models.apply_token_merging(self.sd_model, self.get_token_merging_ratio())
         self.sampler = None
@@ -295,8 +318,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             known.apply_styles_to_prompt(x, styles) for x in each(self.hr_prompt)
         ]
         self.all_hr_negative_prompts = [
-            known.apply_negative_styles_to_prompt(x, styles)
-            for x in each(self.hr_negative_prompt)
+            known.apply_negative_styles_to_prompt(x, styles) for x in each(self.hr_negative_prompt)
         ]
 
     def calculate_hr_conds(self) -> None:
@@ -312,12 +334,18 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         total = config.total_steps(steps) if config else steps
         rest = (self.hr_extra_network_data, total)
         self.hr_uc = self.get_conds_with_caching(
-            prompt_parser.get_learned_conditioning, negative, self.firstpass_steps,
-            [self.cached_hr_uc, self.cached_uc], *rest,
+            prompt_parser.get_learned_conditioning,
+            negative,
+            self.firstpass_steps,
+            [self.cached_hr_uc, self.cached_uc],
+            *rest,
         )
         self.hr_c = self.get_conds_with_caching(
-            prompt_parser.get_multicond_learned_conditioning, prompts, self.firstpass_steps,
-            [self.cached_hr_c, self.cached_c], *rest,
+            prompt_parser.get_multicond_learned_conditioning,
+            prompts,
+            self.firstpass_steps,
+            [self.cached_hr_c, self.cached_c],
+            *rest,
         )
 
     def setup_conds(self) -> None:

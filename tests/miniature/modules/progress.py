@@ -1,4 +1,5 @@
 """What the page asks every half second while a job runs."""
+
 from __future__ import annotations
 
 import base64
@@ -10,9 +11,8 @@ from collections import OrderedDict
 from typing import List, Optional  # noqa: UP035
 
 import gradio as gr
-from pydantic import BaseModel, Field
-
 from modules import shared
+from pydantic import BaseModel, Field
 
 current_task: str | None = None
 pending_tasks: OrderedDict[str, float] = OrderedDict()
@@ -55,7 +55,7 @@ class PendingTasksResponse(BaseModel):
 
 
 class ProgressRequest(BaseModel):
-    id_task: Optional[str] = None  # noqa: UP007, UP045
+    id_task: Optional[str] = None  # noqa: UP045
     id_live_preview: int = -1
     live_preview: bool = True
 
@@ -64,11 +64,11 @@ class ProgressResponse(BaseModel):
     active: bool
     queued: bool
     completed: bool
-    progress: Optional[float] = None  # noqa: UP007, UP045
-    eta: Optional[float] = None  # noqa: UP007, UP045
-    live_preview: Optional[str] = None  # noqa: UP007, UP045
-    id_live_preview: Optional[int] = None  # noqa: UP007, UP045
-    textinfo: Optional[str] = None  # noqa: UP007, UP045
+    progress: Optional[float] = None  # noqa: UP045
+    eta: Optional[float] = None  # noqa: UP045
+    live_preview: Optional[str] = None  # noqa: UP045
+    id_live_preview: Optional[int] = None  # noqa: UP045
+    textinfo: Optional[str] = None  # noqa: UP045
 
 
 def setup_progress_api(app):
@@ -105,7 +105,10 @@ def progressapi(req: ProgressRequest):
             order = sorted(pending_tasks, key=pending_tasks.get)
             textinfo = f"In queue: {order.index(req.id_task) + 1}/{len(order)}"
         return ProgressResponse(
-            active=active, queued=queued, completed=completed, id_live_preview=-1,
+            active=active,
+            queued=queued,
+            completed=completed,
+            id_live_preview=-1,
             textinfo=textinfo,
         )
     state = shared.state
@@ -120,9 +123,14 @@ def progressapi(req: ProgressRequest):
     if shared.opts.live_previews_enable and req.live_preview:
         preview, preview_id = _live_preview(req.id_live_preview)
     return ProgressResponse(
-        active=active, queued=queued, completed=completed, progress=done,
-        eta=elapsed / done - elapsed if done > 0 else None, live_preview=preview,
-        id_live_preview=preview_id, textinfo=state.textinfo,
+        active=active,
+        queued=queued,
+        completed=completed,
+        progress=done,
+        eta=elapsed / done - elapsed if done > 0 else None,
+        live_preview=preview,
+        id_live_preview=preview_id,
+        textinfo=state.textinfo,
     )
 
 

@@ -1,4 +1,5 @@
 """Prompts to conditionings: AND with weights, `[from:to:when]` schedules, attention weights."""
+
 from __future__ import annotations
 
 import re
@@ -23,9 +24,7 @@ class SdConditioning(list):
     ) -> None:
         super().__init__(prompts)
         source = prompts if copy_from is None else copy_from
-        self.is_negative_prompt = is_negative_prompt or getattr(
-            source, "is_negative_prompt", False
-        )
+        self.is_negative_prompt = is_negative_prompt or getattr(source, "is_negative_prompt", False)
         self.width = width or getattr(source, "width", None)
         self.height = height or getattr(source, "height", None)
 
@@ -73,7 +72,7 @@ def get_learned_conditioning(
     result = []
     for prompt, schedule in zip(prompts, schedules, strict=True):
         if prompt not in known:
-            texts = SdConditioning([text for _, text in schedule], copy_from=prompts)
+            texts = SdConditioning([without_weights(x) for _, x in schedule], copy_from=prompts)
             conds = model.get_learned_conditioning(texts)
             known[prompt] = [
                 ScheduledPromptConditioning(
@@ -84,6 +83,11 @@ def get_learned_conditioning(
             ]
         result.append(known[prompt])
     return result
+
+
+def without_weights(text: str) -> str:
+    """`(a:1.2) b` -> `a b`. The tiny encoders know no weights; the marks must not become words."""
+    return "".join(part for part, _ in parse_prompt_attention(text))
 
 
 re_AND = re.compile(r"\bAND\b")
@@ -159,9 +163,11 @@ def reconstruct_cond_batch(c, current_step: int) -> Tensor | DictWithShape:
 def stack_conds(tensors: list[Tensor]) -> Tensor:
     """[tokens, width] each -> [B, tokens, width]; short ones repeat their last vector."""
     longest = max(len(x) for x in tensors)
-    padded = [torch.cat([x, x[-1:].expand(longest - len(x), -1)]) for x in tensors] if (
-        tensors[0].dim() == 2
-    ) else tensors
+    padded = (
+        [torch.cat([x, x[-1:].expand(longest - len(x), -1)]) for x in tensors]
+        if (tensors[0].dim() == 2)
+        else tensors
+    )
     return torch.stack(padded)
 
 
@@ -182,9 +188,7 @@ def reconstruct_multicond_batch(c: MulticondLearnedConditioning, current_step: i
     return conds_list, stacked
 
 
-re_attention = re.compile(
-    r"\\[\\()\[\]]|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|[^\\()\[\]:]+|:"
-)
+re_attention = re.compile(r"\\[\\()\[\]]|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|[^\\()\[\]:]+|:")
 
 
 def parse_prompt_attention(text: str) -> list[list]:
@@ -198,21 +202,21 @@ def parse_prompt_attention(text: str) -> list[list]:
             entry[1] *= factor
 
     for m in re_attention.finditer(text):
-        token, weight = m[0], m[1]
-        if token.startswith("\\"):
-            result.append([token[1:], 1.0])
-        elif token == "(":
+        found, weight = m[0], m[1]
+        if found.startswith("\\"):
+            result.append([found[1:], 1.0])
+        elif found == "(":
             round_open.append(len(result))
-        elif token == "[":
+        elif found == "[":
             square_open.append(len(result))
         elif weight is not None and round_open:
             multiply(round_open.pop(), float(weight))
-        elif token == ")" and round_open:
+        elif found == ")" and round_open:
             multiply(round_open.pop(), 1.1)
-        elif token == "]" and square_open:
+        elif found == "]" and square_open:
             multiply(square_open.pop(), 1 / 1.1)
         else:
-            result.append([token, 1.0])
+            result.append([found, 1.0])
     for start in round_open:
         multiply(start, 1.1)
     for start in square_open:

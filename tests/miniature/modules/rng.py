@@ -1,10 +1,10 @@
 """Noise from seeds: the same seed gives the same noise, alone or in a batch."""
+
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
 from modules import devices, shared
+from torch import Tensor
 
 
 def manual_seed(seed: int) -> None:
@@ -50,7 +50,12 @@ class ImageRNG:
     """One generator for each image; the first draw may mix in a variation seed."""
 
     def __init__(
-        self, shape, seeds, subseeds=None, subseed_strength=0.0, seed_resize_from_h=0,
+        self,
+        shape,
+        seeds,
+        subseeds=None,
+        subseed_strength=0.0,
+        seed_resize_from_h=0,
         seed_resize_from_w=0,
     ) -> None:
         self.shape = tuple(int(x) for x in shape)

@@ -1,8 +1,8 @@
 """`torch.load` refuses code: a bad file is reported and the answer is None, never an exception."""
+
 from __future__ import annotations
 
 import torch
-
 from modules import errors
 
 unsafe_torch_load = torch.load

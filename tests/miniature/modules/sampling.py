@@ -4,6 +4,7 @@ Each is called as `f(model, x, sigmas, extra_args=..., callback=..., disable=...
 `model(x, sigma, **extra_args)` gives the denoised latent. References: Karras et al. 2022 (Euler,
 Heun, churn), Lu et al. 2022 (DPM++ 2M), k-diffusion (ancestral steps).
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -43,8 +44,16 @@ def _churn(x, sigma, steps, s_churn, s_tmin, s_tmax, s_noise) -> tuple[Tensor, T
 
 @torch.no_grad()
 def sample_euler(
-    model, x, sigmas, extra_args=None, callback=None, disable=None, s_churn=0.0, s_tmin=0.0,
-    s_tmax=float("inf"), s_noise=1.0,
+    model,
+    x,
+    sigmas,
+    extra_args=None,
+    callback=None,
+    disable=None,
+    s_churn=0.0,
+    s_tmin=0.0,
+    s_tmax=float("inf"),
+    s_noise=1.0,
 ) -> Tensor:
     extra_args, ones = extra_args or {}, x.new_ones([x.shape[0]])
     steps = len(sigmas) - 1
@@ -73,8 +82,16 @@ def sample_euler_ancestral(
 
 @torch.no_grad()
 def sample_heun(
-    model, x, sigmas, extra_args=None, callback=None, disable=None, s_churn=0.0, s_tmin=0.0,
-    s_tmax=float("inf"), s_noise=1.0,
+    model,
+    x,
+    sigmas,
+    extra_args=None,
+    callback=None,
+    disable=None,
+    s_churn=0.0,
+    s_tmin=0.0,
+    s_tmax=float("inf"),
+    s_noise=1.0,
 ) -> Tensor:
     """Second order: two calls of the model for each step but the last."""
     extra_args, ones = extra_args or {}, x.new_ones([x.shape[0]])
@@ -113,9 +130,7 @@ def sample_dpmpp_2m(model, x, sigmas, extra_args=None, callback=None, disable=No
 
 
 @torch.no_grad()
-def ddim(
-    model, x, timesteps, extra_args=None, callback=None, disable=None, eta=0.0
-) -> Tensor:
+def ddim(model, x, timesteps, extra_args=None, callback=None, disable=None, eta=0.0) -> Tensor:
     """Song et al. 2021. The model gives the noise, `timesteps` rise.
 
     One call fewer than there are timesteps, as in A1111: 3 steps make 4 timesteps and 3 calls, but

@@ -1,4 +1,5 @@
 """The class a script derives from, and the small objects its hooks receive."""
+
 from __future__ import annotations
 
 import re

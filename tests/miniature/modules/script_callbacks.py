@@ -1,4 +1,5 @@
 """Callbacks by category. An exception in one is reported and the next one runs."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -29,7 +30,14 @@ class CFGDenoiserParams:
     """Before the UNet is called. `x` and `sigma` hold the rows of prompt and negative prompt."""
 
     def __init__(
-        self, x, image_cond, sigma, sampling_step, total_sampling_steps, text_cond, text_uncond,
+        self,
+        x,
+        image_cond,
+        sigma,
+        sampling_step,
+        total_sampling_steps,
+        text_cond,
+        text_uncond,
         denoiser=None,
     ):
         self.x = x
@@ -85,10 +93,26 @@ class ScriptCallback:
 
 
 CATEGORIES = (
-    "app_started", "model_loaded", "ui_tabs", "ui_train_tabs", "ui_settings",
-    "before_image_saved", "image_saved", "extra_noise", "cfg_denoiser", "cfg_denoised",
-    "cfg_after_cfg", "before_component", "after_component", "image_grid", "infotext_pasted",
-    "script_unloaded", "before_ui", "on_reload", "list_optimizers", "list_unets",
+    "app_started",
+    "model_loaded",
+    "ui_tabs",
+    "ui_train_tabs",
+    "ui_settings",
+    "before_image_saved",
+    "image_saved",
+    "extra_noise",
+    "cfg_denoiser",
+    "cfg_denoised",
+    "cfg_after_cfg",
+    "before_component",
+    "after_component",
+    "image_grid",
+    "infotext_pasted",
+    "script_unloaded",
+    "before_ui",
+    "on_reload",
+    "list_optimizers",
+    "list_unets",
     "before_token_counter",
 )
 callback_map: dict[str, list[ScriptCallback]] = {f"callbacks_{x}": [] for x in CATEGORIES}

@@ -1,4 +1,5 @@
 """Runs a script file. The module is named after the file and stays out of `sys.modules`."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,5 @@
 """One tab's scripts: makes the instances and their controls, and calls their hooks."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-
 from modules import errors, script_callbacks, shared
 from modules.script_base import AlwaysVisible, OnComponent, Script
 
@@ -46,10 +46,21 @@ class ScriptRunner:
         self.inputs: list = [None]
         self.callback_map: dict[str, tuple[int, list]] = {}
         self.callback_names = [
-            "before_process", "process", "before_process_batch", "after_extra_networks_activate",
-            "process_batch", "postprocess", "postprocess_batch", "postprocess_batch_list",
-            "post_sample", "on_mask_blend", "postprocess_image", "postprocess_maskoverlay",
-            "postprocess_image_after_composite", "before_component", "after_component",
+            "before_process",
+            "process",
+            "before_process_batch",
+            "after_extra_networks_activate",
+            "process_batch",
+            "postprocess",
+            "postprocess_batch",
+            "postprocess_batch_list",
+            "post_sample",
+            "on_mask_blend",
+            "postprocess_image",
+            "postprocess_maskoverlay",
+            "postprocess_image_after_composite",
+            "before_component",
+            "after_component",
         ]
         self.on_before_component_elem_id: dict[str, list] = {}
         self.on_after_component_elem_id: dict[str, list] = {}
@@ -66,9 +77,7 @@ class ScriptRunner:
             try:
                 script = data.script_class()
             except Exception:
-                errors.report(
-                    f"Error # failed to initialize Script {data.module}: ", exc_info=True
-                )
+                errors.report(f"Error # failed to initialize Script {data.module}: ", exc_info=True)
                 continue
             script.filename = data.path
             script.is_txt2img = not is_img2img
@@ -131,7 +140,9 @@ class ScriptRunner:
         for control in controls:
             control.custom_script_source = Path(script.filename).name
         script.api_info = models.ScriptInfo(
-            name=script.name, is_img2img=script.is_img2img, is_alwayson=script.alwayson,
+            name=script.name,
+            is_img2img=script.is_img2img,
+            is_alwayson=script.alwayson,
             args=[_api_arg(x) for x in controls],
         )
         self.infotext_fields += script.infotext_fields or []
@@ -162,7 +173,10 @@ class ScriptRunner:
         ]
         self.setup_ui_for_section(None)
         dropdown = gr.Dropdown(
-            label="Script", elem_id="script_list", choices=["None", *self.titles], value="None",
+            label="Script",
+            elem_id="script_list",
+            choices=["None", *self.titles],
+            value="None",
             type="index",
         )
         self.inputs[0] = dropdown
@@ -177,9 +191,7 @@ class ScriptRunner:
         def shown(title: str) -> Callable:
             return lambda params: gr.update(visible=params.get("Script") == title)
 
-        self.infotext_fields.append(
-            (dropdown, lambda x: gr.update(value=x.get("Script", "None")))
-        )
+        self.infotext_fields.append((dropdown, lambda x: gr.update(value=x.get("Script", "None"))))
         self.infotext_fields += [
             (x.group, shown(t)) for x, t in zip(self.selectable_scripts, self.titles, strict=True)
         ]
@@ -196,7 +208,7 @@ class ScriptRunner:
         if not index:
             return None
         script = self.selectable_scripts[index - 1]
-        processed = script.run(p, *args[script.args_from:script.args_to])
+        processed = script.run(p, *args[script.args_from : script.args_to])
         shared.total_tqdm.clear()
         return processed
 
@@ -212,7 +224,10 @@ class ScriptRunner:
             if own == getattr(Script, method_name, None):
                 continue
             script_callbacks.add_callback(
-                callbacks, script, category=category, name=script.__class__.__name__,
+                callbacks,
+                script,
+                category=category,
+                name=script.__class__.__name__,
                 filename=script.filename,
             )
         return script_callbacks.sort_callbacks(
@@ -237,7 +252,7 @@ class ScriptRunner:
         """Calls a hook of every script with its slice of the arguments. Errors are only printed."""
         for script in self.ordered_scripts(method):
             try:
-                args = p.script_args[script.args_from:script.args_to]
+                args = p.script_args[script.args_from : script.args_to]
                 getattr(script, method)(p, *first, *args, **kwargs)
             except Exception:
                 errors.report(f"Error running {method}: {script.filename}", exc_info=True)
@@ -292,7 +307,7 @@ class ScriptRunner:
             if not is_ui and script.setup_for_ui_only:
                 continue
             try:
-                script.setup(p, *p.script_args[script.args_from:script.args_to])
+                script.setup(p, *p.script_args[script.args_from : script.args_to])
             except Exception:
                 errors.report(f"Error running setup: {script.filename}", exc_info=True)
 
@@ -329,7 +344,7 @@ class ScriptRunner:
                 continue
             index = script.args_from + i
             if isinstance(args, tuple):
-                return (*args[:index], value, *args[index + 1:])
+                return (*args[:index], value, *args[index + 1 :])
             if isinstance(args, list):
                 args[index] = value
                 return args

@@ -1,4 +1,5 @@
 """Finds and loads script files, the way that decides what an extension may do at import time."""
+
 from __future__ import annotations
 
 import inspect
@@ -93,9 +94,7 @@ def list_scripts(scriptdirname, extension, *, include_extensions=True) -> list[S
     for name, script in scripts.items():
         for wanted in script.requires:
             if wanted not in scripts and wanted not in of_extension:
-                errors.report(
-                    f'Script "{name}" requires "{wanted}" to be loaded, but it is not.'
-                )
+                errors.report(f'Script "{name}" requires "{wanted}" to be loaded, but it is not.')
     order = util.topological_sort({k: v.load_after for k, v in scripts.items()})
     return [scripts[x].file for x in order]
 

@@ -1,4 +1,5 @@
 """Postprocessing scripts are recognised, none is run: the miniature has no Extras tab."""
+
 from __future__ import annotations
 
 

@@ -1,12 +1,32 @@
 """What A1111 changes in a loaded model: the attention function and the UNet's `forward`."""
+
 from __future__ import annotations
 
+import torch
 from modules import errors, patches, script_callbacks, sd_hijack_optimizations, sd_unet, shared
+
+from tests.miniature.networks import unet as networks_unet
 from tests.miniature.networks.unet import UNetModel
 
 optimizers: list[sd_hijack_optimizations.SdOptimization] = []
 current_optimizer: sd_hijack_optimizations.SdOptimization | None = None
 
+
+class TorchForUnet:
+    """Lets the UNet join feature maps that differ by a pixel, so sizes may be multiples of 8."""
+
+    def __getattr__(self, name: str):
+        return getattr(torch, name)
+
+    def cat(self, tensors, *args, **kwargs):
+        if len(tensors) == 2 and tensors[0].shape[-2:] != tensors[1].shape[-2:]:
+            a, b = tensors
+            a = torch.nn.functional.interpolate(a, b.shape[-2:], mode="nearest")
+            tensors = (a, b)
+        return torch.cat(tensors, *args, **kwargs)
+
+
+networks_unet.torch = TorchForUnet()
 _original_unet_forward = patches.patch(
     __file__, UNetModel, "forward", sd_unet.create_unet_forward(UNetModel.forward)
 )

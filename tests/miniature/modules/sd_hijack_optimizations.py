@@ -3,14 +3,15 @@
 All compute `to_q(x)` as a module. Some hand the result to the container `to_out`, others reach into
 it; an extension that hooks a layer has to fit both.
 """
+
 from __future__ import annotations
 
 import math
 
 import torch
+from modules import shared
 from torch import Tensor
 
-from modules import shared
 from tests.miniature.networks.attention import CrossAttention
 
 
@@ -53,7 +54,7 @@ def split_cross_attention_forward(self, x, context=None, mask=None, **kwargs):
     out = torch.empty_like(q)
     size = max(1, math.ceil(q.shape[1] / 2))
     for i in range(0, q.shape[1], size):
-        out[:, i:i + size] = (q[:, i:i + size] @ k.transpose(1, 2)).softmax(dim=-1) @ v
+        out[:, i : i + size] = (q[:, i : i + size] @ k.transpose(1, 2)).softmax(dim=-1) @ v
     return self.to_out(_unheads(out, self.heads))
 
 
@@ -109,7 +110,11 @@ def _optimization(name, forward, priority, label=None, cmd_opt=None) -> SdOptimi
         CrossAttention.forward = forward
 
     fields = {
-        "name": name, "label": label, "cmd_opt": cmd_opt, "priority": priority, "apply": apply
+        "name": name,
+        "label": label,
+        "cmd_opt": cmd_opt,
+        "priority": priority,
+        "apply": apply,
     }
     return type(f"SdOptimization_{name}", (SdOptimization,), fields)()
 
@@ -117,18 +122,36 @@ def _optimization(name, forward, priority, label=None, cmd_opt=None) -> SdOptimi
 def list_optimizers(res: list) -> None:
     """On a machine without a graphics card InvokeAI's comes first, hence "Automatic" takes it."""
     sdp = "scaled dot product"
-    res.extend([
-        _optimization("sdp-no-mem", scaled_dot_product_no_mem_attention_forward, 80,
-                      f"{sdp} without memory efficient attention", "opt_sdp_no_mem_attention"),
-        _optimization("sdp", scaled_dot_product_attention_forward, 70, sdp, "opt_sdp_attention"),
-        _optimization("sub-quadratic", sub_quad_attention_forward, 10, None,
-                      "opt_sub_quad_attention"),
-        _optimization("V1", split_cross_attention_forward_v1, 10, "original v1",
-                      "opt_split_attention_v1"),
-        _optimization("InvokeAI", split_cross_attention_forward_invokeAI, 1000, None,
-                      "opt_split_attention_invokeai"),
-        _optimization("Doggettx", split_cross_attention_forward, 90, None, "opt_split_attention"),
-    ])
+    res.extend(
+        [
+            _optimization(
+                "sdp-no-mem",
+                scaled_dot_product_no_mem_attention_forward,
+                80,
+                f"{sdp} without memory efficient attention",
+                "opt_sdp_no_mem_attention",
+            ),
+            _optimization(
+                "sdp", scaled_dot_product_attention_forward, 70, sdp, "opt_sdp_attention"
+            ),
+            _optimization(
+                "sub-quadratic", sub_quad_attention_forward, 10, None, "opt_sub_quad_attention"
+            ),
+            _optimization(
+                "V1", split_cross_attention_forward_v1, 10, "original v1", "opt_split_attention_v1"
+            ),
+            _optimization(
+                "InvokeAI",
+                split_cross_attention_forward_invokeAI,
+                1000,
+                None,
+                "opt_split_attention_invokeai",
+            ),
+            _optimization(
+                "Doggettx", split_cross_attention_forward, 90, None, "opt_split_attention"
+            ),
+        ]
+    )
 
 
 def selected(optimizers: list[SdOptimization], choice: str) -> SdOptimization | None:

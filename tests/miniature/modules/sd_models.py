@@ -1,14 +1,16 @@
 """Checkpoints: which there are, which is loaded, and how another one takes its place."""
+
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-
 from modules import (
     devices,
     errors,
@@ -20,6 +22,7 @@ from modules import (
     script_callbacks,
     shared,
 )
+
 from tests.miniature.networks import load_checkpoint, read_layout
 
 model_dir = "Stable-diffusion"
@@ -59,7 +62,12 @@ class CheckpointInfo:
         stem = self.name_for_extra
         self.short_title = stem if short is None else f"{stem} [{short}]"
         self.ids = [
-            self.hash, self.model_name, self.title, self.name, stem, f"{self.name} [{self.hash}]"
+            self.hash,
+            self.model_name,
+            self.title,
+            self.name,
+            stem,
+            f"{self.name} [{self.hash}]",
         ]
         if short:
             self.ids += [short, self.sha256, self.title, self.short_title]
@@ -106,7 +114,9 @@ def list_models() -> None:
         info.register()
         shared.opts.data["sd_model_checkpoint"] = info.title
     files = modelloader.load_models(
-        model_path, command_path=shared.cmd_opts.ckpt_dir, ext_filter=[".ckpt", ".safetensors"],
+        model_path,
+        command_path=shared.cmd_opts.ckpt_dir,
+        ext_filter=[".ckpt", ".safetensors"],
         ext_blacklist=[".vae.ckpt", ".vae.safetensors"],
     )
     for file in files:
@@ -138,6 +148,23 @@ def select_checkpoint() -> CheckpointInfo:
     if wanted is not None:
         print(f"Checkpoint {wanted} not found; loading fallback {info.title}", file=sys.stderr)
     return info
+
+
+def read_metadata_from_safetensors(filename: str) -> dict:
+    """The header's text entries; those that are JSON objects as such."""
+    with Path(filename).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    metadata = header.get("__metadata__", {})
+    return {k: json.loads(v) if v[:1] == "{" else v for k, v in metadata.items()}
+
+
+def read_state_dict(checkpoint_file: str, print_global_state: bool = False, map_location=None):
+    """The tensors of a checkpoint, from .safetensors or, restricted, from a pickle."""
+    if Path(checkpoint_file).suffix.lower() == ".safetensors":
+        return safetensors.torch.load_file(checkpoint_file, device=str(map_location or "cpu"))
+    state = torch.load(checkpoint_file, map_location=map_location or "cpu")
+    return state.get("state_dict", state)
 
 
 class SkipWritingToConfig:
@@ -270,10 +297,7 @@ def reload_model_weights(sd_model=None, info=None, forced_reload: bool = False):
 
     info = info or select_checkpoint()
     sd_model = sd_model or model_data.sd_model
-    if (
-        sd_model is not None and not forced_reload
-        and sd_model.sd_model_checkpoint == info.filename
-    ):
+    if sd_model is not None and not forced_reload and sd_model.sd_model_checkpoint == info.filename:
         return sd_model
 
     known = _already_loaded(info)

@@ -1,4 +1,5 @@
 """The list of samplers, and what names people give them."""
+
 from __future__ import annotations
 
 import functools

@@ -3,14 +3,13 @@
 The rows of a step are the prompt's (all parts of image 0, then of image 1, ...) and then the
 negative prompt's. They are what an extension that tells the two apart has to get right.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
-
 from modules import prompt_parser, sd_samplers_common, shared
 from modules.script_base import MaskBlendArgs
 from modules.script_callbacks import (
@@ -22,6 +21,7 @@ from modules.script_callbacks import (
     cfg_denoiser_callback,
 )
 from modules.shared import state
+from torch import Tensor
 
 Cond = Any  # Tensor [rows, tokens, width] or a dict of tensors with that many rows
 
@@ -78,7 +78,7 @@ class CFGDenoiser(torch.nn.Module):
     # -- mixing ------------------------------------------------------------------------------
 
     def combine_denoised(self, x_out, conds_list, uncond, cond_scale) -> Tensor:
-        negative = x_out[-uncond.shape[0]:]
+        negative = x_out[-uncond.shape[0] :]
         result = negative.clone()
         for i, parts in enumerate(conds_list):
             for row, weight in parts:
@@ -165,7 +165,12 @@ class CFGDenoiser(torch.nn.Module):
         blended = latent * self.nmask + self.init_latent * self.mask
         if self.p.scripts is not None:
             args = MaskBlendArgs(
-                latent, self.nmask, self.init_latent, self.mask, blended, denoiser=self,
+                latent,
+                self.nmask,
+                self.init_latent,
+                self.mask,
+                blended,
+                denoiser=self,
                 sigma=sigma,
             )
             self.p.scripts.on_mask_blend(self.p, args)
@@ -191,8 +196,14 @@ class CFGDenoiser(torch.nn.Module):
             return torch.cat([t.repeat_interleave(repeats, dim=0), t])
 
         params = CFGDenoiserParams(
-            rows(x), rows(image_cond), rows(sigma), state.sampling_step, state.sampling_steps,
-            tensor, uncond, self,
+            rows(x),
+            rows(image_cond),
+            rows(sigma),
+            state.sampling_step,
+            state.sampling_steps,
+            tensor,
+            uncond,
+            self,
         )
         cfg_denoiser_callback(params)
         x_in, image_cond_in, sigma_in = params.x, params.image_cond, params.sigma
@@ -222,7 +233,7 @@ class CFGDenoiser(torch.nn.Module):
             CFGDenoisedParams(x_out, state.sampling_step, state.sampling_steps, self.inner_model)
         )
         if self.need_last_noise_uncond:
-            self.last_noise_uncond = x_out[-uncond.shape[0]:].clone()
+            self.last_noise_uncond = x_out[-uncond.shape[0] :].clone()
         scale = 1.0 if skip_uncond else cond_scale * self.cond_scale_miltiplier
         denoised = self.combine_denoised(x_out, conds_list, uncond, scale)
         if not self.mask_before_denoising and self.mask is not None:

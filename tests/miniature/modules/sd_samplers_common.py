@@ -1,4 +1,5 @@
 """What all samplers share: steps, the launch, the refiner, and latents to pictures and back."""
+
 from __future__ import annotations
 
 import inspect
@@ -6,11 +7,10 @@ from collections import namedtuple
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-
 from modules import devices, images, sampling, sd_models, shared
 from modules.shared import state
+from PIL import Image
+from torch import Tensor
 
 SamplerDataTuple = namedtuple("SamplerData", ["name", "constructor", "aliases", "options"])
 
@@ -101,11 +101,9 @@ def _completed_ratio(denoiser, sigma: Tensor | None) -> float:
         denoiser.p.extra_generation_params["Refiner switch by sampling steps"] = True
         return denoiser.step / denoiser.total_steps
     sigmas = getattr(denoiser.inner_model, "sigmas", None)
-    if sigmas is None:  # DDIM: what is called sigma is the timestep
-        timestep = int(sigma.max())
-    else:
-        timestep = int((sigmas - sigma.max()).abs().argmin())
-    return (999 - timestep) / 1000
+    # DDIM has no sigmas: what is called sigma there is the timestep
+    timestep = sigma.max() if sigmas is None else (sigmas - sigma.max()).abs().argmin()
+    return (999 - int(timestep)) / 1000
 
 
 def apply_refiner(cfg_denoiser, sigma: Tensor | None = None) -> bool:
@@ -186,7 +184,9 @@ class Sampler:
     def _add_sigma_params(self, p, kwargs: dict) -> None:
         """s_churn and its kin: the setting where one is set, else what p says."""
         names = {
-            "s_churn": "Sigma churn", "s_tmin": "Sigma tmin", "s_tmax": "Sigma tmax",
+            "s_churn": "Sigma churn",
+            "s_tmin": "Sigma tmin",
+            "s_tmax": "Sigma tmax",
             "s_noise": "Sigma noise",
         }
         for name, label in names.items():
@@ -235,8 +235,12 @@ class Sampler:
         samples = self.launch_sampling(
             steps,
             lambda: self.func(
-                self.model_wrap_cfg, x, extra_args=self.sampler_extra_args, disable=False,
-                callback=self.callback_state, **kw,
+                self.model_wrap_cfg,
+                x,
+                extra_args=self.sampler_extra_args,
+                disable=False,
+                callback=self.callback_state,
+                **kw,
             ),
         )
         self.add_infotext(p)
@@ -248,7 +252,13 @@ class Sampler:
         raise NotImplementedError()
 
     def sample_img2img(
-        self, p, x, noise, conditioning, unconditional_conditioning, steps=None,
+        self,
+        p,
+        x,
+        noise,
+        conditioning,
+        unconditional_conditioning,
+        steps=None,
         image_conditioning=None,
     ):
         raise NotImplementedError()

@@ -1,10 +1,10 @@
 """Samplers that walk along noise levels."""
+
 from __future__ import annotations
 
 import inspect
 
 import torch
-
 from modules import denoisers, devices, sampling, sd_samplers_common, sd_schedulers, shared
 from modules.script_callbacks import ExtraNoiseParams, extra_noise_callback
 from modules.sd_samplers_cfg_denoiser import CFGDenoiser
@@ -81,7 +81,8 @@ class KDiffusionSampler(sd_samplers_common.Sampler):
         elif scheduler.label != params.get("Schedule type"):
             params["Hires schedule type"] = scheduler.label
         for name, label, model_value in (
-            ("sigma_min", "Schedule min sigma", low), ("sigma_max", "Schedule max sigma", high)
+            ("sigma_min", "Schedule min sigma", low),
+            ("sigma_max", "Schedule max sigma", high),
         ):
             value = getattr(opts, name)
             if value not in (0, model_value):
@@ -101,11 +102,17 @@ class KDiffusionSampler(sd_samplers_common.Sampler):
         return kwargs
 
     def sample_img2img(
-        self, p, x, noise, conditioning, unconditional_conditioning, steps=None,
+        self,
+        p,
+        x,
+        noise,
+        conditioning,
+        unconditional_conditioning,
+        steps=None,
         image_conditioning=None,
     ):
         steps, t_enc = sd_samplers_common.setup_img2img_steps(p, steps)
-        sigmas = self.get_sigmas(p, steps)[steps - t_enc - 1:]
+        sigmas = self.get_sigmas(p, steps)[steps - t_enc - 1 :]
         xi = x + noise * sigmas[0]
         extra = shared.opts.img2img_extra_noise
         if extra > 0:

@@ -1,10 +1,10 @@
 """Samplers that walk along timesteps, where `sigma` in callbacks is a timestep."""
+
 from __future__ import annotations
 
 import inspect
 
 import torch
-
 from modules import denoisers, devices, sampling, sd_samplers_common, shared
 from modules.script_callbacks import ExtraNoiseParams, extra_noise_callback
 from modules.sd_samplers_cfg_denoiser import CFGDenoiser
@@ -52,7 +52,13 @@ class CompVisSampler(sd_samplers_common.Sampler):
         return torch.clip(torch.asarray(steps_list, device=devices.device) + 1, 0, 999)
 
     def sample_img2img(
-        self, p, x, noise, conditioning, unconditional_conditioning, steps=None,
+        self,
+        p,
+        x,
+        noise,
+        conditioning,
+        unconditional_conditioning,
+        steps=None,
         image_conditioning=None,
     ):
         steps, t_enc = sd_samplers_common.setup_img2img_steps(p, steps)

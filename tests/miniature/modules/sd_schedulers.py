@@ -1,4 +1,5 @@
 """Noise levels for n steps, from large to zero."""
+
 from __future__ import annotations
 
 import math
@@ -51,7 +52,8 @@ schedulers = [
     Scheduler("uniform", "Uniform", uniform, need_inner_model=True),
     Scheduler("karras", "Karras", karras, default_rho=7.0),
     Scheduler("exponential", "Exponential", exponential),
-    Scheduler("sgm_uniform", "SGM Uniform", sgm_uniform, need_inner_model=True,
-              aliases=["SGMUniform"]),
+    Scheduler(
+        "sgm_uniform", "SGM Uniform", sgm_uniform, need_inner_model=True, aliases=["SGMUniform"]
+    ),
 ]
 schedulers_map = {**{x.name: x for x in schedulers}, **{x.label: x for x in schedulers}}

@@ -1,8 +1,8 @@
-"""Other UNets in place of the checkpoint's (TensorRT does so): hooks on the modules then fall mute."""
+"""Other UNets in place of the checkpoint's, as TensorRT does: hooks on its modules fall mute."""
+
 from __future__ import annotations
 
 import torch
-
 from modules import devices, script_callbacks, shared
 
 unet_options: list[SdUnetOption] = []
@@ -61,10 +61,10 @@ def apply_unet(option: str | None = None) -> None:
     current_unet.activate()
 
 
-def create_unet_forward(original):
+def create_unet_forward(original_forward):
     def UNetModel_forward(self, x, timesteps=None, context=None, *args, **kwargs):
         if current_unet is not None:
             return current_unet.forward(x, timesteps, context, *args, **kwargs)
-        return original(self, x, timesteps, context, *args, **kwargs)
+        return original_forward(self, x, timesteps, context, *args, **kwargs)
 
     return UNetModel_forward

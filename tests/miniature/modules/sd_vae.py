@@ -1,4 +1,5 @@
 """Separate VAE files: none, every checkpoint keeps its own."""
+
 from __future__ import annotations
 
 vae_dict: dict[str, str] = {}

@@ -1,4 +1,5 @@
 """What every module shares. `sd_model` is a property: reading it loads the checkpoint."""
+
 from __future__ import annotations
 
 import sys
@@ -6,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-
 from modules import options, shared_cmd_options, shared_items, util
 from modules.paths_internal import (  # noqa: F401
     data_path,
@@ -22,7 +22,6 @@ from modules.paths_internal import (  # noqa: F401
 
 if TYPE_CHECKING:
     import torch
-
     from modules import shared_state, shared_total_tqdm, styles
 
 cmd_opts = shared_cmd_options.cmd_opts
@@ -30,7 +29,9 @@ parser = shared_cmd_options.parser
 
 batch_cond_uncond = True
 parallel_processing_allowed = True
-styles_filename = cmd_opts.styles_file = cmd_opts.styles_file or [str(Path(data_path, "styles.csv"))]
+styles_filename = cmd_opts.styles_file = cmd_opts.styles_file or [
+    str(Path(data_path, "styles.csv"))
+]
 config_filename = cmd_opts.ui_settings_file
 hide_dirs = {"visible": not cmd_opts.hide_ui_dir_config}
 
@@ -86,8 +87,12 @@ list_samplers = shared_items.list_samplers
 
 
 def reload_gradio_theme(theme_name: str | None = None) -> None:
+    """Plain font names: nothing is fetched from elsewhere."""
     global gradio_theme
-    gradio_theme = gr.themes.Default()
+    gradio_theme = gr.themes.Default(
+        font=["Source Sans Pro", "ui-sans-serif", "system-ui", "sans-serif"],
+        font_mono=["IBM Plex Mono", "ui-monospace", "Consolas", "monospace"],
+    )
 
 
 hf_endpoint = "https://huggingface.co"

@@ -1,6 +1,8 @@
 """Parses the command line, after every extension's preload.py had its say."""
+
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 
@@ -12,7 +14,7 @@ parser = cmd_args.parser
 
 def extensions_from_argv(argv: list[str]) -> list[str]:
     """`--extension` is read before argparse runs: a preload.py may still add flags."""
-    values = [b for a, b in zip(argv, argv[1:], strict=False) if a == "--extension"]
+    values = [b for a, b in itertools.pairwise(argv) if a == "--extension"]
     return values + [a.split("=", 1)[1] for a in argv if a.startswith("--extension=")]
 
 

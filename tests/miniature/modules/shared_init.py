@@ -1,10 +1,10 @@
 """Fills the fields of `shared` that other modules rely on."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-
 from modules import shared
 from modules.shared import cmd_opts
 

@@ -1,4 +1,5 @@
 """Lists that settings offer, and the class that makes `shared.sd_model` a property."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -56,8 +57,18 @@ def get_infotext_names() -> list[str]:
 
 
 ui_reorder_categories_builtin_items = [
-    "prompt", "image", "inpaint", "sampler", "accordions", "checkboxes", "dimensions", "cfg",
-    "denoising", "seed", "batch", "override_settings",
+    "prompt",
+    "image",
+    "inpaint",
+    "sampler",
+    "accordions",
+    "checkboxes",
+    "dimensions",
+    "cfg",
+    "denoising",
+    "seed",
+    "batch",
+    "override_settings",
 ]
 
 

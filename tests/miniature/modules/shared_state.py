@@ -1,4 +1,5 @@
 """How far the running job is, and whether someone wants it to stop."""
+
 from __future__ import annotations
 
 import datetime
@@ -80,8 +81,15 @@ class State:
 
     def dict(self) -> dict:
         names = (
-            "skipped", "interrupted", "stopping_generation", "job", "job_count", "job_timestamp",
-            "job_no", "sampling_step", "sampling_steps",
+            "skipped",
+            "interrupted",
+            "stopping_generation",
+            "job",
+            "job_count",
+            "job_timestamp",
+            "job_no",
+            "sampling_step",
+            "sampling_steps",
         )
         return {name: getattr(self, name) for name in names}
 

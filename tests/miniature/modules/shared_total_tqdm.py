@@ -1,4 +1,5 @@
 """The second progress bar of the console. Here it only counts."""
+
 from __future__ import annotations
 
 

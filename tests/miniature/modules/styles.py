@@ -1,4 +1,5 @@
 """Prompt styles from styles.csv: text added to the prompt, at the end or around `{prompt}`."""
+
 from __future__ import annotations
 
 import csv

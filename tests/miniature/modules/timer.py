@@ -1,4 +1,5 @@
 """How long each part of the start took."""
+
 from __future__ import annotations
 
 import time
@@ -6,13 +7,13 @@ from contextlib import contextmanager
 
 
 class Timer:
-    def __init__(self) -> None:
+    def __init__(self, print_log: bool = False) -> None:
         self.start = time.time()
         self.records: dict[str, float] = {}
         self.total = 0.0
         self._last = self.start
 
-    def record(self, category: str, extra_time: float = 0) -> None:
+    def record(self, category: str, extra_time: float = 0, disable_log: bool = False) -> None:
         now = time.time()
         taken = now - self._last + extra_time
         self._last = now

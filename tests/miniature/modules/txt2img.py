@@ -1,16 +1,16 @@
 """What the Generate button of the txt2img tab calls, and the upscale button."""
+
 from __future__ import annotations
 
 import json
 from contextlib import closing
 
 import gradio as gr
-from PIL import Image
-
 from modules import infotext_utils, processing, scripts, shared
 from modules.infotext_utils import create_override_settings_dict, parse_generation_parameters
 from modules.shared import opts
 from modules.ui_common import plaintext_to_html
+from PIL import Image
 
 
 def _unless(same: str, value: str) -> str | None:
@@ -18,11 +18,30 @@ def _unless(same: str, value: str) -> str | None:
 
 
 def txt2img_create_processing(
-    id_task: str, request: gr.Request, prompt: str, negative_prompt: str, prompt_styles,
-    n_iter: int, batch_size: int, cfg_scale: float, height: int, width: int, enable_hr: bool,
-    denoising_strength: float, hr_scale: float, hr_upscaler: str, hr_second_pass_steps: int,
-    hr_resize_x: int, hr_resize_y: int, hr_checkpoint_name: str, hr_sampler_name: str,
-    hr_scheduler: str, hr_prompt: str, hr_negative_prompt, override_settings_texts, *args,
+    id_task: str,
+    request: gr.Request,
+    prompt: str,
+    negative_prompt: str,
+    prompt_styles,
+    n_iter: int,
+    batch_size: int,
+    cfg_scale: float,
+    height: int,
+    width: int,
+    enable_hr: bool,
+    denoising_strength: float,
+    hr_scale: float,
+    hr_upscaler: str,
+    hr_second_pass_steps: int,
+    hr_resize_x: int,
+    hr_resize_y: int,
+    hr_checkpoint_name: str,
+    hr_sampler_name: str,
+    hr_scheduler: str,
+    hr_prompt: str,
+    hr_negative_prompt,
+    override_settings_texts,
+    *args,
     force_enable_hr=False,
 ):
     p = processing.StableDiffusionProcessingTxt2Img(
@@ -87,7 +106,7 @@ def txt2img_upscale(
     pictures: list = []
     for i, item in enumerate(gallery):
         if i == gallery_index:
-            geninfo["infotexts"][i:i + 1] = processed.infotexts
+            geninfo["infotexts"][i : i + 1] = processed.infotexts
             pictures.extend(processed.images)
             continue
         unchanged = Image.new(mode="RGB", size=(1, 1))

@@ -1,19 +1,20 @@
 """The page: both tabs, PNG Info, settings, and the buttons between them."""
+
 from __future__ import annotations
 
 import warnings
 
 import gradio as gr
 import gradio.utils
-
-from modules import gradio_extensons  # noqa: F401  first: it changes every component
 from modules import (
+    gradio_extensons,  # noqa: F401  first: it changes every component
     infotext_utils,
     script_callbacks,
     scripts,
     shared,
     ui_common,
     ui_img2img,
+    ui_loadsave,
     ui_pnginfo,
     ui_settings,
     ui_toprow,
@@ -41,8 +42,8 @@ restore_progress_symbol = ui_toprow.restore_progress_symbol
 refresh_symbol = ui_common.refresh_symbol
 save_style_symbol = "\U0001f4be"
 apply_style_symbol = "\U0001f4cb"
-extra_networks_symbol = "\U0001F3B4"
-detect_image_size_symbol = "\U0001F4D0"
+extra_networks_symbol = "\U0001f3b4"
+detect_image_size_symbol = "\U0001f4d0"
 
 create_setting_component = ui_settings.create_setting_component
 
@@ -74,7 +75,9 @@ def create_ui() -> gr.Blocks:
     scripts.scripts_current = None
     with gr.Blocks(analytics_enabled=False) as pnginfo_interface:
         ui_pnginfo.create()
-    settings.create_ui(dummy)
+    loadsave = ui_loadsave.UiLoadsave(shared.cmd_opts.ui_config_file)
+    saved = loadsave.ui_settings.copy()
+    settings.create_ui(loadsave, dummy)
 
     interfaces = [
         (txt2img_interface, "txt2img", "txt2img"),
@@ -94,8 +97,14 @@ def create_ui() -> gr.Blocks:
             for interface, label, ifid in interfaces:
                 with gr.TabItem(label, id=ifid, elem_id=f"tab_{ifid}"):
                     interface.render()
+                if ifid != "settings":
+                    loadsave.add_block(interface, ifid)
+            loadsave.setup_ui()
         gr.HTML("<div>the miniature WebUI</div>", elem_id="footer")
         settings.add_functionality(demo)
+    if saved != loadsave.ui_settings:
+        loadsave.dump_defaults()
+    demo.ui_loadsave = loadsave
     return demo
 
 

@@ -1,4 +1,5 @@
 """Gradio components that fit inside forms, the tool button, the accordion that is an input."""
+
 from __future__ import annotations
 
 import gradio as gr

@@ -1,10 +1,10 @@
 """Puts the scripts and style sheets of the WebUI and the extensions into the page."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import gradio as gr
-
 from modules import scripts, shared, util
 from modules.paths import data_path, script_path
 

@@ -1,10 +1,10 @@
 """The img2img tab: source pictures in sub-tabs, masks, sizes."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import gradio as gr
-
 from modules import img2img, infotext_utils, scripts, shared, ui_common, ui_toprow
 from modules.call_queue import wrap_gradio_gpu_call
 from modules.infotext_utils import PasteField
@@ -38,37 +38,49 @@ def _create_sources(f: SimpleNamespace) -> None:
             )
         with gr.TabItem("Sketch", id="img2img_sketch", elem_id="img2img_img2img_sketch_tab") as sk:
             f.sketch = _picture(
-                "Image for img2img", "img2img_sketch", tool="color-sketch", image_mode="RGB",
+                "Image for img2img",
+                "img2img_sketch",
+                tool="color-sketch",
+                image_mode="RGB",
                 **size,
             )
         with gr.TabItem("Inpaint", id="inpaint", elem_id="img2img_inpaint_tab") as inpaint:
             f.init_img_with_mask = _picture(
-                "Image for inpainting with mask", "img2maskimg", tool="sketch",
-                image_mode="RGBA", **size,
+                "Image for inpainting with mask",
+                "img2maskimg",
+                tool="sketch",
+                image_mode="RGBA",
+                **size,
             )
         with gr.TabItem(
             "Inpaint sketch", id="inpaint_sketch", elem_id="img2img_inpaint_sketch_tab"
         ) as inpaint_sketch:
             f.inpaint_color_sketch = _picture(
-                "Color sketch inpainting", "inpaint_sketch", tool="color-sketch",
-                image_mode="RGB", **size,
+                "Color sketch inpainting",
+                "inpaint_sketch",
+                tool="color-sketch",
+                image_mode="RGB",
+                **size,
             )
             f.inpaint_color_sketch_orig = gr.State(None)
         with gr.TabItem(
             "Inpaint upload", id="inpaint_upload", elem_id="img2img_inpaint_upload_tab"
         ) as upload:
-            f.init_img_inpaint = _picture(
-                "Image for img2img", "img_inpaint_base", show_label=False
-            )
+            f.init_img_inpaint = _picture("Image for img2img", "img_inpaint_base", show_label=False)
             f.init_mask_inpaint = _picture("Mask", "img_inpaint_mask", image_mode="RGBA")
         with gr.TabItem("Batch", id="batch", elem_id="img2img_batch_tab") as batch:
             _create_batch_tab(f)
     f.mode_tabs = [plain, sk, inpaint, inpaint_sketch, upload, batch]
     with FormRow():
         f.resize_mode = gr.Radio(
-            label="Resize mode", elem_id="resize_mode", type="index", value="Just resize",
+            label="Resize mode",
+            elem_id="resize_mode",
+            type="index",
+            value="Just resize",
             choices=[
-                "Just resize", "Crop and resize", "Resize and fill",
+                "Just resize",
+                "Crop and resize",
+                "Resize and fill",
                 "Just resize (latent upscale)",
             ],
         )
@@ -92,7 +104,8 @@ def _create_batch_tab(f: SimpleNamespace) -> None:
                 label="Output directory", **hidden, elem_id="img2img_batch_output_dir"
             )
             f.batch_mask_dir = gr.Textbox(
-                label="Inpaint batch mask directory", **hidden,
+                label="Inpaint batch mask directory",
+                **hidden,
                 elem_id="img2img_batch_inpaint_mask_dir",
             )
     up.select(fn=lambda: "upload", inputs=[], outputs=[f.batch_source_type])
@@ -118,18 +131,26 @@ def _create_inpaint_controls(f: SimpleNamespace) -> None:
                 label="Mask transparency", visible=False, elem_id="img2img_mask_alpha"
             )
         f.inpainting_mask_invert = gr.Radio(
-            label="Mask mode", choices=["Inpaint masked", "Inpaint not masked"],
-            value="Inpaint masked", type="index", elem_id="img2img_mask_mode",
+            label="Mask mode",
+            choices=["Inpaint masked", "Inpaint not masked"],
+            value="Inpaint masked",
+            type="index",
+            elem_id="img2img_mask_mode",
         )
         f.inpainting_fill = gr.Radio(
-            label="Masked content", value="original", type="index",
+            label="Masked content",
+            value="original",
+            type="index",
             choices=["fill", "original", "latent noise", "latent nothing"],
             elem_id="img2img_inpainting_fill",
         )
         with FormRow():
             f.inpaint_full_res = gr.Radio(
-                label="Inpaint area", choices=["Whole picture", "Only masked"], type="index",
-                value="Whole picture", elem_id="img2img_inpaint_full_res",
+                label="Inpaint area",
+                choices=["Whole picture", "Only masked"],
+                type="index",
+                value="Whole picture",
+                elem_id="img2img_inpaint_full_res",
             )
             f.inpaint_full_res_padding = slider(
                 TAB, "inpaint_full_res_padding", "Only masked padding, pixels", 0, 256, 4, 32
@@ -211,9 +232,11 @@ def create() -> None:
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=True)
     dummy = gr.Label(visible=False)
-    with gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"]), gr.Tab(
-        "Generation", id="img2img_generation"
-    ), gr.Row(equal_height=False):
+    with (
+        gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"]),
+        gr.Tab("Generation", id="img2img_generation"),
+        gr.Row(equal_height=False),
+    ):
         with gr.Column(variant="compact", elem_id="img2img_settings"):
             scripts.scripts_img2img.prepare_ui()
             for category in ordered_ui_categories():
@@ -221,25 +244,53 @@ def create() -> None:
         for i, tab in enumerate(f.mode_tabs):
             tab.select(
                 fn=lambda i=i: (gr.update(visible=i in (2, 3, 4)), gr.update(visible=i == 3)),
-                inputs=[], outputs=[f.inpaint_controls, f.mask_alpha],
+                inputs=[],
+                outputs=[f.inpaint_controls, f.mask_alpha],
             )
-        panel = ui_common.create_output_panel(
-            TAB, shared.opts.outdir_img2img_samples, toprow
-        )
+        panel = ui_common.create_output_panel(TAB, shared.opts.outdir_img2img_samples, toprow)
     outputs = [panel.gallery, panel.generation_info, panel.infotext, panel.html_log]
     generate = {
         "fn": wrap_gradio_gpu_call(img2img.img2img, extra_outputs=[None, "", ""]),
         "_js": "submit_img2img",
         "inputs": [
-            dummy, dummy, toprow.prompt, toprow.negative_prompt, toprow.ui_styles.dropdown,
-            f.init_img, f.sketch, f.init_img_with_mask, f.inpaint_color_sketch,
-            f.inpaint_color_sketch_orig, f.init_img_inpaint, f.init_mask_inpaint, f.mask_blur,
-            f.mask_alpha, f.inpainting_fill, f.batch_count, f.batch_size, f.cfg_scale,
-            f.image_cfg_scale, f.denoising_strength, f.selected_scale_tab, f.height, f.width,
-            f.scale_by, f.resize_mode, f.inpaint_full_res, f.inpaint_full_res_padding,
-            f.inpainting_mask_invert, f.batch_input_dir, f.batch_output_dir, f.batch_mask_dir,
-            f.override_settings, f.batch_use_png_info, f.batch_png_info_props,
-            f.batch_png_info_dir, f.batch_source_type, f.batch_upload, *f.custom_inputs,
+            dummy,
+            dummy,
+            toprow.prompt,
+            toprow.negative_prompt,
+            toprow.ui_styles.dropdown,
+            f.init_img,
+            f.sketch,
+            f.init_img_with_mask,
+            f.inpaint_color_sketch,
+            f.inpaint_color_sketch_orig,
+            f.init_img_inpaint,
+            f.init_mask_inpaint,
+            f.mask_blur,
+            f.mask_alpha,
+            f.inpainting_fill,
+            f.batch_count,
+            f.batch_size,
+            f.cfg_scale,
+            f.image_cfg_scale,
+            f.denoising_strength,
+            f.selected_scale_tab,
+            f.height,
+            f.width,
+            f.scale_by,
+            f.resize_mode,
+            f.inpaint_full_res,
+            f.inpaint_full_res_padding,
+            f.inpainting_mask_invert,
+            f.batch_input_dir,
+            f.batch_output_dir,
+            f.batch_mask_dir,
+            f.override_settings,
+            f.batch_use_png_info,
+            f.batch_png_info_props,
+            f.batch_png_info_dir,
+            f.batch_source_type,
+            f.batch_upload,
+            *f.custom_inputs,
         ],
         "outputs": outputs,
         "show_progress": False,
@@ -250,8 +301,12 @@ def create() -> None:
     fields = _paste_fields(f, toprow)
     infotext_utils.add_paste_fields("img2img", f.init_img, fields, f.override_settings)
     infotext_utils.add_paste_fields("inpaint", f.init_img_with_mask, fields, f.override_settings)
-    infotext_utils.register_paste_params_button(infotext_utils.ParamBinding(
-        paste_button=toprow.paste, tabname="img2img", source_text_component=toprow.prompt,
-        source_image_component=None,
-    ))
+    infotext_utils.register_paste_params_button(
+        infotext_utils.ParamBinding(
+            paste_button=toprow.paste,
+            tabname="img2img",
+            source_text_component=toprow.prompt,
+            source_image_component=None,
+        )
+    )
     connect_token_counters(toprow, scripts.scripts_img2img.script("Sampler").steps)

@@ -1,8 +1,8 @@
 """The settings tab, the quick settings on top, and Reload UI."""
+
 from __future__ import annotations
 
 import gradio as gr
-
 from modules import script_callbacks, shared, ui_common
 from modules.call_queue import wrap_gradio_call_no_job
 from modules.shared import opts
@@ -28,8 +28,10 @@ def create_setting_component(key: str, is_quicksettings: bool = False):
 
     def create():
         return make(
-            label=info.label, value=lambda: opts.data.get(key, info.default),
-            elem_id=f"setting_{key}", **_component_args(info),
+            label=info.label,
+            value=lambda: opts.data.get(key, info.default),
+            elem_id=f"setting_{key}",
+            **_component_args(info),
         )
 
     def create_with_refresh():
@@ -75,7 +77,7 @@ class UiSettings:
         opts.save(shared.config_filename)
         return get_value_for_setting(key), opts.dumpjson()
 
-    def create_ui(self, dummy_component) -> None:
+    def create_ui(self, loadsave, dummy_component) -> None:
         self.dummy = dummy_component
         shared.settings_components = self.component_dict
         opts.reorder()
@@ -90,26 +92,29 @@ class UiSettings:
                 restart = gr.Button(
                     "Reload UI", variant="primary", elem_id="settings_restart_gradio"
                 )
+            restart.click(
+                fn=shared.state.request_restart, _js="restart_reload", inputs=[], outputs=[]
+            )
             self.result = gr.HTML(elem_id="settings_result")
             with gr.Tabs(elem_id="settings"):
                 for (section_id, text), keys in sections.items():
                     if section_id is None:
                         continue
-                    with gr.TabItem(elem_id=f"settings_{section_id}", label=text), gr.Column(
-                        elem_id=f"column_settings_{section_id}", variant="compact"
+                    with (
+                        gr.TabItem(elem_id=f"settings_{section_id}", label=text),
+                        gr.Column(elem_id=f"column_settings_{section_id}", variant="compact"),
                     ):
                         for key in keys:
                             if key not in self.quicksettings:
                                 made[key] = create_setting_component(key)
+                with gr.TabItem("Defaults", id="defaults", elem_id="settings_tab_defaults"):
+                    loadsave.create_ui()
             self.text_settings = gr.Textbox(
                 elem_id="settings_json", value=lambda: opts.dumpjson(), visible=False
             )
         self.component_dict.update(made)
         self.components = [made.get(key, dummy_component) for key in opts.data_labels]
         self.submit = submit
-        restart.click(
-            fn=shared.state.request_restart, _js="restart_reload", inputs=[], outputs=[]
-        )
 
     def add_quicksettings(self) -> None:
         with gr.Row(elem_id="quicksettings", variant="compact"):
@@ -121,17 +126,21 @@ class UiSettings:
             fn=wrap_gradio_call_no_job(
                 lambda *args: self.run_settings(*args), extra_outputs=[gr.update()]
             ),
-            inputs=self.components, outputs=[self.text_settings, self.result],
+            inputs=self.components,
+            outputs=[self.text_settings, self.result],
         )
         for key in self.quicksettings:
             component = self.component_dict[key]
             event = getattr(component, "release", component.change)
             event(
                 fn=lambda value, key=key: self.run_settings_single(value, key),
-                inputs=[component], outputs=[component, self.text_settings],
+                inputs=[component],
+                outputs=[component, self.text_settings],
             )
         keys = [key for key in opts.data_labels if key in self.component_dict]
         demo.load(
-            fn=lambda: [get_value_for_setting(key) for key in keys], inputs=[],
-            outputs=[self.component_dict[key] for key in keys], queue=False,
+            fn=lambda: [get_value_for_setting(key) for key in keys],
+            inputs=[],
+            outputs=[self.component_dict[key] for key in keys],
+            queue=False,
         )

@@ -1,13 +1,13 @@
 """Pictures of the gallery: which files are shown, and that only those may be read by name."""
+
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
 import gradio as gr
-from PIL import PngImagePlugin
-
 from modules import patches, shared
+from PIL import PngImagePlugin
 
 
 def register_tmp_file(gradio: gr.Blocks, filename: str) -> None:
@@ -18,7 +18,7 @@ def check_tmp_file(gradio: gr.Blocks, filename: str) -> bool:
     return any(filename in known for known in gradio.temp_file_sets)
 
 
-def save_pil_to_file(self, pil_image, dir=None, format="png", *args, **kwargs) -> str:
+def save_pil_to_file(self, pil_image, dir=None, format="png") -> str:
     """Instead of Gradio's: shows the file that was saved already, else keeps the infotext."""
     saved = getattr(pil_image, "already_saved_as", None)
     if saved and Path(saved).is_file():

@@ -1,14 +1,14 @@
 """The prompts, and the buttons beside them."""
+
 from __future__ import annotations
 
 import gradio as gr
-
 from modules import images, shared
 from modules.ui_components import ToolButton
 
 paste_symbol = "\u2199\ufe0f"
 clear_prompt_symbol = "\U0001f5d1\ufe0f"
-restore_progress_symbol = "\U0001F300"
+restore_progress_symbol = "\U0001f300"
 
 
 class UiPromptStyles:
@@ -18,8 +18,12 @@ class UiPromptStyles:
         self.tabname = tabname
         with gr.Row(elem_id=f"{tabname}_styles_row"):
             self.dropdown = gr.Dropdown(
-                label="Styles", show_label=False, elem_id=f"{tabname}_styles",
-                choices=list(shared.prompt_styles.styles), value=[], multiselect=True,
+                label="Styles",
+                show_label=False,
+                elem_id=f"{tabname}_styles",
+                choices=list(shared.prompt_styles.styles),
+                value=[],
+                multiselect=True,
                 tooltip="Styles",
             )
 
@@ -38,37 +42,52 @@ class Toprow:
     def _prompt_box(self, label: str, short: str) -> gr.Textbox:
         with gr.Row(elem_id=f"{self.id_part}_{short}_row", elem_classes=["prompt-row"]):
             return gr.Textbox(
-                label=label, elem_id=f"{self.id_part}_{short}", show_label=False, lines=3,
-                placeholder=f"{label}\n(Press Ctrl+Enter to generate)", elem_classes=["prompt"],
+                label=label,
+                elem_id=f"{self.id_part}_{short}",
+                show_label=False,
+                lines=3,
+                placeholder=f"{label}\n(Press Ctrl+Enter to generate)",
+                elem_classes=["prompt"],
             )
 
     def create_prompts(self) -> None:
         with gr.Column(elem_id=f"{self.id_part}_prompt_container", scale=6):
             self.prompt = self._prompt_box("Prompt", "prompt")
             self.prompt_img = gr.File(
-                label="", elem_id=f"{self.id_part}_prompt_image", file_count="single",
-                type="binary", visible=False,
+                label="",
+                elem_id=f"{self.id_part}_prompt_image",
+                file_count="single",
+                type="binary",
+                visible=False,
             )
             self.negative_prompt = self._prompt_box("Negative prompt", "neg_prompt")
         self.prompt_img.change(
-            fn=images.image_data, inputs=[self.prompt_img],
-            outputs=[self.prompt, self.prompt_img], show_progress=False,
+            fn=images.image_data,
+            inputs=[self.prompt_img],
+            outputs=[self.prompt, self.prompt_img],
+            show_progress=False,
         )
 
     def create_submit_box(self) -> None:
         part = self.id_part
         with gr.Row(elem_id=f"{part}_generate_box", elem_classes=["generate-box"]):
             self.interrupt = gr.Button(
-                "Interrupt", elem_id=f"{part}_interrupt", elem_classes="generate-box-interrupt",
+                "Interrupt",
+                elem_id=f"{part}_interrupt",
+                elem_classes="generate-box-interrupt",
                 tooltip="End generation immediately or after completing current batch",
             )
             self.skip = gr.Button(
-                "Skip", elem_id=f"{part}_skip", elem_classes="generate-box-skip",
+                "Skip",
+                elem_id=f"{part}_skip",
+                elem_classes="generate-box-skip",
                 tooltip="Stop generation of current batch and continues onto next batch",
             )
             self.interrupting = gr.Button(
-                "Interrupting...", elem_id=f"{part}_interrupting",
-                elem_classes="generate-box-interrupting", tooltip="Interrupting generation...",
+                "Interrupting...",
+                elem_id=f"{part}_interrupting",
+                elem_classes="generate-box-interrupting",
+                tooltip="Interrupting generation...",
             )
             self.submit = gr.Button("Generate", elem_id=f"{part}_generate", variant="primary")
 
@@ -92,7 +111,8 @@ class Toprow:
         part = self.id_part
         with gr.Row(elem_id=f"{part}_tools"):
             self.paste = ToolButton(
-                value=paste_symbol, elem_id="paste",
+                value=paste_symbol,
+                elem_id="paste",
                 tooltip="Read generation parameters from prompt or last generation if prompt is"
                 " empty into user interface.",
             )
@@ -100,7 +120,9 @@ class Toprow:
                 value=clear_prompt_symbol, elem_id=f"{part}_clear_prompt", tooltip="Clear prompt"
             )
             self.restore_progress_button = ToolButton(
-                value=restore_progress_symbol, elem_id=f"{part}_restore_progress", visible=False,
+                value=restore_progress_symbol,
+                elem_id=f"{part}_restore_progress",
+                visible=False,
                 tooltip="Restore progress",
             )
             counter = {"elem_classes": ["token-counter"], "visible": False}

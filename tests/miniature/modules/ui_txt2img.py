@@ -1,11 +1,11 @@
 """The txt2img tab, section by section in the order of the settings."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import gradio as gr
-
 from modules import (
     infotext_utils,
     processing,
@@ -24,7 +24,7 @@ from modules.call_queue import wrap_gradio_gpu_call, wrap_queued_call
 from modules.infotext_utils import PasteField
 from modules.ui_components import FormGroup, FormHTML, FormRow, InputAccordion, ToolButton
 
-switch_values_symbol = "\U000021C5"
+switch_values_symbol = "\U000021c5"
 
 
 def ordered_ui_categories() -> Iterator[str]:
@@ -38,7 +38,11 @@ def calc_resolution_hires(enable, width, height, hr_scale, hr_resize_x, hr_resiz
     if not enable:
         return ""
     p = processing.StableDiffusionProcessingTxt2Img(
-        width=width, height=height, enable_hr=True, hr_scale=hr_scale, hr_resize_x=hr_resize_x,
+        width=width,
+        height=height,
+        enable_hr=True,
+        hr_scale=hr_scale,
+        hr_resize_x=hr_resize_x,
         hr_resize_y=hr_resize_y,
     )
     p.calculate_target_resolution()
@@ -56,7 +60,12 @@ def update_token_counter(text: str, *rest) -> str:
 
 def slider(tab: str, name: str, label: str, low, high, step, value, **kwargs) -> gr.Slider:
     return gr.Slider(
-        minimum=low, maximum=high, step=step, label=label, value=value, elem_id=f"{tab}_{name}",
+        minimum=low,
+        maximum=high,
+        step=step,
+        label=label,
+        value=value,
+        elem_id=f"{tab}_{name}",
         **kwargs,
     )
 
@@ -71,7 +80,10 @@ def create_switch_button(tab: str) -> None:
         value=switch_values_symbol, elem_id=f"{tab}_res_switch_btn", tooltip="Switch width/height"
     )
     button.click(
-        fn=None, _js=f"function(){{switchWidthHeight('{tab}')}}", inputs=None, outputs=None,
+        fn=None,
+        _js=f"function(){{switchWidthHeight('{tab}')}}",
+        inputs=None,
+        outputs=None,
         show_progress=False,
     )
 
@@ -86,7 +98,10 @@ def create_batch(tab: str, f: SimpleNamespace) -> None:
 def create_override_settings(tab: str) -> gr.Dropdown:
     with FormRow(elem_id=f"{tab}_override_settings_row"):
         dropdown = gr.Dropdown(
-            [], label="Override settings", visible=False, elem_id=f"{tab}_override_settings",
+            [],
+            label="Override settings",
+            visible=False,
+            elem_id=f"{tab}_override_settings",
             multiselect=True,
         )
     dropdown.change(
@@ -116,13 +131,18 @@ def _create_hires_fix(f: SimpleNamespace) -> None:
     with InputAccordion(False, label="Hires. fix", elem_id="txt2img_hr") as f.enable_hr:
         with f.enable_hr.extra():
             f.hr_final_resolution = FormHTML(
-                value="", elem_id="txtimg_hr_finalres", label="Upscaled resolution",
-                interactive=False, min_width=0,
+                value="",
+                elem_id="txtimg_hr_finalres",
+                label="Upscaled resolution",
+                interactive=False,
+                min_width=0,
             )
         with FormRow(elem_id="txt2img_hires_fix_row1", variant="compact"):
             upscalers = [*shared.latent_upscale_modes, *(x.name for x in shared.sd_upscalers)]
             f.hr_upscaler = gr.Dropdown(
-                label="Upscaler", elem_id="txt2img_hr_upscaler", choices=upscalers,
+                label="Upscaler",
+                elem_id="txt2img_hr_upscaler",
+                choices=upscalers,
                 value=shared.latent_upscale_default_mode,
             )
             f.hr_second_pass_steps = slider(tab, "hires_steps", "Hires steps", 0, 150, 1, 0)
@@ -134,26 +154,34 @@ def _create_hires_fix(f: SimpleNamespace) -> None:
             f.hr_resize_x = slider(tab, "hr_resize_x", "Resize width to", 0, 2048, 8, 0)
             f.hr_resize_y = slider(tab, "hr_resize_y", "Resize height to", 0, 2048, 8, 0)
         with FormRow(
-            elem_id="txt2img_hires_fix_row3", variant="compact",
+            elem_id="txt2img_hires_fix_row3",
+            variant="compact",
             visible=opts.hires_fix_show_sampler,
         ):
             same = "Use same checkpoint"
             f.hr_checkpoint_name = gr.Dropdown(
-                label="Checkpoint", elem_id="hr_checkpoint", value=same,
+                label="Checkpoint",
+                elem_id="hr_checkpoint",
+                value=same,
                 choices=[same, *sd_models.checkpoint_tiles(use_short=True)],
             )
             same = "Use same sampler"
             f.hr_sampler_name = gr.Dropdown(
-                label="Hires sampling method", elem_id="hr_sampler", value=same,
+                label="Hires sampling method",
+                elem_id="hr_sampler",
+                value=same,
                 choices=[same, *sd_samplers.visible_sampler_names()],
             )
             same = "Use same scheduler"
             f.hr_scheduler = gr.Dropdown(
-                label="Hires schedule type", elem_id="hr_scheduler", value=same,
+                label="Hires schedule type",
+                elem_id="hr_scheduler",
+                value=same,
                 choices=[same, *(x.label for x in sd_schedulers.schedulers)],
             )
         with FormRow(
-            elem_id="txt2img_hires_fix_row4", variant="compact",
+            elem_id="txt2img_hires_fix_row4",
+            variant="compact",
             visible=opts.hires_fix_show_prompts,
         ):
             text = {"show_label": False, "lines": 3, "elem_classes": ["prompt"]}
@@ -200,7 +228,9 @@ def _connect_resolution_preview(f: SimpleNamespace) -> None:
     for component in inputs:
         event = component.release if isinstance(component, gr.Slider) else component.change
         event(
-            fn=calc_resolution_hires, inputs=inputs, outputs=[f.hr_final_resolution],
+            fn=calc_resolution_hires,
+            inputs=inputs,
+            outputs=[f.hr_final_resolution],
             show_progress=False,
         )
 
@@ -216,7 +246,8 @@ def _paste_fields(f: SimpleNamespace, toprow) -> list[PasteField]:
         PasteField(f.batch_size, "Batch size", api="batch_size"),
         PasteField(f.denoising_strength, "Denoising strength", api="denoising_strength"),
         PasteField(
-            f.enable_hr, lambda d: "Denoising strength" in d and any(x in d for x in hires),
+            f.enable_hr,
+            lambda d: "Denoising strength" in d and any(x in d for x in hires),
             api="enable_hr",
         ),
         PasteField(f.hr_scale, "Hires upscale", api="hr_scale"),
@@ -228,9 +259,7 @@ def _paste_fields(f: SimpleNamespace, toprow) -> list[PasteField]:
         PasteField(
             f.hr_sampler_name, sd_samplers.get_hr_sampler_from_infotext, api="hr_sampler_name"
         ),
-        PasteField(
-            f.hr_scheduler, sd_samplers.get_hr_scheduler_from_infotext, api="hr_scheduler"
-        ),
+        PasteField(f.hr_scheduler, sd_samplers.get_hr_scheduler_from_infotext, api="hr_scheduler"),
         PasteField(f.hr_prompt, "Hires prompt", api="hr_prompt"),
         PasteField(f.hr_negative_prompt, "Hires negative prompt", api="hr_negative_prompt"),
         *scripts.scripts_txt2img.infotext_fields,
@@ -242,28 +271,49 @@ def create() -> gr.components.Component:
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=False)
     dummy = gr.Label(visible=False)
-    with gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"]), gr.Tab(
-        "Generation", id="txt2img_generation"
-    ), gr.Row(equal_height=False):
+    with (
+        gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"]),
+        gr.Tab("Generation", id="txt2img_generation"),
+        gr.Row(equal_height=False),
+    ):
         with gr.Column(variant="compact", elem_id="txt2img_settings"):
             scripts.scripts_txt2img.prepare_ui()
             for category in ordered_ui_categories():
                 _create_section(category, f)
         _connect_resolution_preview(f)
-        panel = ui_common.create_output_panel(
-            "txt2img", shared.opts.outdir_txt2img_samples, toprow
-        )
+        panel = ui_common.create_output_panel("txt2img", shared.opts.outdir_txt2img_samples, toprow)
     inputs = [
-        dummy, toprow.prompt, toprow.negative_prompt, toprow.ui_styles.dropdown, f.batch_count,
-        f.batch_size, f.cfg_scale, f.height, f.width, f.enable_hr, f.denoising_strength,
-        f.hr_scale, f.hr_upscaler, f.hr_second_pass_steps, f.hr_resize_x, f.hr_resize_y,
-        f.hr_checkpoint_name, f.hr_sampler_name, f.hr_scheduler, f.hr_prompt,
-        f.hr_negative_prompt, f.override_settings, *f.custom_inputs,
+        dummy,
+        toprow.prompt,
+        toprow.negative_prompt,
+        toprow.ui_styles.dropdown,
+        f.batch_count,
+        f.batch_size,
+        f.cfg_scale,
+        f.height,
+        f.width,
+        f.enable_hr,
+        f.denoising_strength,
+        f.hr_scale,
+        f.hr_upscaler,
+        f.hr_second_pass_steps,
+        f.hr_resize_x,
+        f.hr_resize_y,
+        f.hr_checkpoint_name,
+        f.hr_sampler_name,
+        f.hr_scheduler,
+        f.hr_prompt,
+        f.hr_negative_prompt,
+        f.override_settings,
+        *f.custom_inputs,
     ]
     outputs = [panel.gallery, panel.generation_info, panel.infotext, panel.html_log]
     generate = {
         "fn": wrap_gradio_gpu_call(txt2img.txt2img, extra_outputs=[None, "", ""]),
-        "_js": "submit", "inputs": inputs, "outputs": outputs, "show_progress": False,
+        "_js": "submit",
+        "inputs": inputs,
+        "outputs": outputs,
+        "show_progress": False,
     }
     toprow.prompt.submit(**generate)
     toprow.submit.click(**generate)
@@ -271,13 +321,18 @@ def create() -> gr.components.Component:
         fn=wrap_gradio_gpu_call(txt2img.txt2img_upscale, extra_outputs=[None, "", ""]),
         _js="submit_txt2img_upscale",
         inputs=[dummy, panel.gallery, dummy, panel.generation_info, *inputs[1:]],
-        outputs=outputs, show_progress=False,
+        outputs=outputs,
+        show_progress=False,
     )
     connect_restore_progress(toprow, dummy, outputs, "restoreProgressTxt2img")
     infotext_utils.add_paste_fields("txt2img", None, _paste_fields(f, toprow), f.override_settings)
-    infotext_utils.register_paste_params_button(infotext_utils.ParamBinding(
-        paste_button=toprow.paste, tabname="txt2img", source_text_component=toprow.prompt,
-        source_image_component=None,
-    ))
+    infotext_utils.register_paste_params_button(
+        infotext_utils.ParamBinding(
+            paste_button=toprow.paste,
+            tabname="txt2img",
+            source_text_component=toprow.prompt,
+            source_image_component=None,
+        )
+    )
     connect_token_counters(toprow, scripts.scripts_txt2img.script("Sampler").steps)
     return dummy

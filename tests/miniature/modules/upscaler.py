@@ -1,4 +1,5 @@
 """Upscalers that need no model."""
+
 from __future__ import annotations
 
 from PIL import Image

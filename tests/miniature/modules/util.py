@@ -1,4 +1,5 @@
 """Small helpers that other modules and extensions reach through `shared` as well."""
+
 from __future__ import annotations
 
 import os

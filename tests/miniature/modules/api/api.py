@@ -1,4 +1,5 @@
 """The routes. Names, arguments and errors are those of A1111's /sdapi/v1."""
+
 from __future__ import annotations
 
 import time
@@ -10,7 +11,6 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.exceptions import HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
-
 from modules import (
     extensions,
     images,
@@ -25,7 +25,7 @@ from modules import (
     ui,
 )
 from modules.api import arguments, models
-from modules.api.arguments import script_name_to_index  # noqa: F401
+from modules.api.arguments import script_name_to_index
 from modules.api.images import (  # noqa: F401
     decode_base64_to_image,
     encode_pil_to_base64,
@@ -52,7 +52,7 @@ class Api:
     def __init__(self, app: FastAPI, queue_lock) -> None:
         if shared.cmd_opts.api_auth:
             pairs = (x.split(":") for x in shared.cmd_opts.api_auth.split(","))
-            self.credentials = {user: password for user, password in pairs}
+            self.credentials = dict(pairs)
         self.router = APIRouter()
         self.app = app
         self.queue_lock = queue_lock
@@ -67,9 +67,7 @@ class Api:
 
     def _add_routes(self) -> None:
         def get(path: str, endpoint, model=None) -> None:
-            self.add_api_route(
-                f"/sdapi/v1/{path}", endpoint, methods=["GET"], response_model=model
-            )
+            self.add_api_route(f"/sdapi/v1/{path}", endpoint, methods=["GET"], response_model=model)
 
         def post(path: str, endpoint, model=None) -> None:
             self.add_api_route(
@@ -111,7 +109,8 @@ class Api:
         if known is not None and compare_digest(credentials.password, known):
             return True
         raise HTTPException(
-            status_code=401, detail="Incorrect username or password",
+            status_code=401,
+            detail="Incorrect username or password",
             headers={"WWW-Authenticate": "Basic"},
         )
 
@@ -134,17 +133,23 @@ class Api:
         sampler, scheduler = sd_samplers.get_sampler_and_scheduler(
             request.sampler_name or request.sampler_index, request.scheduler
         )
-        populate = request.copy(update={
-            "sampler_name": validate_sampler_name(sampler),
-            "do_not_save_samples": not request.save_images,
-            "do_not_save_grid": not request.save_images,
-        })
+        populate = request.copy(
+            update={
+                "sampler_name": validate_sampler_name(sampler),
+                "do_not_save_samples": not request.save_images,
+                "do_not_save_grid": not request.save_images,
+            }
+        )
         populate.sampler_index = None
         if not populate.scheduler and scheduler != "Automatic":
             populate.scheduler = scheduler
         args = vars(populate)
         for name in (
-            "script_name", "script_args", "alwayson_scripts", "infotext", "include_init_images"
+            "script_name",
+            "script_args",
+            "alwayson_scripts",
+            "infotext",
+            "include_init_images",
         ):
             args.pop(name, None)
         script_args = arguments.init_script_args(
@@ -177,8 +182,12 @@ class Api:
 
     def text2imgapi(self, txt2imgreq: models.StableDiffusionTxt2ImgProcessingAPI):
         pictures, processed = self._generate(
-            txt2imgreq, "txt2img", scripts.scripts_txt2img, self.default_script_arg_txt2img,
-            StableDiffusionProcessingTxt2Img, lambda args: None,
+            txt2imgreq,
+            "txt2img",
+            scripts.scripts_txt2img,
+            self.default_script_arg_txt2img,
+            StableDiffusionProcessingTxt2Img,
+            lambda args: None,
         )
         return models.TextToImageResponse(
             images=pictures, parameters=vars(txt2imgreq), info=processed.js()
@@ -194,8 +203,12 @@ class Api:
             args["init_images"] = [decode_base64_to_image(x) for x in img2imgreq.init_images]
 
         pictures, processed = self._generate(
-            img2imgreq, "img2img", scripts.scripts_img2img, self.default_script_arg_img2img,
-            StableDiffusionProcessingImg2Img, prepare,
+            img2imgreq,
+            "img2img",
+            scripts.scripts_img2img,
+            self.default_script_arg_img2img,
+            StableDiffusionProcessingImg2Img,
+            prepare,
         )
         if not img2imgreq.include_init_images:
             img2imgreq.init_images = None
@@ -230,8 +243,11 @@ class Api:
         if state.current_image and not req.skip_current_image:
             image = encode_pil_to_base64(state.current_image)
         return models.ProgressResponse(
-            progress=min(done, 1), eta_relative=elapsed / done - elapsed, state=state.dict(),
-            current_image=image, textinfo=state.textinfo,
+            progress=min(done, 1),
+            eta_relative=elapsed / done - elapsed,
+            state=state.dict(),
+            current_image=image,
+            textinfo=state.textinfo,
         )
 
     def interruptapi(self):
@@ -269,15 +285,26 @@ class Api:
 
     def get_upscalers(self):
         return [
-            {"name": x.name, "model_name": None, "model_path": x.data_path, "model_url": None,
-             "scale": x.scale}
+            {
+                "name": x.name,
+                "model_name": None,
+                "model_path": x.data_path,
+                "model_url": None,
+                "scale": x.scale,
+            }
             for x in shared.sd_upscalers
         ]
 
     def get_sd_models(self):
         return [
-            {"title": x.title, "model_name": x.model_name, "hash": x.shorthash,
-             "sha256": x.sha256, "filename": x.filename, "config": None}
+            {
+                "title": x.title,
+                "model_name": x.model_name,
+                "hash": x.shorthash,
+                "sha256": x.sha256,
+                "filename": x.filename,
+                "config": None,
+            }
             for x in sd_models.checkpoints_list.values()
         ]
 
@@ -315,13 +342,17 @@ class Api:
         extensions.list_extensions()
         return [vars(x) for x in extensions.extensions if x.remote is not None]
 
-    def stop_webui(self):
+    def stop_webui(request):  # `self` has this name in A1111
         shared.state.server_command = "stop"
         return Response("Stopping.")
 
     def launch(self, server_name: str | None, port: int, root_path: str = "") -> None:
         self.app.include_router(self.router)
         uvicorn.run(
-            self.app, host=server_name or "127.0.0.1", port=port, root_path=root_path,
-            timeout_keep_alive=shared.cmd_opts.timeout_keep_alive, log_level="warning",
+            self.app,
+            host=server_name or "127.0.0.1",
+            port=port,
+            root_path=root_path,
+            timeout_keep_alive=shared.cmd_opts.timeout_keep_alive,
+            log_level="warning",
         )

@@ -1,9 +1,9 @@
 """What a request says about scripts, turned into the one list of arguments of all scripts."""
+
 from __future__ import annotations
 
 import gradio as gr
 from fastapi.exceptions import HTTPException
-
 from modules import infotext_utils
 
 
@@ -22,12 +22,17 @@ def init_default_script_args(script_runner) -> list:
         for script in script_runner.scripts:
             if script.ui(script.is_img2img):
                 values = [x.value for x in script.ui(script.is_img2img)]
-                args[script.args_from:script.args_to] = values
+                args[script.args_from : script.args_to] = values
     return args
 
 
 def init_script_args(
-    request, default_script_args: list, selectable, selectable_idx, script_runner, *,
+    request,
+    default_script_args: list,
+    selectable,
+    selectable_idx,
+    script_runner,
+    *,
     input_script_args: dict | None = None,
 ) -> list:
     """Defaults, then the infotext's values, then the request's. Too many are cut silently."""
@@ -35,7 +40,7 @@ def init_script_args(
     for index, value in (input_script_args or {}).items():
         args[index] = value
     if selectable:
-        args[selectable.args_from:selectable.args_to] = request.script_args
+        args[selectable.args_from : selectable.args_to] = request.script_args
         args[0] = selectable_idx + 1
     for name in request.alwayson_scripts or {}:
         script = get_script(name, script_runner)

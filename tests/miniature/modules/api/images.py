@@ -1,4 +1,5 @@
 """Pictures as text, in both directions."""
+
 from __future__ import annotations
 
 import base64
@@ -9,10 +10,9 @@ from urllib.parse import urlparse
 
 import requests
 from fastapi.exceptions import HTTPException
-from PIL import Image, PngImagePlugin
-
 from modules import images
 from modules.shared import opts
+from PIL import Image, PngImagePlugin
 
 
 def verify_url(url: str) -> bool:

@@ -1,4 +1,5 @@
 """How an exception becomes an answer."""
+
 from __future__ import annotations
 
 import time
@@ -7,12 +8,19 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse
-
 from modules import errors, shared
+
+
+def _unwrapped(e: Exception) -> Exception:
+    """anyio 4 wraps what an endpoint raised in a group; under A1111's anyio 3 it comes bare."""
+    while len(getattr(e, "exceptions", ())) == 1:
+        e = e.exceptions[0]
+    return e
 
 
 def handle_exception(request: Request, e: Exception) -> JSONResponse:
     """The exception's own status, else 500; four fields that clients read."""
+    e = _unwrapped(e)
     err = {
         "error": type(e).__name__,
         "detail": vars(e).get("detail", ""),

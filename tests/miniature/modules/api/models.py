@@ -1,20 +1,29 @@
 """Requests and answers. Those for pictures are made from the constructors of `p`."""
+
 # pydantic reads these annotations when the module is imported: no postponed ones here
 import inspect
 from typing import Any, Dict, List, Optional  # noqa: UP035
-
-from pydantic import BaseModel, Field, create_model
 
 from modules.processing import (
     StableDiffusionProcessingImg2Img,
     StableDiffusionProcessingTxt2Img,
 )
 from modules.shared import opts, parser
+from pydantic import BaseModel, Field, create_model
 
 API_NOT_ALLOWED = {
-    "self", "kwargs", "sd_model", "outpath_samples", "outpath_grids", "sampler_index",
-    "extra_generation_params", "overlay_images", "do_not_reload_embeddings",
-    "seed_enable_extras", "prompt_for_display", "sampler_noise_scheduler_override",
+    "self",
+    "kwargs",
+    "sd_model",
+    "outpath_samples",
+    "outpath_grids",
+    "sampler_index",
+    "extra_generation_params",
+    "overlay_images",
+    "do_not_reload_embeddings",
+    "seed_enable_extras",
+    "prompt_for_display",
+    "sampler_noise_scheduler_override",
     "ddim_discretize",
 }
 
@@ -31,17 +40,21 @@ COMMON = {
 
 
 def _request_model(name: str, processing_class: type, additional: Dict[str, tuple]):  # noqa: UP006
-    """All parameters of the constructor, each of them optional; pictures travel as text."""
+    """All parameters of the constructors, each of them optional; pictures travel as text.
+
+    Where a class and its base differ in a default, the base's holds: without a word about it, the
+    denoising strength of hires fix is None, and that is an error.
+    """
     fields: dict = {}
     for cls in inspect.getmro(processing_class)[:-1]:
         for key, parameter in inspect.signature(cls.__init__).parameters.items():
-            if key in API_NOT_ALLOWED or key in fields:
+            if key in API_NOT_ALLOWED:
                 continue
             kind = "str" if parameter.annotation == "Image" else parameter.annotation
             default = None if isinstance(parameter.default, property) else parameter.default
-            fields[key] = (Optional[kind], Field(default=default))
+            fields[key] = (Optional[kind], Field(default=default, exclude=False))  # noqa: UP045
     for key, (kind, default, *excluded) in additional.items():
-        fields[key] = (kind, Field(default=default, exclude=bool(excluded) or None))
+        fields[key] = (kind, Field(default=default, exclude=bool(excluded)))
     model = create_model(name, **fields)
     model.__config__.allow_population_by_field_name = True
     model.__config__.allow_mutation = True
@@ -100,7 +113,8 @@ def _options_model():
     fields = {}
     for key, info in opts.data_labels.items():
         kind = opts.typemap.get(type(info.default), type(info.default)) if info.default else Any
-        fields[key] = (Optional[kind], Field(default=info.default, description=info.label))
+        field = Field(default=info.default, description=info.label)
+        fields[key] = (Optional[kind], field)  # noqa: UP045
     return create_model("Options", **fields)
 
 
@@ -126,26 +140,26 @@ class SamplerItem(BaseModel):
 class SchedulerItem(BaseModel):
     name: str
     label: str
-    aliases: Optional[List[str]]  # noqa: UP006, UP007, UP045
-    default_rho: Optional[float]  # noqa: UP007, UP045
-    need_inner_model: Optional[bool]  # noqa: UP007, UP045
+    aliases: Optional[List[str]]  # noqa: UP006, UP045
+    default_rho: Optional[float]  # noqa: UP045
+    need_inner_model: Optional[bool]  # noqa: UP045
 
 
 class UpscalerItem(BaseModel):
     name: str
-    model_name: Optional[str]  # noqa: UP007, UP045
-    model_path: Optional[str]  # noqa: UP007, UP045
-    model_url: Optional[str]  # noqa: UP007, UP045
-    scale: Optional[float]  # noqa: UP007, UP045
+    model_name: Optional[str]  # noqa: UP045
+    model_path: Optional[str]  # noqa: UP045
+    model_url: Optional[str]  # noqa: UP045
+    scale: Optional[float]  # noqa: UP045
 
 
 class SDModelItem(BaseModel):
     title: str
     model_name: str
-    hash: Optional[str]  # noqa: UP007, UP045
-    sha256: Optional[str]  # noqa: UP007, UP045
+    hash: Optional[str]  # noqa: UP045
+    sha256: Optional[str]  # noqa: UP045
     filename: str
-    config: Optional[str]  # noqa: UP007, UP045
+    config: Optional[str]  # noqa: UP045
 
 
 class MemoryResponse(BaseModel):
@@ -160,11 +174,11 @@ class ScriptsList(BaseModel):
 
 class ScriptArg(BaseModel):
     label: str = None
-    value: Optional[Any] = None  # noqa: UP007, UP045
-    minimum: Optional[Any] = None  # noqa: UP007, UP045
-    maximum: Optional[Any] = None  # noqa: UP007, UP045
-    step: Optional[Any] = None  # noqa: UP007, UP045
-    choices: Optional[List[str]] = None  # noqa: UP006, UP007, UP045
+    value: Optional[Any] = None  # noqa: UP045
+    minimum: Optional[Any] = None  # noqa: UP045
+    maximum: Optional[Any] = None  # noqa: UP045
+    step: Optional[Any] = None  # noqa: UP045
+    choices: Optional[List[str]] = None  # noqa: UP006, UP045
 
 
 class ScriptInfo(BaseModel):

@@ -1,4 +1,5 @@
 """Text after # in a prompt is not used."""
+
 import re
 
 from modules import scripts, shared

@@ -1,6 +1,6 @@
 """Another checkpoint takes over in the middle of sampling."""
-import gradio as gr
 
+import gradio as gr
 from modules import scripts, sd_models
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_refresh_button
@@ -26,18 +26,26 @@ class ScriptRefiner(scripts.ScriptBuiltinUI):
             gr.Row(),
         ):
             checkpoint = gr.Dropdown(
-                label="Checkpoint", elem_id=self.elem_id("checkpoint"),
-                choices=sd_models.checkpoint_tiles(), value="",
+                label="Checkpoint",
+                elem_id=self.elem_id("checkpoint"),
+                choices=sd_models.checkpoint_tiles(),
+                value="",
                 tooltip="switch to another model in the middle of generation",
             )
             create_refresh_button(
-                checkpoint, sd_models.list_models,
+                checkpoint,
+                sd_models.list_models,
                 lambda: {"choices": sd_models.checkpoint_tiles()},
                 self.elem_id("checkpoint_refresh"),
             )
             switch_at = gr.Slider(
-                value=0.8, label="Switch at", minimum=0.01, maximum=1.0, step=0.01,
-                elem_id=self.elem_id("switch_at"), tooltip="fraction of sampling steps",
+                value=0.8,
+                label="Switch at",
+                minimum=0.01,
+                maximum=1.0,
+                step=0.01,
+                elem_id=self.elem_id("switch_at"),
+                tooltip="fraction of sampling steps",
             )
 
         def lookup_checkpoint(title):
@@ -53,7 +61,7 @@ class ScriptRefiner(scripts.ScriptBuiltinUI):
         ]
         return enable, checkpoint, switch_at
 
-    def setup(self, p, enable, checkpoint, switch_at):
-        off = not enable or checkpoint in (None, "", "None")
-        p.refiner_checkpoint = None if off else checkpoint
-        p.refiner_switch_at = None if off else switch_at
+    def setup(self, p, enable_refiner, refiner_checkpoint, refiner_switch_at):
+        off = not enable_refiner or refiner_checkpoint in (None, "", "None")
+        p.refiner_checkpoint = None if off else refiner_checkpoint
+        p.refiner_switch_at = None if off else refiner_switch_at

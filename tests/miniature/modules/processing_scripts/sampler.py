@@ -1,6 +1,6 @@
 """Sampler, schedule and steps: a script like any other, in a section of its own."""
-import gradio as gr
 
+import gradio as gr
 from modules import scripts, sd_samplers, sd_schedulers, shared
 from modules.infotext_utils import PasteField
 from modules.ui_components import FormRow
@@ -24,15 +24,23 @@ class ScriptSampler(scripts.ScriptBuiltinUI):
         with FormRow(elem_id=f"sampler_selection_{tab}"):
             choose = gr.Dropdown if shared.opts.samplers_in_dropdown else gr.Radio
             self.sampler_name = choose(
-                label="Sampling method", elem_id=f"{tab}_sampling", choices=samplers,
+                label="Sampling method",
+                elem_id=f"{tab}_sampling",
+                choices=samplers,
                 value=samplers[0],
             )
             self.scheduler = gr.Dropdown(
-                label="Schedule type", elem_id=f"{tab}_scheduler", choices=schedulers,
+                label="Schedule type",
+                elem_id=f"{tab}_scheduler",
+                choices=schedulers,
                 value=schedulers[0],
             )
             self.steps = gr.Slider(
-                minimum=1, maximum=150, step=1, elem_id=f"{tab}_steps", label="Sampling steps",
+                minimum=1,
+                maximum=150,
+                step=1,
+                elem_id=f"{tab}_steps",
+                label="Sampling steps",
                 value=20,
             )
         self.infotext_fields = [
@@ -40,9 +48,7 @@ class ScriptSampler(scripts.ScriptBuiltinUI):
             PasteField(
                 self.sampler_name, sd_samplers.get_sampler_from_infotext, api="sampler_name"
             ),
-            PasteField(
-                self.scheduler, sd_samplers.get_scheduler_from_infotext, api="scheduler"
-            ),
+            PasteField(self.scheduler, sd_samplers.get_scheduler_from_infotext, api="scheduler"),
         ]
         return self.steps, self.sampler_name, self.scheduler
 

@@ -1,0 +1,98 @@
+"""The miniature as a program: flags, authentication, a real port, Reload UI."""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.miniature.harness import PROBE, SMALL
+from tests.miniature.server import serve
+
+FAMILY = Path(tempfile.gettempdir()) / f"miniature-family-{getpass.getuser()}"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def picture(url, **kwargs):
+    return requests.post(f"{url}/sdapi/v1/txt2img", json=SMALL, timeout=60, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    flags = {"family": FAMILY, "api_auth": "me:secret", "probe_flag": "set"}
+    with serve(data, PROBE, api_server_stop=True, **flags) as server:
+        yield server
+
+
+def test_authentication(server):
+    answer = picture(server.url)
+    assert answer.status_code == 401
+    assert picture(server.url, auth=("me", "wrong")).status_code == 401
+    assert picture(server.url, auth=("me", "secret")).status_code == 200
+    # a route of an extension is not behind it
+    assert requests.get(f"{server.url}/probe/state", timeout=10).status_code == 200
+
+
+def test_the_repository_is_not_on_the_path(server):
+    path = requests.get(f"{server.url}/probe/state", timeout=10).json()["path"]
+    assert str(REPOSITORY) not in [str(Path(x or ".").resolve()) for x in path]
+    assert str(PROBE) not in path
+
+
+def test_files_of_the_page_are_served(server):
+    import re
+
+    page = requests.get(server.url, timeout=10).text
+    files = re.findall(r'(?:src|href)="(file=[^"]+)"', page)
+    assert len(files) >= 7
+    for file in files:
+        assert requests.get(f"{server.url}/{file}", timeout=10).status_code == 200, file
+
+
+def test_flags_of_an_extension_are_known(server):
+    flags = requests.get(f"{server.url}/sdapi/v1/cmd-flags", auth=("me", "secret"), timeout=10)
+    assert flags.json()["probe_flag"] == "set"
+
+
+def test_reload_ui_keeps_the_address(server):
+    before = server.log.count("is ready")
+    config = requests.get(f"{server.url}/config", timeout=10).json()
+    ids = {x["props"].get("elem_id"): x["id"] for x in config["components"]}
+    restart = ids["settings_restart_gradio"]
+    index = next(i for i, x in enumerate(config["dependencies"]) if restart in x["targets"])
+    body = {"fn_index": index, "data": [], "session_hash": "test"}
+    requests.post(f"{server.url}/run/predict", json=body, timeout=10)
+    for _ in range(200):
+        if server.log.count("is ready") > before:
+            break
+        time.sleep(0.1)
+    assert server.log.count("is ready") == before + 1
+    assert picture(server.url, auth=("me", "secret")).status_code == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ({"medvram": True}, "torch.float32"),
+        ({"lowvram": True}, "torch.float32"),
+        ({"precision": "half", "opt_sdp_attention": True}, "torch.float16"),
+    ],
+)
+def test_memory_and_precision_flags(tmp_path, flags, dtype):
+    with serve(tmp_path, PROBE, family=FAMILY, nowebui=True, **flags) as server:
+        for checkpoint in ("tiny_sdxl", "tiny_sd15"):
+            override = {"sd_model_checkpoint": f"{checkpoint}.safetensors"}
+            body = {**SMALL, "override_settings": override, "enable_hr": True}
+            url = f"{server.url}/sdapi/v1/txt2img"
+            answer = requests.post(url, json={**body, "denoising_strength": 0.5}, timeout=120)
+            assert answer.status_code == 200, answer.text
+        state = requests.get(f"{server.url}/probe/state", timeout=10).json()
+    assert state["dtype"] == dtype
+    assert (state["moves"] > 4) == ("precision" not in flags)
+    assert state["optimization"] == ("sdp" if "precision" in flags else "InvokeAI")

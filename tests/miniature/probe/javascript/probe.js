@@ -1,0 +1,3 @@
+onUiLoaded(function() {
+    window.probeLoaded = true;
+});
