@@ -1,6 +1,7 @@
 """The adapters and image encoders that are there: folders scanned, files recognised and named.
 
-Headers are remembered by path, size and time of change, so a second look costs one stat per file.
+What a file is, is remembered by path, size and time of change, so a second look costs one stat
+per file.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_instantstyle.pure.adapter_kind import AdapterKind, adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.model_kinds import AdapterKind, TowerKind, adapter_kind, tower_kind
-from lib_instantstyle.pure.safetensors_header import read_header
+from lib_instantstyle.pure.model_file import SUFFIXES, read_tensors
+from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
 
-SUFFIX = ".safetensors"
 MAX_DEPTH = 3  # of sub-folders; a link that points upwards must not make the scan endless
 
 _Kind = AdapterKind | TowerKind | InstantStyleError | None
@@ -41,24 +42,28 @@ class TowerFile:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What was found, in the order of the folders, each folder sorted by name."""
+    """What was found, in the order of the folders, each folder sorted by name.
+
+    refused holds name and sentence of files that are damaged, and of relatives of IP-Adapter that
+    cannot serve.
+    """
 
     adapters: tuple[AdapterFile, ...]
     towers: tuple[TowerFile, ...]
-    broken: tuple[tuple[str, str], ...]  # name, sentence
+    refused: tuple[tuple[str, str], ...]
 
     def adapter(self, name: str) -> AdapterFile:
-        """The adapter listed as `name` (an ending .safetensors is allowed).
+        """The adapter listed as `name`; the ending of its file's name may be given or left out.
 
-        Raises InstantStyleError that lists what is there.
+        Raises InstantStyleError that says what is wrong with it, or lists what is there.
         """
-        wanted = name.removesuffix(SUFFIX)
-        for file in self.adapters:
-            if file.name == wanted:
-                return file
-        for broken, sentence in self.broken:
-            if broken == wanted:
-                raise InstantStyleError(sentence)
+        for wanted in (name, _without_suffix(name)):
+            for file in self.adapters:
+                if wanted in (file.name, file.name + file.path.suffix):
+                    return file
+            for refused, sentence in self.refused:
+                if refused == wanted:
+                    raise InstantStyleError(sentence)
         listed = ", ".join(file.name for file in self.adapters) or "none was found"
         raise InstantStyleError(f"adapter {name[:120]!r} is not among the files found ({listed}).")
 
@@ -67,8 +72,8 @@ def scan(folders: Iterable[Path]) -> Catalog:
     """Recognise every model file under `folders`; a folder that is missing is passed over."""
     adapters: list[AdapterFile] = []
     towers: list[TowerFile] = []
-    broken: list[tuple[str, str]] = []
-    taken: set[tuple[type, str]] = set()
+    refused: list[tuple[str, str]] = []
+    taken: dict[bool, set[str]] = {True: set(), False: set()}  # towers have names of their own
     visited: set[Path] = set()
     for folder in folders:
         for path in _files(folder):
@@ -79,26 +84,43 @@ def scan(folders: Iterable[Path]) -> Catalog:
             kind = _recognise(path)
             if kind is None:
                 continue
-            name = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
-            if (type(kind), name) in taken:
-                name = f"{name} ({folder.name})"
-            taken.add((type(kind), name))
+            name = _name(path, folder, taken[isinstance(kind, TowerKind)])
             if isinstance(kind, AdapterKind):
                 adapters.append(AdapterFile(name, path, kind))
             elif isinstance(kind, TowerKind):
                 towers.append(TowerFile(name, path, kind))
             else:
-                broken.append((name, str(kind)))
-    return Catalog(tuple(adapters), tuple(towers), tuple(broken))
+                refused.append((name, str(kind)))
+    return Catalog(tuple(adapters), tuple(towers), tuple(refused))
+
+
+def _name(path: Path, folder: Path, taken: set[str]) -> str:
+    """The path in its folder without its ending, or as much more as it takes to be the only one.
+
+    Of two files that differ in their ending only, the second keeps it.
+    """
+    whole = path.relative_to(folder).as_posix()
+    short = _without_suffix(whole)
+    candidates = (short, whole, f"{short} ({folder.name})", f"{whole} ({folder.name})")
+    name = next((name for name in candidates if name not in taken), path.as_posix())
+    taken |= {name, whole}
+    return name
+
+
+def _without_suffix(name: str) -> str:
+    return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
 
 
 def _files(folder: Path) -> Sequence[Path]:
+    """Model files under `folder`, by name; of equal names .safetensors first."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         if len(Path(parent).relative_to(folder).parts) >= MAX_DEPTH:
             folders.clear()
         folders.sort()
-        found += [Path(parent, name) for name in sorted(names) if name.endswith(SUFFIX)]
+        models = [name for name in names if name.endswith(SUFFIXES)]
+        models.sort(key=lambda name: (_without_suffix(name), not name.endswith(SUFFIXES[0]), name))
+        found += [Path(parent, name) for name in models]
     return found
 
 
@@ -107,10 +129,18 @@ def _recognise(path: Path) -> _Kind:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
         if key not in _seen:
-            tensors = read_header(path).tensors
-            _seen[key] = adapter_kind(tensors) or tower_kind(tensors)
-    except InstantStyleError as error:
-        _seen[key] = error
+            _seen[key] = _look(path)
     except OSError:
         return None  # unreadable, or gone between the listing and the look: not ours to judge
     return _seen[key]
+
+
+def _look(path: Path) -> _Kind:
+    try:
+        tensors = read_tensors(path)
+    except InstantStyleError as error:
+        return error
+    try:
+        return adapter_kind(tensors) or tower_kind(tensors)
+    except InstantStyleError as error:
+        return InstantStyleError(f"{path.name} {error}.")

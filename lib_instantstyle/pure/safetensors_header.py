@@ -18,22 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.tensor_info import ELEMENT_BYTES, TensorInfo
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024  # stock full checkpoints stay under 1 MB
-ELEMENT_BYTES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
-    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
-}  # fmt: skip
-FLOATING = {"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor of a file."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    bytes: int
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""IP-Adapter: from a CLIP image vector to image tokens, and from tokens to keys and values.
+"""IP-Adapter files: from a picture's CLIP feature to image tokens, and on to keys and values.
 
 Source: Ye et al. 2023, arXiv 2308.06721; tencent-ailab/IP-Adapter.
 """
@@ -9,47 +9,42 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from lib_instantstyle.pure.model_kinds import AdapterKind
+from lib_instantstyle.pure.adapter_kind import AdapterKind
+from lib_instantstyle.pure.adapter_names import adapter_names
 from lib_instantstyle.tensor.files import fill, open_tensors
-
-_PROJECTION_PARAMETERS = ("proj.weight", "proj.bias", "norm.weight", "norm.bias")
-
-
-class LinearProjection(nn.Module):
-    """One linear layer and a LayerNorm: image vectors [B, E] -> image tokens [B, T, C]."""
-
-    def __init__(self, embedding_width: int, tokens: int, context_width: int) -> None:
-        super().__init__()
-        self.tokens = tokens
-        self.proj = nn.Linear(embedding_width, tokens * context_width)
-        self.norm = nn.LayerNorm(context_width)
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        tokens: torch.Tensor = self.norm(self.proj(vectors).view(len(vectors), self.tokens, -1))
-        return tokens
+from lib_instantstyle.tensor.projections import build_projection
 
 
 def image_tokens(
-    path: Path, kind: AdapterKind, vector: torch.Tensor, device: torch.device
+    path: Path,
+    kind: AdapterKind,
+    feature: torch.Tensor,
+    device: torch.device,
+    zero_image: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Tokens for prompt rows and for negative-prompt rows: [2, T, C], float32.
 
-    vector: [E], the reference's CLIP image vector. Negative rows get the projection of the zero
-    vector, which is what the adapter saw in training where the picture was dropped; bias and
-    LayerNorm make it something other than zero.
+    feature: what the adapter takes of the reference, [E] or [N, W] (see embedding.feature_of).
+    zero_image: the same of the picture that is zero after CLIP's normalisation. Negative rows get
+    what the adapter saw in training where the picture was dropped: the projection of that, or for
+    a linear adapter of the zero vector. Neither is zero, for biases and LayerNorm act on it.
+    Raises InstantStyleError if a tensor is missing, misshapen or not finite.
     """
+    if not kind.projection.takes_hidden_states:
+        zero_image = torch.zeros_like(feature)
+    elif zero_image is None:
+        raise ValueError("an adapter that takes hidden states needs those of the zero image")
     with torch.device("meta"):
-        projection = LinearProjection(kind.embedding_width, kind.tokens, kind.context_width)
-    with open_tensors(path) as read:
+        projection = build_projection(kind.projection)
+    with open_tensors(path, adapter_names) as read:
         tensors = {
             name: read(f"image_proj.{name}").to(device=device, dtype=torch.float32)
-            for name in _PROJECTION_PARAMETERS
+            for name, _ in projection.named_parameters()
         }
     fill(projection, tensors, path.name)
-    vector = vector.to(device=device, dtype=torch.float32)
-    tokens: torch.Tensor = projection(torch.stack([vector, torch.zeros_like(vector)]))
+    features = torch.stack([feature, zero_image]).to(device=device, dtype=torch.float32)
+    tokens: torch.Tensor = projection(features)
     return tokens
 
 
@@ -61,7 +56,7 @@ def keys_and_values(
     Only these layers are read from the file, and their weights are let go one after the other.
     """
     found = {}
-    with open_tensors(path) as read:
+    with open_tensors(path, adapter_names) as read:
         for number in numbers:
             key, value = (
                 tokens @ read(f"ip_adapter.{number}.{end}.weight").to(tokens).T

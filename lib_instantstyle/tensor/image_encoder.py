@@ -1,43 +1,38 @@
 """CLIP image encoders: ViT-L/14, ViT-H/14, ViT-bigG/14 and whatever has their shape.
 
 Built on the meta device and filled from the mapped file, so that no second copy of the weights
-ever exists. Key layout: Hugging Face CLIPVisionModelWithProjection.
+ever exists. What a use does not need is not read: the text half of a full CLIP file, and for
+hidden states the last block and the projection.
+Source: Radford et al. 2021, arXiv 2103.00020; transformers and OpenCLIP for the two layouts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from lib_instantstyle.pure.model_kinds import TowerKind
-from lib_instantstyle.tensor.files import fill, open_tensors
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP, TowerKind
+from lib_instantstyle.tensor.files import TensorReader, fill, open_tensors
 from lib_instantstyle.tensor.transformer import TransformerBlock
+from lib_instantstyle.tensor.transformer_weights import block_weights
 
-HEADS = 16  # in all three; the count is not stored in the files
 QUICK_GELU_WIDTH = 1024  # ViT-L/14 by OpenAI; OpenCLIP's H and bigG use the exact GELU
-
-_BLOCK_NAMES = {
-    "norm1": "layer_norm1",
-    "attention.q": "self_attn.q_proj",
-    "attention.k": "self_attn.k_proj",
-    "attention.v": "self_attn.v_proj",
-    "attention.out": "self_attn.out_proj",
-    "norm2": "layer_norm2",
-    "fc1": "mlp.fc1",
-    "fc2": "mlp.fc2",
-}
 
 
 class ImageEncoder(nn.Module):
-    """A CLIP image tower with its projection.
+    """A CLIP image tower.
 
-    forward: pixels [B, 3, S, S] -> image vector [B, E], as projected, not normalised to length 1.
+    forward: pixels [B, 3, S, S] -> image vector [B, E], as projected, not normalised to length 1;
+    or, built for hidden states, [B, N, W]: what leaves the last block but one, class token first,
+    without a final norm.
     """
 
-    def __init__(self, kind: TowerKind) -> None:
+    def __init__(self, kind: TowerKind, hidden_states: bool = False) -> None:
         super().__init__()
         tokens = (kind.image_size // kind.patch) ** 2 + 1
         quick = kind.width == QUICK_GELU_WIDTH
@@ -46,52 +41,111 @@ class ImageEncoder(nn.Module):
         self.positions = nn.Parameter(torch.empty(tokens, kind.width))
         self.norm_in = nn.LayerNorm(kind.width)
         self.blocks = nn.ModuleList(
-            TransformerBlock(kind.width, HEADS, kind.mlp_width, quick) for _ in range(kind.layers)
+            TransformerBlock(kind.width, kind.heads, kind.mlp_width, quick)
+            for _ in range(kind.layers - 1 if hidden_states else kind.layers)
         )
-        self.norm_out = nn.LayerNorm(kind.width)
-        self.projection = nn.Linear(kind.width, kind.embedding_width, bias=False)
+        self.head: nn.Module | None = None
+        if not hidden_states:
+            self.head = nn.Sequential(
+                nn.LayerNorm(kind.width), nn.Linear(kind.width, kind.embedding_width, bias=False)
+            )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         x = self.patches(pixels).flatten(2).transpose(1, 2)  # [B, patches, W]
         x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], dim=1) + self.positions
-        x = self.norm_in(x)
+        hidden: torch.Tensor = self.norm_in(x)
         for block in self.blocks:
-            x = block(x)
-        vector: torch.Tensor = self.projection(self.norm_out(x[:, 0]))
+            hidden = block(hidden)
+        if self.head is None:
+            return hidden
+        vector: torch.Tensor = self.head(hidden[:, 0])
         return vector
 
 
-def file_names(layers: int) -> Iterator[tuple[str, str]]:
-    """Pairs (name here, name in a Hugging Face file) of every parameter."""
-    head = "vision_model.embeddings"
-    yield "class_embedding", f"{head}.class_embedding"
-    yield "patches.weight", f"{head}.patch_embedding.weight"
-    yield "positions", f"{head}.position_embedding.weight"
-    for ours, theirs in (("norm_in", "pre_layrnorm"), ("norm_out", "post_layernorm")):
-        for end in ("weight", "bias"):
-            yield f"{ours}.{end}", f"vision_model.{theirs}.{end}"
-    for i in range(layers):
-        for ours, theirs in _BLOCK_NAMES.items():
-            for end in ("weight", "bias"):
-                yield f"blocks.{i}.{ours}.{end}", f"vision_model.encoder.layers.{i}.{theirs}.{end}"
-    yield "projection.weight", "visual_projection.weight"
-
-
 def load_image_encoder(
-    path: Path, kind: TowerKind, device: torch.device, dtype: torch.dtype
+    path: Path,
+    kind: TowerKind,
+    device: torch.device,
+    dtype: torch.dtype,
+    hidden_states: bool = False,
 ) -> ImageEncoder:
-    """Build the encoder in `path` on `device`.
+    """Build the encoder in `path` on `device`, for image vectors or for hidden states.
 
     Raises InstantStyleError if a tensor is missing, misshapen or not finite.
     """
+    if not hidden_states and not kind.embedding_width:
+        raise InstantStyleError(
+            f"{path.name} has no projection to an image vector; a CLIP image encoder with one is "
+            "needed."
+        )
     with torch.device("meta"):
-        encoder = ImageEncoder(kind)
-    with open_tensors(path) as read:
-        tensors = {
-            ours: read(theirs).to(device=device, dtype=dtype)
-            for ours, theirs in file_names(kind.layers)
-        }
-    # Hugging Face stores the class embedding with one dimension, some converters with three.
-    tensors["class_embedding"] = tensors["class_embedding"].flatten()
+        encoder = ImageEncoder(kind, hidden_states)
+    tensors: dict[str, torch.Tensor] = {}
+    for block in (None, *range(len(encoder.blocks))):
+        # Opened anew for each block: of a mapped file, what was converted leaves the memory then.
+        with open_tensors(path) as read:
+            for name, tensor in _weights(read, kind.layout, encoder, block):
+                tensors[name] = tensor.to(device=device, dtype=dtype)
     fill(encoder, tensors, path.name)
     return encoder.eval()
+
+
+_Weights = Iterator[tuple[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How a layout names what is not in a block."""
+
+    class_embedding: str
+    patches: str
+    positions: str
+    norm_in: str
+    block: str
+    norm_out: str
+    projection: str
+
+
+_NAMES = {
+    HUGGING_FACE: _Names(
+        "vision_model.embeddings.class_embedding",
+        "vision_model.embeddings.patch_embedding.weight",
+        "vision_model.embeddings.position_embedding.weight",
+        "vision_model.pre_layrnorm",  # the misspelling is theirs
+        "vision_model.encoder.layers.{}.",
+        "vision_model.post_layernorm",
+        "visual_projection.weight",
+    ),
+    OPEN_CLIP: _Names(
+        "visual.class_embedding",
+        "visual.conv1.weight",
+        "visual.positional_embedding",
+        "visual.ln_pre",
+        "visual.transformer.resblocks.{}.",
+        "visual.ln_post",
+        "visual.proj",
+    ),
+}
+
+
+def _weights(read: TensorReader, layout: str, encoder: ImageEncoder, block: int | None) -> _Weights:
+    """Pairs (name in ImageEncoder, tensor as stored) of one block, or of all that is in none."""
+    names = _NAMES[layout]
+    if block is not None:
+        for name, tensor in block_weights(read, layout, names.block.format(block)):
+            yield f"blocks.{block}.{name}", tensor
+        return
+    # Hugging Face stores the class embedding with one dimension, some converters with three.
+    yield "class_embedding", read(names.class_embedding).flatten()
+    yield "patches.weight", read(names.patches)
+    yield "positions", read(names.positions)
+    yield from _norm(read, "norm_in", names.norm_in)
+    if encoder.head is not None:
+        yield from _norm(read, "head.0", names.norm_out)
+        projection = read(names.projection)
+        yield "head.1.weight", projection if layout == HUGGING_FACE else projection.T
+
+
+def _norm(read: TensorReader, ours: str, theirs: str) -> _Weights:
+    for end in ("weight", "bias"):
+        yield f"{ours}.{end}", read(f"{theirs}.{end}")

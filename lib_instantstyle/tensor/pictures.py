@@ -1,4 +1,4 @@
-"""Reference pictures: from the text that requests carry to the pixels that CLIP sees."""
+"""Reference pictures: from the text that requests carry to upright RGB."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import hashlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import cache
 
-import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.tensor.picture_modes import to_rgb
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 128 * 1024 * 1024
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training pictures, RGB
-STD = (0.26862954, 0.26130258, 0.27577711)
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
 
 
@@ -61,40 +60,47 @@ def open_picture(data: bytes, label: str = "image") -> Image.Image:
 
     Raises InstantStyleError as `decode_picture` does.
     """
-    try:
-        with warnings.catch_warnings():
-            # Pillow only warns of a decompression bomb below twice its limit; ours is checked next.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    with _refusing(label), warnings.catch_warnings():
+        # Pillow only warns of a decompression bomb below twice its limit; ours is checked later.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=_formats())
+    return upright_rgb(image, label)
+
+
+def upright_rgb(image: Image.Image, label: str = "image") -> Image.Image:
+    """`image` as an upright RGB picture; transparency becomes CLIP's mean colour.
+
+    Raises InstantStyleError as `decode_picture` does.
+    """
+    with _refusing(label):
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
-        return ImageOps.exif_transpose(image).convert("RGB")
-    except Image.DecompressionBombError:
+        image.load()
+        if image.format != "TIFF":  # loading has turned these; Pillow 9 would turn them twice
+            # A camera's notes about a picture may be damaged where the picture is not.
+            with suppress(Exception):
+                image = ImageOps.exif_transpose(image)
+        return to_rgb(image)
+
+
+@contextmanager
+def _refusing(label: str) -> Iterator[None]:
+    """Turns whatever Pillow raises, anything from SyntaxError to struct.error, into a sentence."""
+    try:
+        yield
+    except (Image.DecompressionBombError, MemoryError):
         raise InstantStyleError(
             f"{label} has more than {MAX_PIXELS:,} pixels; make the picture smaller."
         ) from None
-    except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error
+    except Exception as error:
         raise InstantStyleError(
             f"{label} cannot be read as a picture ({shorten(str(error), 80)}); "
             f"one of {', '.join(FORMATS)} is allowed."
         ) from error
 
 
-def clip_pixels(image: Image.Image, size: int) -> torch.Tensor:
-    """CLIP's input for `image`: [1, 3, size, size], float32, normalised.
-
-    Short side resized to `size` (bicubic, antialiased, rounded to 8 bit), centre crop, mean and
-    standard deviation taken out. Source: transformers, CLIPImageProcessor.
-    """
-    width, height = image.size
-    short = min(width, height)
-    resized = image.resize(
-        (max(size, size * width // short), max(size, size * height // short)),
-        Image.Resampling.BICUBIC,
-    )
-    left = (resized.width - size) // 2
-    top = (resized.height - size) // 2
-    cropped = resized.crop((left, top, left + size, top + size))
-    array = np.asarray(cast(Any, cropped), dtype=np.float32) / 255.0
-    normalised = (array - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return torch.from_numpy(normalised.transpose(2, 0, 1).copy()).unsqueeze(0)
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow can read: AVIF came with 11.3."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -1,70 +1,97 @@
-"""Which adapter and which image encoder serve a unit: chosen by shapes, never by file names."""
+"""Which adapter and which image encoder serve a unit: chosen by shapes.
+
+For "auto", of the adapters that fit the loaded checkpoint and whose encoder is there, in this
+order:
+
+1. those that hold every selected layer, before those that mute some;
+2. linear ones, before plus ones, before full-face ones: content can be subtracted from an image
+   vector, and from nothing else;
+3. those that take wider features: they tell more of the reference;
+4. names that say face, composition or light last: the shapes of these are the stock adapters',
+   their purpose is not style;
+5. by name, so that the choice is the same every time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.model_kinds import LINEAR
+from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.pure.units import AUTO
-from lib_instantstyle.tensor.plan import check_fit
+from lib_instantstyle.tensor.encoder_match import tower_for, towers_for
+from lib_instantstyle.tensor.plan import check_fit, describe_layers
 from lib_instantstyle.tensor.unet import UnetLayers
 
-_ENCODERS = {768: "ViT-L/14", 1024: "ViT-H/14", 1280: "ViT-bigG/14"}
 _STOCK_ADAPTERS = {"sdxl": "ip-adapter_sdxl.safetensors", "sd15": "ip-adapter_sd15.safetensors"}
+_KINDS = (LinearShape, ResamplerShape, MlpShape)  # best first
+_NAMED = 5  # refused files that a sentence lists at most
+_OTHER_PURPOSES = ("face", "composition", "light")
 
 
-def choose(name: str, catalog: Catalog, unet: UnetLayers) -> tuple[AdapterFile, TowerFile]:
+@dataclass(frozen=True)
+class Choice:
+    """What serves a unit."""
+
+    adapter: AdapterFile
+    tower: TowerFile
+    muted: tuple[int, ...]  # selected layers, by adapter number, that the adapter does not hold
+
+
+def choose(
+    name: str, catalog: Catalog, unet: UnetLayers, numbers: Collection[int] | None = None
+) -> Choice:
     """The adapter `name` (or, for "auto", the best that fits) and the image encoder for it.
 
+    numbers: the layers that the unit selects; all if not given.
     Raises InstantStyleError that says what is missing and where to put it.
     """
+    selected = unet.by_number.keys() if numbers is None else numbers
     if name != AUTO:
         adapter = catalog.adapter(name)
-        _check(adapter, unet)
-        return adapter, _tower(adapter, catalog)
-    fitting = [adapter for adapter in catalog.adapters if _fits(adapter, unet)]
+        check_fit(adapter.name, adapter.kind, unet)
+        muted = _muted(adapter, selected)
+        if len(muted) == len(selected):
+            raise InstantStyleError(
+                f"adapter {adapter.name} holds none of the layers that the unit selects (it holds "
+                f"{describe_layers(adapter.kind.layer_widths, unet)}); choose another adapter, or "
+                "other blocks."
+            )
+        return Choice(adapter, tower_for(adapter, catalog), muted)
+    fitting = [adapter for adapter in catalog.adapters if _fits(adapter, unet, selected)]
     if not fitting:
+        passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
         raise InstantStyleError(
-            f"no IP-Adapter for {unet.layout.title} was found; put "
+            f"no IP-Adapter for {unet.layout.title} that holds the selected layers was found"
+            f"{f' (of no use were {passed_over})' if passed_over else ''}; put "
             f"{_STOCK_ADAPTERS[unet.layout.id]} into models/ControlNet or models/InstantStyle."
         )
-    # A wider image vector tells more of the reference; the name only breaks ties, reproducibly.
-    fitting.sort(key=lambda adapter: (-adapter.kind.embedding_width, adapter.name))
-    for adapter in fitting:
-        if any(_serves(tower, adapter) for tower in catalog.towers):
-            return adapter, _tower(adapter, catalog)
-    return fitting[0], _tower(fitting[0], catalog)
+    fitting.sort(key=lambda adapter: _rank(adapter, selected))
+    best = next((a for a in fitting if towers_for(a, catalog)), fitting[0])
+    return Choice(best, tower_for(best, catalog), _muted(best, selected))
 
 
-def _fits(adapter: AdapterFile, unet: UnetLayers) -> bool:
+def _rank(adapter: AdapterFile, selected: Collection[int]) -> tuple[object, ...]:
+    projection = adapter.kind.projection
+    hints = any(word in adapter.name.lower() for word in _OTHER_PURPOSES)
+    return (
+        bool(_muted(adapter, selected)),
+        _KINDS.index(type(projection)),
+        -projection.feature_width,
+        hints,
+        adapter.name,
+    )
+
+
+def _muted(adapter: AdapterFile, selected: Collection[int]) -> tuple[int, ...]:
+    return tuple(number for number in selected if number not in adapter.kind.layer_widths)
+
+
+def _fits(adapter: AdapterFile, unet: UnetLayers, selected: Collection[int]) -> bool:
     try:
-        _check(adapter, unet)
+        check_fit(adapter.name, adapter.kind, unet)
     except InstantStyleError:
         return False
-    return True
-
-
-def _check(adapter: AdapterFile, unet: UnetLayers) -> None:
-    if adapter.kind.projection != LINEAR:
-        raise InstantStyleError(
-            f"adapter {adapter.name} is a {adapter.kind.projection}; this version works with the "
-            "linear ones: ip-adapter_sdxl, ip-adapter_sdxl_vit-h, ip-adapter_sd15."
-        )
-    check_fit(adapter.name, adapter.kind, unet)
-
-
-def _serves(tower: TowerFile, adapter: AdapterFile) -> bool:
-    return tower.kind.embedding_width == adapter.kind.embedding_width
-
-
-def _tower(adapter: AdapterFile, catalog: Catalog) -> TowerFile:
-    for tower in catalog.towers:
-        if _serves(tower, adapter):
-            return tower
-    width = adapter.kind.embedding_width
-    encoder = f"{_ENCODERS[width]} " if width in _ENCODERS else ""
-    found = ", ".join(f"{t.name} makes {t.kind.embedding_width}" for t in catalog.towers) or "none"
-    raise InstantStyleError(
-        f"adapter {adapter.name} needs the CLIP image encoder {encoder}with vectors of {width} "
-        f"numbers, which was not found (found: {found}); put it into models/clip_vision."
-    )
+    return len(_muted(adapter, selected)) < len(selected)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.conftest import open_page, shoot
+from tests.browser.conftest import SCREENSHOTS, open_page, shoot
 from tests.webui.client import PICTURES, difference, reference
 
 COFFEE = PICTURES / "coffee.jpg"
@@ -102,6 +102,7 @@ def test_a_picture_is_dropped_and_its_style_is_in_the_result(page, client):
     shoot(page, "accordion-empty")
     drop(page)
     shoot(page, "accordion")
+    part(page, "enabled").screenshot(path=SCREENSHOTS / "accordion-alone.png")
     info, error = generate(page)
     assert error == ""
     assert "InstantStyle 1" in info and "reference: " in info

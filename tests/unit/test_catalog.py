@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from lib_instantstyle.pure import catalog as catalog_module
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.pure.safetensors_header import read_header
-from lib_instantstyle.tensor.selection import choose
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
 from tests.unit.adapters import adapter_tensors, write
 
@@ -28,6 +28,7 @@ def unet_like(layout, context_width=16, width=8):
 
 def tower_tensors(projection, width=32):
     return {
+        "vision_model.embeddings.class_embedding": torch.zeros(width),
         "vision_model.embeddings.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
         "vision_model.embeddings.position_embedding.weight": torch.zeros(257, width),
         "vision_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(64, width),
@@ -44,67 +45,51 @@ def test_names_and_folders_say_nothing(tmp_path):
     catalog = scan([tmp_path, tmp_path / "missing"])
     assert [t.name for t in catalog.towers] == ["ip-adapter"]
     found = {
-        a.name: (a.kind.layout, a.kind.embedding_width, a.kind.tokens) for a in catalog.adapters
+        a.name: (
+            a.kind.layout,
+            a.kind.projection.feature_width,
+            a.kind.projection.tokens,
+        )
+        for a in catalog.adapters
     }
     assert found == {
         "faceid_v2_portrait/sd15_plus": (SDXL, 24, 4),
         "sdxl": (SD15, 40, 8),
     }
+    assert not catalog.refused
 
 
-def test_equal_names_in_two_folders_are_told_apart(tmp_path):
-    for folder in ("one", "two"):
-        write(tmp_path / folder / "a.safetensors", adapter_tensors(unet_like(SD15)))
+def test_equal_names_are_told_apart(tmp_path):
+    tensors = adapter_tensors(unet_like(SD15))
+    for name in ("one/a.safetensors", "one/a.bin", "one/a.pt", "two/a.safetensors", "two/a.bin",
+                 "two/b.bin"):  # fmt: skip
+        write(tmp_path / name, tensors)
     catalog = scan([tmp_path / "one", tmp_path / "two", tmp_path / "one"])
-    assert [a.name for a in catalog.adapters] == ["a", "a (two)"]
-    assert catalog.adapter("a.safetensors").path.parent.name == "one"
+    names = {a.name: a.path.relative_to(tmp_path).as_posix() for a in catalog.adapters}
+    assert names == {
+        "a": "one/a.safetensors",
+        "a.bin": "one/a.bin",
+        "a.pt": "one/a.pt",
+        "a (two)": "two/a.safetensors",
+        "a.bin (two)": "two/a.bin",
+        "b": "two/b.bin",
+    }
+    for name in names:
+        assert catalog.adapter(name).name == name
+    assert catalog.adapter("a.safetensors").name == "a"
+    assert catalog.adapter("b.bin").name == "b"
 
 
-def test_auto_takes_what_fits_and_has_its_encoder(tmp_path):
-    sdxl = unet_like(SDXL)
-    write(tmp_path / "h.safetensors", adapter_tensors(sdxl, 24))
-    write(tmp_path / "g.safetensors", adapter_tensors(sdxl, 40))
-    write(tmp_path / "small.safetensors", adapter_tensors(unet_like(SD15), 40))
-    with pytest.raises(InstantStyleError, match=r"g needs the CLIP image encoder .* 40 numbers"):
-        choose("auto", scan([tmp_path]), sdxl)
-    write(tmp_path / "tower24.safetensors", tower_tensors(24))
-    adapter, tower = choose("auto", scan([tmp_path]), sdxl)
-    assert (adapter.name, tower.name) == ("h", "tower24")
-    write(tmp_path / "tower40.safetensors", tower_tensors(40))
-    adapter, tower = choose("auto", scan([tmp_path]), sdxl)
-    assert (adapter.name, tower.name) == ("g", "tower40")
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("none", "adapter 'none' is not among the files found"),
-        ("../../secret", "is not among the files found"),
-        ("sd15", "adapter sd15 is made for SD1.5, the loaded checkpoint is SDXL"),
-        ("narrow", "tokens of width 12, the loaded checkpoint takes 16"),
-        ("thin", "has width 4 in down_blocks.1.attentions.0"),
-        ("style-only", "holds 10 layers"),
-        ("plus", r"is a plus \(Resampler\) adapter"),
-        ("damaged", "damaged.safetensors is not a sound .safetensors file"),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(tmp_path, name, sentence):
-    sdxl = unet_like(SDXL)
-    write(tmp_path / "sd15.safetensors", adapter_tensors(unet_like(SD15)))
-    write(tmp_path / "narrow.safetensors", adapter_tensors(unet_like(SDXL, 12)))
-    write(tmp_path / "thin.safetensors", adapter_tensors(unet_like(SDXL, width=4)))
-    some = adapter_tensors(sdxl)
-    for number in range(1, 140, 2):
-        if not 69 <= number <= 87:
-            del some[f"ip_adapter.{number}.to_k_ip.weight"]
-    write(tmp_path / "style-only.safetensors", some)
-    plus = {k: v for k, v in adapter_tensors(sdxl).items() if "image_proj" not in k}
-    plus["image_proj.latents"] = torch.zeros(1, 16, 20)
-    plus["image_proj.proj_in.weight"] = torch.zeros(20, 32)
-    write(tmp_path / "plus.safetensors", plus)
-    (tmp_path / "damaged.safetensors").write_bytes(b"\xff" * 100)
-    with pytest.raises(InstantStyleError, match=sentence):
-        choose(name, scan([tmp_path]), sdxl)
+def test_a_file_is_looked_into_once(tmp_path, monkeypatch):
+    looked = []
+    real = catalog_module.read_tensors
+    monkeypatch.setattr(catalog_module, "read_tensors", lambda p: looked.append(p.name) or real(p))
+    write(tmp_path / "a.safetensors", adapter_tensors(unet_like(SD15)))
+    write(tmp_path / "b.bin", adapter_tensors(unet_like(SD15)))
+    (tmp_path / "c.pth").write_bytes(b"PK nothing")
+    first, second = scan([tmp_path]), scan([tmp_path])
+    assert sorted(looked) == ["a.safetensors", "b.bin", "c.pth"]
+    assert first == second and len(first.refused) == 1
 
 
 def test_a_file_cut_anywhere_in_its_header_is_refused_with_a_sentence(tmp_path):

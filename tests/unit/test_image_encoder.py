@@ -1,129 +1,264 @@
-"""Towers and pixels against transformers."""
+"""Towers against transformers, and against a straight line through OpenCLIP's layout."""
 
-import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.embedding import image_vector
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.pictures import Picture, clip_pixels, open_picture
 from tests.unit.adapters import write
+from tests.unit.towers import (
+    TOWERS,
+    hugging_face_tensors,
+    hugging_face_tower,
+    open_clip_reference,
+    open_clip_tensors,
+    text_half,
+)
 
 CPU = torch.device("cpu")
-LEVEL = 0.0151  # one 8-bit level in normalised units
-TOWERS = {  # width, layers, mlp, projection, activation; shapes as odd as those of the real ones
-    "H": (80, 3, 320, 32, "gelu"),
-    "bigG": (112, 2, 552, 40, "gelu"),
-    "L": (1024, 2, 64, 24, "quick_gelu"),
-}
+SUFFIXES = [".safetensors", ".bin", ".pth", ".pt"]
+pytestmark = pytest.mark.usefixtures("no_grad")
 
 
-def hugging_face_tower(name):
-    width, layers, mlp, projection, activation = TOWERS[name]
-    config = CLIPVisionConfig(
-        hidden_size=width,
-        intermediate_size=mlp,
-        num_hidden_layers=layers,
-        num_attention_heads=16,
-        projection_dim=projection,
-        hidden_act=activation,
-        image_size=224,
-        patch_size=14,
-    )
-    torch.manual_seed(len(name))
-    tower = CLIPVisionModelWithProjection(config).eval().requires_grad_(False)
-    for parameter in tower.parameters():  # stock initialisation is too tame to tell gelus apart
-        parameter.add_(torch.randn_like(parameter) * 0.05)
+@pytest.fixture
+def no_grad():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+
+
+def found_in(folder):
+    (tower,) = scan([folder]).towers
     return tower
 
 
-def file_tensors(tower):
-    tensors = {k: v.contiguous() for k, v in tower.state_dict().items()}
-    tensors = {
-        k if k.startswith(("vision_model", "visual_")) else f"vision_model.{k}": v
-        for k, v in tensors.items()
-    }
-    tensors["vision_model.embeddings.position_ids"] = torch.arange(257)[None]
-    return tensors
+def loaded(folder, hidden_states=False, dtype=torch.float32):
+    found = found_in(folder)
+    return load_image_encoder(found.path, found.kind, CPU, dtype, hidden_states)
 
 
 @pytest.mark.parametrize("name", list(TOWERS))
-def test_image_vector_equals_transformers(name, tmp_path):
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_hugging_face_tower_equals_transformers(name, suffix, tmp_path):
     oracle = hugging_face_tower(name)
-    write(tmp_path / "misleading name.safetensors", file_tensors(oracle))
-    (found,) = scan([tmp_path]).towers
-    encoder = load_image_encoder(found.path, found.kind, CPU, torch.float32)
+    write(tmp_path / f"open_clip ViT-L{suffix}", hugging_face_tensors(oracle))
     pixels = torch.randn(2, 3, 224, 224)
-    with torch.no_grad():
-        theirs = oracle(pixels).image_embeds
-        torch.testing.assert_close(encoder(pixels), theirs, atol=1e-5, rtol=1e-5)
-    assert theirs.std() > 0.01
+    theirs = oracle(pixels, output_hidden_states=True)
+    ours = loaded(tmp_path)(pixels)
+    torch.testing.assert_close(ours, theirs.image_embeds, atol=1e-5, rtol=1e-5)
+    ours = loaded(tmp_path, hidden_states=True)(pixels)
+    torch.testing.assert_close(ours, theirs.hidden_states[-2], atol=1e-5, rtol=1e-5)
+    assert ours.shape == (2, 257, TOWERS[name][0])
+    assert theirs.image_embeds.std() > 0.01
+    assert (theirs.hidden_states[-2] - theirs.hidden_states[-1]).abs().max() > 0.01
 
 
-def picture(width, height, seed=0):
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(noise)
+@pytest.mark.parametrize("name", list(TOWERS))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_open_clip_tower_equals_its_layout(name, suffix, tmp_path):
+    tensors = open_clip_tensors(name)
+    write(tmp_path / f"model{suffix}", tensors)
+    pixels = torch.randn(2, 3, 224, 224)
+    vector, hidden = open_clip_reference(tensors, pixels, quick=name == "L")
+    torch.testing.assert_close(loaded(tmp_path)(pixels), vector, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(loaded(tmp_path, True)(pixels), hidden, atol=1e-5, rtol=1e-5)
+    assert vector.std() > 0.01 and hidden.std() > 0.01
 
 
-@pytest.mark.parametrize(
-    "size", [(224, 224), (300, 200), (200, 301), (64, 48), (1000, 225), (17, 400), (1, 1)]
-)
-def test_pixels_equal_the_official_preprocessing(size):
-    image = picture(*size)
-    oracle = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
-    ours = clip_pixels(image, 224)
-    assert ours.shape == oracle.shape == (1, 3, 224, 224)
-    assert (ours - oracle).abs().max() <= LEVEL
+@pytest.mark.parametrize("name", list(TOWERS))
+def test_one_tower_in_both_layouts_gives_one_vector(name, tmp_path):
+    hugging_face = hugging_face_tensors(hugging_face_tower(name))
+    write(tmp_path / "hf" / "a.safetensors", hugging_face)
+    write(tmp_path / "oc" / "a.safetensors", as_open_clip(hugging_face))
+    kinds = [found_in(tmp_path / folder).kind for folder in ("hf", "oc")]
+    assert kinds[0].layout != kinds[1].layout
+    assert vars(kinds[0]) | {"layout": ""} == vars(kinds[1]) | {"layout": ""}
+    pixels = torch.randn(1, 3, 224, 224)
+    first, second = (loaded(tmp_path / folder)(pixels) for folder in ("hf", "oc"))
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 
 
-def test_a_picture_seen_before_costs_no_encoder(tmp_path, monkeypatch):
-    from lib_instantstyle.tensor import embedding
+def as_open_clip(tensors):
+    """Hugging Face's tensors under OpenCLIP's names."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        for theirs, ours in (
+            (r"^vision_model\.embeddings\.class_embedding", "visual.class_embedding"),
+            (r"^vision_model\.embeddings\.patch_embedding", "visual.conv1"),
+            (
+                r"^vision_model\.embeddings\.position_embedding\.weight",
+                "visual.positional_embedding",
+            ),
+            (r"^vision_model\.pre_layrnorm", "visual.ln_pre"),
+            (r"^vision_model\.post_layernorm", "visual.ln_post"),
+            (r"^vision_model\.encoder\.layers\.", "visual.transformer.resblocks."),
+            (r"\.self_attn\.", ".attn."),
+            (r"\.layer_norm(\d)\.", r".ln_\1."),
+            (r"\.fc1\.", ".c_fc."),
+            (r"\.fc2\.", ".c_proj."),
+        ):
+            name = re.sub(theirs, ours, name)
+        renamed[name] = tensor
+    packed = {n for n in renamed if re.search(r"attn\.[qkv]_proj", n)}
+    for name in sorted(packed):
+        if ".q_proj." in name:
+            parts = [renamed[name.replace("q_proj", f"{part}_proj")] for part in "qkv"]
+            renamed[name.replace("q_proj.", "in_proj_")] = torch.cat(parts)
+    renamed["visual.proj"] = renamed.pop("visual_projection.weight").T.contiguous()
+    del renamed["vision_model.embeddings.position_ids"]
+    return {name: tensor for name, tensor in renamed.items() if name not in packed}
 
-    write(tmp_path / "t.safetensors", file_tensors(hugging_face_tower("H")))
-    (found,) = scan([tmp_path]).towers
-    built = []
-    real = embedding.load_image_encoder
-    monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: built.append(a) or real(*a))
-    first, again, other = (
-        image_vector(Picture(picture(50, 50, seed), f"{seed}"), found, CPU, torch.float32)
-        for seed in (1, 1, 2)
+
+@pytest.mark.parametrize("layout", ["Hugging Face", "OpenCLIP"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_what_is_not_needed_is_not_read(layout, suffix, tmp_path):
+    """A reading of NaN would be refused, so what holds NaN and is not refused was not read."""
+    if layout == "OpenCLIP":
+        tensors = open_clip_tensors("H")
+        last = "visual.transformer.resblocks.2."
+        head = ["visual.proj", "visual.ln_post.weight", "visual.ln_post.bias"]
+    else:
+        tensors = hugging_face_tensors(hugging_face_tower("H"))
+        last = "vision_model.encoder.layers.2."
+        head = ["visual_projection.weight"]
+        head += [f"vision_model.post_layernorm.{end}" for end in ("weight", "bias")]
+    write(tmp_path / "full" / f"clip{suffix}", {**tensors, **text_half(layout)})
+    pixels = torch.randn(1, 3, 224, 224)
+    expected = [loaded(tmp_path / "full", hidden)(pixels) for hidden in (False, True)]
+
+    text = {name: torch.full_like(tensor, torch.nan) for name, tensor in text_half(layout).items()}
+    write(tmp_path / "text" / f"clip{suffix}", {**tensors, **text})
+    assert torch.equal(loaded(tmp_path / "text")(pixels), expected[0])
+
+    for name in tensors:
+        if name.startswith(last) or name in head:
+            tensors[name] = torch.full_like(tensors[name], torch.nan)
+    write(tmp_path / "head" / f"clip{suffix}", {**tensors, **text})
+    assert torch.equal(loaded(tmp_path / "head", hidden_states=True)(pixels), expected[1])
+    with pytest.raises(InstantStyleError, match="no finite numbers"):
+        loaded(tmp_path / "head")
+
+
+def test_the_parts_of_a_packed_tensor_are_views(tmp_path):
+    write(tmp_path / "a.safetensors", open_clip_tensors("H"))
+    attention = loaded(tmp_path).blocks[0].attention
+    q, k, v = (layer.weight for layer in (attention.q, attention.k, attention.v))
+    assert q.untyped_storage().data_ptr() == v.untyped_storage().data_ptr()
+    assert k.data_ptr() - q.data_ptr() == q.numel() * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("stored", [torch.float16, torch.float32])
+def test_half_precision_stays_close(dtype, stored, tmp_path):
+    oracle = hugging_face_tower("H")
+    tensors = hugging_face_tensors(oracle)
+    write(
+        tmp_path / "a.safetensors",
+        {n: t.to(stored) if t.is_floating_point() else t for n, t in tensors.items()},
     )
-    assert torch.equal(first, again) and not torch.equal(first, other)
-    assert len(built) == 2
+    pixels = torch.randn(1, 3, 224, 224)
+    theirs = oracle(pixels, output_hidden_states=True)
+    for hidden, expected in ((False, theirs.image_embeds), (True, theirs.hidden_states[-2])):
+        encoder = loaded(tmp_path, hidden, dtype)
+        ours = encoder(pixels.to(dtype))
+        assert ours.dtype == dtype
+        error = (ours.float() - expected).norm() / expected.norm()
+        assert error < 2e-2
+
+
+def test_a_tower_without_projection_serves_hidden_states_only(tmp_path):
+    oracle = hugging_face_tower("H")
+    tensors = hugging_face_tensors(oracle)
+    del tensors["visual_projection.weight"]
+    write(tmp_path / "a.safetensors", tensors)
+    pixels = torch.randn(1, 3, 224, 224)
+    expected = oracle(pixels, output_hidden_states=True).hidden_states[-2]
+    torch.testing.assert_close(loaded(tmp_path, True)(pixels), expected, atol=1e-5, rtol=1e-5)
+    with pytest.raises(InstantStyleError, match="has no projection to an image vector"):
+        loaded(tmp_path)
 
 
 def test_a_damaged_tower_is_refused_with_a_sentence(tmp_path):
-    tensors = file_tensors(hugging_face_tower("H"))
+    tensors = hugging_face_tensors(hugging_face_tower("H"))
     tensors["visual_projection.weight"][0, 0] = float("nan")
     write(tmp_path / "t.safetensors", tensors)
-    (found,) = scan([tmp_path]).towers
     with pytest.raises(InstantStyleError, match=r"visual_projection.weight .* no finite numbers"):
-        load_image_encoder(found.path, found.kind, CPU, torch.float32)
+        loaded(tmp_path)
     del tensors["vision_model.pre_layrnorm.bias"]
     write(tmp_path / "u" / "t.safetensors", tensors)
-    (found,) = scan([tmp_path / "u"]).towers
-    with pytest.raises(InstantStyleError, match=r"pre_layrnorm\.bias cannot be read"):
-        load_image_encoder(found.path, found.kind, CPU, torch.float32)
+    with pytest.raises(InstantStyleError, match=r"pre_layrnorm\.bias is missing"):
+        loaded(tmp_path / "u")
+    tensors["vision_model.pre_layrnorm.bias"] = torch.zeros(3)
+    write(tmp_path / "v" / "t.safetensors", tensors)
+    with pytest.raises(InstantStyleError, match=r"norm_in.bias is of shape \(3,\)"):
+        loaded(tmp_path / "v", hidden_states=True)
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_picture_formats(file_format):
-    buffer = io.BytesIO()
-    picture(20, 10).save(buffer, file_format)
-    image = open_picture(buffer.getvalue())
-    assert image.size == (20, 10) and image.mode == "RGB"
+PEAK = """
+import re, sys, torch
+from pathlib import Path
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.tensor.image_encoder import load_image_encoder
+
+def resident(field):
+    return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+(found,) = scan([Path(sys.argv[1])]).towers
+hidden, dtype = sys.argv[2] == "hidden", getattr(torch, sys.argv[3])
+Path("/proc/self/clear_refs").write_text("5")
+before = resident("VmRSS")
+encoder = load_image_encoder(found.path, found.kind, torch.device("cpu"), dtype, hidden)
+for parameter in encoder.parameters():
+    parameter.max()
+weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
+print((resident("VmHWM") - before) / weights)
+"""
 
 
-def test_a_photograph_is_turned_upright():
-    image = picture(20, 10)
-    exif = image.getexif()
-    exif[0x0112] = 6  # orientation: turn by 90 degrees
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", exif=exif)
-    assert open_picture(buffer.getvalue()).size == (10, 20)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured through /proc")
+@pytest.mark.parametrize(
+    ("suffix", "stored", "used", "use"),
+    [
+        (".safetensors", "float32", "float32", "vector"),
+        (".safetensors", "float16", "float32", "hidden"),
+        (".safetensors", "float16", "float16", "vector"),
+        (".bin", "float16", "float32", "vector"),
+        (".bin", "float32", "float32", "hidden"),
+    ],
+)
+def test_peak_memory_is_about_one_copy_of_the_weights_used(suffix, stored, used, use, tmp_path):
+    """A ViT-L of eight blocks, 100 million numbers, beside a text half that nobody asked for."""
+    width, layers, mlp = 1024, 8, 4096
+    tensors = {
+        "visual.class_embedding": torch.zeros(width),
+        "visual.conv1.weight": torch.zeros(width, 3, 14, 14),
+        "visual.positional_embedding": torch.zeros(257, width),
+        "visual.proj": torch.zeros(width, 768),
+        "transformer.resblocks.0.mlp.c_fc.weight": torch.zeros(20_000, width),
+    }
+    for name in ("ln_pre", "ln_post"):
+        tensors |= {f"visual.{name}.{end}": torch.zeros(width) for end in ("weight", "bias")}
+    for i in range(layers):
+        prefix = f"visual.transformer.resblocks.{i}."
+        shapes = {"ln_1": (width,), "ln_2": (width,), "attn.out_proj": (width, width),
+                  "mlp.c_fc": (mlp, width), "mlp.c_proj": (width, mlp)}  # fmt: skip
+        for name, shape in shapes.items():
+            tensors[f"{prefix}{name}.weight"] = torch.zeros(shape)
+            tensors[f"{prefix}{name}.bias"] = torch.zeros(shape[0])
+        tensors[f"{prefix}attn.in_proj_weight"] = torch.zeros(3 * width, width)
+        tensors[f"{prefix}attn.in_proj_bias"] = torch.zeros(3 * width)
+    dtype = getattr(torch, stored)
+    write(tmp_path / f"clip{suffix}", {name: t.to(dtype) for name, t in tensors.items()})
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", PEAK, str(tmp_path), use, used]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert 0.9 < float(run.stdout) < 1.2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import torch
-from modules import errors, shared
+from modules import shared
 
 cpu: torch.device = torch.device("cpu")
 fp8: bool = False
@@ -93,6 +93,3 @@ def first_time_calculation() -> None:
 
 def randn(seed, shape, generator=None):
     raise RuntimeError("modules.rng has not been imported yet")
-
-
-errors.run(lambda: None, "Enabling TF32")

@@ -1,0 +1,33 @@
+"""What a model file's header says of one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Bytes of one element, by the names that .safetensors headers use.
+ELEMENT_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
+    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+FLOATING = {"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+Tensors = Mapping[str, TensorInfo]
+
+
+def shape_of(tensors: Tensors, name: str, dimensions: int) -> tuple[int, ...] | None:
+    """The shape of `name` if it is there and has that many dimensions, none of them empty."""
+    tensor = tensors.get(name)
+    if tensor is None or len(tensor.shape) != dimensions or 0 in tensor.shape:
+        return None
+    return tensor.shape

@@ -1,0 +1,95 @@
+"""Which CLIP image encoder a file holds, by the names and shapes of its tensors alone.
+
+Two layouts are in use: Hugging Face's CLIPVisionModelWithProjection (and CLIPModel, which has the
+text encoder beside it) and OpenCLIP's, which also OpenAI used. Both are read as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+
+HUGGING_FACE, OPEN_CLIP = "Hugging Face", "OpenCLIP"
+TITLES = {1024: "ViT-L/14", 1280: "ViT-H/14", 1664: "ViT-bigG/14"}  # by width
+_SMALL_WIDTH = 768  # of the ViT-B models
+
+
+@dataclass(frozen=True)
+class TowerKind:
+    """A CLIP image encoder, described by its shapes."""
+
+    layout: str  # HUGGING_FACE or OPEN_CLIP
+    width: int  # of the hidden states
+    layers: int
+    mlp_width: int
+    patch: int
+    image_size: int
+    embedding_width: int  # E, of the image vector; 0 where the file has no projection
+
+    @property
+    def heads(self) -> int:
+        """Not stored: 16 in ViT-L, ViT-H, ViT-g and ViT-bigG, 12 in the smaller ViT-B."""
+        return 12 if self.width == _SMALL_WIDTH else 16
+
+
+@dataclass(frozen=True)
+class _Names:
+    class_embedding: str
+    patches: str
+    positions: str
+    projection: str
+    layer: re.Pattern[str]
+
+
+_NAMES = {
+    HUGGING_FACE: _Names(
+        "vision_model.embeddings.class_embedding",
+        "vision_model.embeddings.patch_embedding.weight",
+        "vision_model.embeddings.position_embedding.weight",
+        "visual_projection.weight",
+        re.compile(r"^vision_model\.encoder\.layers\.(\d{1,4})\.mlp\.fc1\.weight$"),
+    ),
+    OPEN_CLIP: _Names(
+        "visual.class_embedding",
+        "visual.conv1.weight",
+        "visual.positional_embedding",
+        "visual.proj",
+        re.compile(r"^visual\.transformer\.resblocks\.(\d{1,4})\.mlp\.c_fc\.weight$"),
+    ),
+}
+_POOLED = "visual.attn_pool."  # OpenCLIP models that end in attention: no class token to project
+
+
+def tower_kind(tensors: Tensors) -> TowerKind | None:
+    """The CLIP image encoder in `tensors`, or None."""
+    for layout, names in _NAMES.items():
+        patches = shape_of(tensors, names.patches, 4)
+        positions = shape_of(tensors, names.positions, 2)
+        layers = {int(m.group(1)): n for n in tensors if (m := names.layer.match(n))}
+        if not patches or not positions or names.class_embedding not in tensors:
+            continue
+        mlp = shape_of(tensors, layers.get(0, ""), 2)
+        side = round((positions[0] - 1) ** 0.5)
+        is_whole = sorted(layers) == list(range(len(layers)))
+        if mlp is None or not is_whole or side * side + 1 != positions[0]:
+            continue
+        if any(name.startswith(_POOLED) for name in tensors):
+            continue
+        projection = shape_of(tensors, names.projection, 2)
+        return TowerKind(
+            layout=layout,
+            width=patches[0],
+            layers=len(layers),
+            mlp_width=mlp[0],
+            patch=patches[-1],
+            image_size=side * patches[-1],
+            embedding_width=_rows(projection, layout) if projection else 0,
+        )
+    return None
+
+
+def _rows(projection: tuple[int, ...], layout: str) -> int:
+    """E: Hugging Face stores the projection as [E, W], OpenCLIP as [W, E]."""
+    return projection[0] if layout == HUGGING_FACE else projection[1]

@@ -1,0 +1,50 @@
+"""Which image encoder makes the feature that an adapter takes: matched by width, never by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.tower_kind import TITLES
+
+_BY_VECTOR = {768: "ViT-L/14", 1024: "ViT-H/14", 1280: "ViT-bigG/14"}  # by width of the vector
+_TRAINED_SIZE = 224  # pixels at which adapters were trained; ViT-L/14 also comes with 336
+
+
+def towers_for(adapter: AdapterFile, catalog: Catalog) -> Sequence[TowerFile]:
+    """The image encoders whose feature `adapter` takes, best first.
+
+    Beware of 1280: it is the width of ViT-H's hidden states and of ViT-bigG's image vector.
+    """
+    projection = adapter.kind.projection
+    serving = [
+        tower
+        for tower in catalog.towers
+        if projection.feature_width
+        == (tower.kind.width if projection.takes_hidden_states else tower.kind.embedding_width)
+    ]
+    return sorted(serving, key=lambda tower: tower.kind.image_size != _TRAINED_SIZE)
+
+
+def tower_for(adapter: AdapterFile, catalog: Catalog) -> TowerFile:
+    """The best of them.
+
+    Raises InstantStyleError that says which one is needed and what was found.
+    """
+    for tower in towers_for(adapter, catalog):
+        return tower
+    projection = adapter.kind.projection
+    width = projection.feature_width
+    if projection.takes_hidden_states:
+        known, feature = TITLES, "hidden states"
+        made = [(tower.name, tower.kind.width) for tower in catalog.towers]
+    else:
+        known, feature = _BY_VECTOR, "vectors"
+        made = [(tower.name, tower.kind.embedding_width) for tower in catalog.towers]
+    encoder = f"{known[width]} " if width in known else ""
+    found = ", ".join(f"{name} makes {count}" for name, count in made) or "none"
+    raise InstantStyleError(
+        f"adapter {adapter.name} needs the CLIP image encoder {encoder}with {feature} of {width} "
+        f"numbers, which was not found (found: {found}); put it into models/clip_vision."
+    )

@@ -1,0 +1,103 @@
+"""What is remembered of a picture, and that the encoder runs no more often than it must."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.tensor import embedding
+from lib_instantstyle.tensor.embedding import feature_of, hidden_states, image_vector
+from lib_instantstyle.tensor.pictures import Picture
+from tests.unit.adapters import adapter_tensors, write
+from tests.unit.test_catalog import SD15, unet_like
+from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+
+CPU = torch.device("cpu")
+WIDTH, VECTOR = TOWERS["H"][0], TOWERS["H"][3]
+
+
+def picture(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (50, 40, 3), dtype=np.uint8)
+    return Picture(Image.fromarray(noise), f"hash of {seed}")
+
+
+@pytest.fixture
+def tower(tmp_path):
+    write(tmp_path / "t.safetensors", hugging_face_tensors(hugging_face_tower("H")))
+    (found,) = scan([tmp_path]).towers
+    return found
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """Shapes of what went through encoders, one entry for each run; the memory starts empty."""
+    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    shapes = []
+    real = embedding.load_image_encoder
+
+    def load(*arguments):
+        encoder = real(*arguments)
+        encoder.register_forward_pre_hook(lambda module, given: shapes.append(given[0].shape[0]))
+        return encoder
+
+    monkeypatch.setattr(embedding, "load_image_encoder", load)
+    with torch.no_grad():
+        yield shapes
+
+
+def test_a_picture_seen_before_costs_no_encoder(tower, batches):
+    first, again, other = (
+        image_vector(picture(seed), tower, CPU, torch.float32) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert batches == [1, 1]
+
+
+def test_reference_and_zero_image_are_one_batch_and_the_zero_image_is_remembered(tower, batches):
+    first, zero = hidden_states(picture(1), tower, CPU, torch.float32)
+    assert batches == [2]
+    second, zero_again = hidden_states(picture(2), tower, CPU, torch.float32)
+    assert batches == [2, 1]
+    hidden_states(picture(1), tower, CPU, torch.float32)
+    assert batches == [2, 1]
+    assert torch.equal(zero, zero_again) and not torch.equal(first, second)
+    oracle = hugging_face_tower("H")(torch.zeros(1, 3, 224, 224), output_hidden_states=True)
+    torch.testing.assert_close(zero[None], oracle.hidden_states[-2], atol=1e-5, rtol=1e-5)
+    assert zero.dtype == torch.float32 and zero.shape == (257, WIDTH)
+
+
+def test_vectors_and_hidden_states_are_told_apart(tower, batches):
+    linear, plus = unet_like(SD15), unet_like(SD15)
+    write(tower.path.parent / "a.safetensors", adapter_tensors(linear, VECTOR))
+    write(tower.path.parent / "b.safetensors", adapter_tensors(plus, WIDTH, projection="plus"))
+    a, b = scan([tower.path.parent]).adapters
+    vector, nothing = feature_of(picture(1), a.kind, tower, CPU, torch.float32)
+    hidden, zero = feature_of(picture(1), b.kind, tower, CPU, torch.float32)
+    assert vector.shape == (VECTOR,) and nothing is None
+    assert hidden.shape == zero.shape == (257, WIDTH)
+    assert batches == [1, 2]
+
+
+def test_memory_is_bounded_in_bytes_and_what_was_used_last_stays(tower, batches, monkeypatch):
+    one = 257 * WIDTH * 4
+    monkeypatch.setattr(embedding, "CAPACITY", 3 * one)
+    for seed in (1, 2, 3, 4):
+        hidden_states(picture(seed), tower, CPU, torch.float32)
+        assert sum(t.numel() * 4 for t in embedding._remembered.values()) <= 3 * one
+    assert batches == [2, 1, 1, 1]
+    hidden_states(picture(4), tower, CPU, torch.float32)
+    assert batches == [2, 1, 1, 1]  # the zero image was used each time, so it stayed
+    hidden_states(picture(1), tower, CPU, torch.float32)
+    assert batches == [2, 1, 1, 1, 1]
+    assert all(t.untyped_storage().nbytes() == one for t in embedding._remembered.values())
+
+
+def test_a_tower_that_was_replaced_is_read_anew(tower, batches):
+    first = image_vector(picture(1), tower, CPU, torch.float32)
+    write(tower.path, hugging_face_tensors(hugging_face_tower("H")) | {
+        "visual_projection.weight": torch.ones(VECTOR, WIDTH)
+    })  # fmt: skip
+    (replaced,) = scan([tower.path.parent]).towers
+    assert not torch.equal(first, image_vector(picture(1), replaced, CPU, torch.float32))
+    assert batches == [1, 1]

@@ -1,0 +1,117 @@
+"""From a unit to keys and values, through every file on the way, against both oracles at once."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPImageProcessorPil
+
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SD15, SDXL
+from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.webui import preparing
+from tests.miniature.networks.to_diffusers import diffusers_unet
+from tests.miniature.networks.unet import SD15_TINY
+from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.unit.test_adapter_types import World
+from tests.unit.test_catalog import unet_like
+from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+
+
+class Host:
+    """A WebUI as far as preparing needs one."""
+
+    def device(self):
+        return torch.device("cpu")
+
+    def encoder_dtype(self):
+        return torch.float32
+
+
+def reference():
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return image, base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
+    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_tower("H")))
+    return tmp_path
+
+
+@pytest.mark.parametrize("projection", ["linear", "plus", "full-face"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, models):
+    world = World(SD15_TINY)
+    width, _, _, vector, _ = TOWERS["H"]
+    takes = vector if projection == "linear" else width
+    tensors = adapter_tensors(world.layers, takes, projection=projection)
+    write(
+        models / f"adapter{suffix}", tensors if suffix == ".safetensors" else as_diffusers(tensors)
+    )
+    image, text = reference()
+    prepared = preparing.prepare([Unit(image=text)], world.layers, Host(), None)
+
+    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
+    tower = hugging_face_tower("H")
+    unet = diffusers_unet(world.unet)
+    unet._load_ip_adapter_weights([as_diffusers(tensors)])
+    (oracle,) = unet.encoder_hid_proj.image_projection_layers
+    with torch.no_grad():
+        both = tower(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)
+        if projection == "linear":
+            features = torch.stack([both.image_embeds[0], torch.zeros(vector)])
+        else:
+            features = both.hidden_states[-2]
+        tokens = oracle(features)
+    assert [term.layer.number for term in prepared.plan.terms] == [13, 15, 17]
+    for term in prepared.plan.terms:
+        for bank, end in ((term.key, "to_k_ip"), (term.value, "to_v_ip")):
+            weight = tensors[f"ip_adapter.{term.layer.number}.{end}.weight"]
+            torch.testing.assert_close(bank, tokens @ weight.T, atol=2e-5, rtol=1e-5)
+    assert prepared.comments == ()
+    assert "adapter: adapter" in prepared.infotext["InstantStyle 1"]
+
+
+def test_muted_layers_are_named_to_the_user(models):
+    sdxl = unet_like(SDXL)
+    tensors = {
+        name: tensor
+        for name, tensor in adapter_tensors(sdxl, TOWERS["H"][3]).items()
+        if name.startswith("image_proj") or int(name.split(".")[1]) in (29, 31, *range(69, 88))
+    }
+    write(models / "some.safetensors", tensors)
+    _, text = reference()
+    prepared = preparing.prepare(
+        [Unit(image=text, preset="style+layout"), Unit(image=text)], sdxl, Host(), None
+    )
+    assert prepared.comments == (
+        "InstantStyle: adapter some holds nothing for down_blocks.2.attentions.1 "
+        "(8 of 10 layers); this part stays without style.",
+    )
+    numbers = [term.layer.number for term in prepared.plan.terms]
+    assert numbers == [29, 31, *range(69, 88, 2), *range(69, 88, 2)]
+
+
+def test_a_unit_all_of_whose_layers_are_missing_is_refused(models):
+    sd15 = unet_like(SD15)
+    tensors = {
+        name: tensor
+        for name, tensor in adapter_tensors(sd15, TOWERS["H"][3]).items()
+        if name.startswith("image_proj") or int(name.split(".")[1]) == 1
+    }
+    write(models / "some.safetensors", tensors)
+    _, text = reference()
+    with pytest.raises(InstantStyleError) as caught:
+        preparing.prepare([Unit(image=text, adapter="some")], sd15, Host(), None)
+    assert str(caught.value) == (
+        "unit 1: adapter some holds none of the layers that the unit selects (it holds "
+        "down_blocks.0.attentions.0); choose another adapter, or other blocks."
+    )

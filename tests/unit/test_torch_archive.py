@@ -1,0 +1,339 @@
+"""Files of torch.save read without unpickling: what torch says is in them, or a sentence."""
+
+import collections
+import importlib.util
+import io
+import os
+import pickle
+import struct
+import zipfile
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib_instantstyle.pure import symbolic_pickle
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.model_file import read_tensors
+from lib_instantstyle.pure.nested_names import flatten
+from lib_instantstyle.pure.torch_archive import read_archive
+from lib_instantstyle.tensor import files
+from lib_instantstyle.tensor.files import open_tensors
+from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.unit.test_catalog import SD15, unet_like
+
+NAMES = {
+    torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64",
+    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8",
+    torch.uint8: "U8", torch.bool: "BOOL", torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}  # fmt: skip
+
+
+def saved(content, **options):
+    buffer = io.BytesIO()
+    torch.save(content, buffer, **options)
+    return buffer.getvalue()
+
+
+def contents(data, tmp_path, name="model.bin"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return read_tensors(path)
+
+
+def test_names_types_and_shapes_are_what_torch_says(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5))
+    base = torch.arange(24.0)
+    content = {
+        "model": model.state_dict(),  # an OrderedDict with attributes
+        "parameter": torch.nn.Parameter(torch.ones(2, 2)),
+        "view": base.view(4, 6)[1:3, ::2],
+        "transposed": base.view(4, 6).T,
+        "scalar": torch.tensor(2.0),
+        "empty": torch.zeros(0, 4),
+        "types": {str(dtype): torch.zeros(3).to(dtype) for dtype in NAMES},
+        "nothing of ours": {"step": 7, "rates": [1e-4, 2.5], "who": "me", "none": None,
+                            "yes": True, "big": 2**40, "pair": (1, (2, 3))},
+    }  # fmt: skip
+    found = contents(saved(content), tmp_path)
+    truth = {n: v for n, v in flatten(content).items() if isinstance(v, torch.Tensor)}
+    assert found.keys() == truth.keys()
+    for name, tensor in truth.items():
+        assert found[name].dtype == NAMES[tensor.dtype]
+        assert found[name].shape == tuple(tensor.shape)
+        assert found[name].bytes == tensor.numel() * tensor.element_size()
+
+
+def test_one_more_dictionary_around_everything_makes_no_difference(tmp_path):
+    inner = {"visual.proj": torch.zeros(2, 2)}
+    plain = contents(saved(inner), tmp_path, "a.pt")
+    wrapped = contents(saved({"epoch": 3, "state_dict": inner}), tmp_path, "b.pt")
+    assert plain == wrapped
+    with open_tensors(tmp_path / "b.pt") as read:
+        assert list(read.names) == ["visual.proj"]
+
+
+def test_what_is_listed_is_what_is_loaded(tmp_path):
+    tensors = adapter_tensors(unet_like(SD15), 24)
+    path = write(tmp_path / "a.bin", as_diffusers(tensors))
+    with open_tensors(path) as read:
+        assert set(read.names) == set(tensors) == set(read_tensors(path))
+        for name, tensor in tensors.items():
+            assert torch.equal(read(name), tensor)
+
+
+def test_the_ending_of_a_name_says_nothing(tmp_path):
+    tensors = adapter_tensors(unet_like(SD15), 24)
+    write(tmp_path / "a.safetensors", tensors).rename(tmp_path / "a.bin")
+    write(tmp_path / "b.pth", tensors).rename(tmp_path / "b.safetensors")
+    assert (
+        read_tensors(tmp_path / "a.bin").keys() == read_tensors(tmp_path / "b.safetensors").keys()
+    )
+    for name in ("a.bin", "b.safetensors"):
+        with open_tensors(tmp_path / name) as read:
+            assert torch.equal(read("image_proj.norm.bias"), tensors["image_proj.norm.bias"])
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.system, ("touch never",))
+
+
+class Remembered:
+    def __init__(self):
+        self.anything = 1
+
+
+def test_code_is_neither_run_nor_accepted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pickle, "Unpickler", None)
+    monkeypatch.setattr(pickle, "_Unpickler", None)
+    for content, name in (
+        ({"a": Bomb()}, f"'{os.name}.system'"),
+        ({"a": torch.zeros(2), "b": Remembered()}, "Remembered"),
+        ({"a": collections.Counter("aab")}, "'collections.Counter'"),
+    ):
+        with pytest.raises(InstantStyleError, match=name) as caught:
+            contents(saved(content), tmp_path)
+        assert "nothing of it was run" in str(caught.value)
+    assert not (tmp_path / "never").exists()
+
+
+def test_code_is_not_run_by_loading_either(tmp_path, monkeypatch):
+    """Even where the WebUI's own torch.load would: a user may have switched its check off."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("the replaced name was used"))
+    spec = importlib.util.spec_from_file_location("imported_after_the_replacement", files.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    path = tmp_path / "a.bin"
+    path.write_bytes(saved({"a": Bomb()}))
+    with (
+        pytest.raises(InstantStyleError, match=r"a\.bin cannot be read"),
+        module.open_tensors(path),
+    ):
+        pass
+    assert not (tmp_path / "never").exists()
+    path.write_bytes(saved({"a": torch.ones(2)}))
+    with module.open_tensors(path) as read:
+        assert read("a").tolist() == [1, 1]
+
+
+def test_a_loader_that_answers_none_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_load_torch_file", lambda *a, **k: None)
+    path = write(tmp_path / "a.bin", {"a": torch.ones(2)})
+    with pytest.raises(InstantStyleError, match="holds no tensors"), open_tensors(path):
+        pass
+
+
+def script_module():
+    return torch.jit.script(torch.nn.Linear(2, 2))
+
+
+def zipped(files, compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def archive_of(pickled, storage=b"\0" * 16, **options):
+    return zipped({"m/data.pkl": pickled, "m/data/0": storage}, **options)
+
+
+def tensor_pickle(shape=(2, 2), strides=(2, 1), offset=0, key="0", storage="torch FloatStorage"):
+    """A pickle of one tensor in a dictionary, written by hand so that it can lie."""
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def integer(value):
+        data = value.to_bytes(9, "little", signed=True)
+        return b"\x8a\x09" + data
+
+    def numbers(values):
+        return b"(" + b"".join(integer(value) for value in values) + b"t"
+
+    module, name = storage.split()
+    persistent = (
+        b"(" + text("storage") + f"c{module}\n{name}\n".encode() + text(key) + text("cpu")
+        + integer(4) + b"tQ"
+    )  # fmt: skip
+    return (
+        b"\x80\x02}" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(" + persistent
+        + integer(offset) + numbers(shape) + numbers(strides) + b"\x89}tRs."
+    )  # fmt: skip
+
+
+def test_the_pickle_written_by_hand_is_what_torch_reads(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(archive_of(tensor_pickle()))
+    assert read_archive(path)["w"].shape == (2, 2)
+
+
+LIES = {
+    "larger than its storage": (tensor_pickle((2, 3), (3, 1)), "larger than what it stores"),
+    "one number many times": (tensor_pickle((2**60,), (0,)), "larger than what it stores"),
+    "beyond its storage": (tensor_pickle(offset=1), "larger than what it stores"),
+    "far beyond": (tensor_pickle((2, 2), (2**62, 1)), "larger than what it stores"),
+    "negative size": (tensor_pickle((-2, 2)), "damaged"),
+    "negative offset": (tensor_pickle(offset=-1), "damaged"),
+    "too many dimensions": (tensor_pickle((1,) * 40, (1,) * 40), "damaged"),
+    "more sizes than strides": (tensor_pickle((2, 2), (1,)), "damaged"),
+    "a storage that is not there": (tensor_pickle(key="7"), "damaged"),
+    "a storage elsewhere": (tensor_pickle(key="../../etc/passwd"), "damaged"),
+    "a storage of code": (tensor_pickle(storage="os system"), "'os.system'"),
+    "a dtype as a storage": (tensor_pickle(storage="torch float8_e4m3fn"), "damaged"),
+    "call without arguments": (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", "damaged"),
+    "call of a number": (b"\x80\x02K\x01)R.", "damaged"),
+    "dictionary with arguments": (b"\x80\x02ccollections\nOrderedDict\n(K\x01tR.", "damaged"),
+    "nothing on the stack": (b"\x80\x02s.", "damaged"),
+    "no mark": (b"\x80\x02u.", "damaged"),
+    "unknown memo": (b"\x80\x02h\x07.", "damaged"),
+    "list as a key": (b"\x80\x02}]K\x01s.", "damaged"),
+    "list as a dictionary": (b"\x80\x02]K\x01K\x02s.", "damaged"),
+    "dictionary as a list": (b"\x80\x02}K\x01a.", "damaged"),
+    "no end": (b"\x80\x02}", "damaged"),
+    "no bytes": (b"", "damaged"),
+    "build": (b"\x80\x02cos\nsystem\n", "'os.system'"),
+    "inst": (b"\x80\x02(ios\nsystem\n.", "pickle operation INST"),
+    "newobj": (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "pickle operation NEWOBJ"),
+    "stack global": (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "pickle operation"),
+    "decimal": (b"\x80\x02L" + b"9" * 100_000 + b"L\n.", "pickle operation LONG"),
+    "extension registry": (b"\x80\x02\x82\x01.", "pickle operation EXT1"),
+    "not text": (b"\x80\x02X\x02\x00\x00\x00\xff\xff.", "damaged"),
+    "text of 4 GB": (b"\x80\x02X\xff\xff\xff\xffab.", "damaged"),
+}
+
+
+@pytest.mark.parametrize("case", list(LIES))
+def test_pickles_that_lie_are_refused(case, tmp_path):
+    pickled, sentence = LIES[case]
+    with pytest.raises(InstantStyleError, match=sentence) as caught:
+        contents(archive_of(pickled), tmp_path)
+    assert str(caught.value).startswith("model.bin cannot be used: it")
+
+
+OTHER_FILES = {
+    "a TorchScript program": (
+        lambda: zipped({"m/data.pkl": b"", "m/constants.pkl": b""}),
+        "Script",
+    ),
+    "another zip": (lambda: zipped({"word/document.xml": b"<a/>"}), "none that torch.save wrote"),
+    "two tables": (lambda: zipped({"a/data.pkl": b"", "b/data.pkl": b""}), "none that torch.save"),
+    "compressed": (
+        lambda: archive_of(tensor_pickle(), compression=zipfile.ZIP_DEFLATED),
+        "compressed zip",
+    ),
+    "the old format": (
+        lambda: saved({"a": torch.zeros(2)}, _use_new_zipfile_serialization=False),
+        "format of torch before 1.6",
+    ),
+    "a plain pickle": (lambda: pickle.dumps({"a": 1}), "format of torch before 1.6"),
+    "nothing": (lambda: b"", "neither a .safetensors file nor"),
+    "a picture": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(50), "neither a .safetensors file nor"),
+    "text": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "neither a .safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", list(OTHER_FILES))
+def test_other_files_are_refused_by_what_they_are(case, tmp_path):
+    make, sentence = OTHER_FILES[case]
+    with pytest.raises(InstantStyleError, match=sentence):
+        contents(make(), tmp_path)
+    (refused,) = scan([tmp_path]).refused
+    assert refused[0] == "model" and sentence in refused[1]
+
+
+def test_sizes_and_steps_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(symbolic_pickle, "MAX_STEPS", 1000)
+    with pytest.raises(InstantStyleError, match="table of contents is too long"):
+        contents(archive_of(b"\x80\x02" + b"}" * 1001 + b"."), tmp_path)
+    huge = b"\x80\x02X" + struct.pack("<I", 5_000_000) + b"a" * 5_000_000 + b"."
+    with pytest.raises(InstantStyleError, match="table of contents is too long"):
+        contents(archive_of(huge), tmp_path)
+
+
+def test_dictionaries_that_hold_one_another_end(tmp_path):
+    """A dictionary of itself, and a thousand in each of four levels: 10**12 names if spelt out."""
+
+    def level(inner):
+        entries = b"".join(
+            b"X\x03\x00\x00\x00" + f"{i:03}".encode() + b"h" + bytes([inner]) for i in range(1000)
+        )
+        return b"}" + b"q" + bytes([inner + 1]) + b"(" + entries + b"u"
+
+    nested = b"\x80\x02}q\x00" + b"".join(level(i) for i in range(4)) + b"."
+    assert contents(archive_of(nested), tmp_path) == {}
+    assert contents(archive_of(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s."), tmp_path) == {}
+
+
+TINY = saved({"image_proj": {"a": torch.zeros(2)}, "ip_adapter": {"b": torch.ones(1)}})
+
+
+def test_a_file_cut_at_any_byte_is_refused_with_a_sentence(tmp_path):
+    path = tmp_path / "cut.bin"
+    for end in range(len(TINY)):
+        path.write_bytes(TINY[:end])
+        with pytest.raises(InstantStyleError) as caught:
+            read_tensors(path)
+        assert str(caught.value).startswith("cut.bin ")
+    path.write_bytes(TINY)
+    assert set(read_tensors(path)) == {"image_proj.a", "ip_adapter.b"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(TINY) - 1), st.integers(0, 255)), max_size=4))
+def test_a_damaged_file_is_read_or_refused_with_a_sentence(tmp_path_factory, changes):
+    data = bytearray(TINY)
+    for position, value in changes:
+        data[position] = value
+    path = tmp_path_factory.getbasetemp() / "damaged.bin"
+    path.write_bytes(data)
+    for read in (read_tensors, load_all):
+        try:
+            read(path)
+        except InstantStyleError as error:
+            assert str(error).startswith("damaged.bin")
+
+
+def load_all(path):
+    with open_tensors(path) as read:
+        for name in read.names:
+            read(name)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=80))
+def test_any_pickle_is_read_or_refused_with_a_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "any.bin"
+    for pickled in (data, b"\x80\x02" + data, tensor_pickle()[:-1] + data):
+        path.write_bytes(archive_of(pickled))
+        try:
+            read_tensors(path)
+        except InstantStyleError as error:
+            assert str(error).startswith("any.bin cannot be used: it")
