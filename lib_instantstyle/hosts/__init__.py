@@ -23,6 +23,12 @@ class Host(Protocol):
     def encoder_dtype(self) -> torch.dtype:
         """In which precision to run it."""
 
+    def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
+        """The vector [E] of `text` by the loaded text encoder (see text.py); None if it has none.
+
+        Raises InstantStyleError if the text is too long.
+        """
+
     def interrupted(self) -> bool:
         """Whether the user interrupted or skipped the generation under way."""
 

@@ -8,6 +8,7 @@ import torch
 from modules import devices, shared
 from torch import nn
 
+from lib_instantstyle.hosts.text import text_vector
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 
 
@@ -29,6 +30,20 @@ class A1111:
     def encoder_dtype(self) -> torch.dtype:
         return torch.float16 if self.device().type == "cuda" else torch.float32
 
+    def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
+        encoder = self.text_encoder(p)
+        return None if encoder is None else text_vector(encoder, text)
+
+    def text_encoder(self, p: Any) -> Any:
+        """The loaded text encoder that gives pooled and projected vectors, ready to run."""
+        conditioner = getattr(p.sd_model, "conditioner", None)
+        for embedder in getattr(conditioner, "embedders", ()):
+            # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output.
+            if getattr(embedder, "id_pad", None) is not None and _is_pooled(embedder):
+                _wake(conditioner)
+                return embedder
+        return None
+
     def interrupted(self) -> bool:
         state = shared.state
         return bool(state.interrupted or state.skipped or state.stopping_generation)
@@ -45,3 +60,16 @@ class A1111:
                 f"read ({error.detail}); send the picture as base64 text, or allow requests in "
                 "Settings > API."
             ) from error
+
+
+def _is_pooled(embedder: Any) -> bool:
+    return bool(getattr(getattr(embedder, "wrapped", None), "return_pooled", False))
+
+
+def _wake(module: Any) -> None:
+    """Do what a call of the whole conditioner would do first.
+
+    With --medvram a pre-hook moves it to the device; calling a part of it passes that by.
+    """
+    for hook in list(module._forward_pre_hooks.values()):
+        hook(module, ())

@@ -25,3 +25,24 @@ class Forge(A1111):
                 "no checkpoint with a UNet is loaded; choose one and try again."
             )
         return unet
+
+    def text_encoder(self, p: Any) -> Any:
+        engine = getattr(p.sd_model, "text_processing_engine_g", None)
+        # reForge and Classic keep A1111's conditioner.
+        encoder = super().text_encoder(p) if engine is None else engine
+        if encoder is not None:
+            # The copy without the prompt's LoRAs; loading it takes them off the shared weights.
+            objects = (
+                getattr(p.sd_model, "forge_objects_original", None) or p.sd_model.forge_objects
+            )
+            _memory_management().load_model_gpu(objects.clip.patcher)
+        return encoder
+
+
+def _memory_management() -> Any:
+    """The WebUI's own account of what is on the device."""
+    try:
+        from backend import memory_management
+    except ImportError:
+        from ldm_patched.modules import model_management as memory_management
+    return memory_management

@@ -44,10 +44,19 @@ def _name(value: object) -> str:
     raise InstantStyleError("the name of an adapter file, or 'auto', is allowed")
 
 
-def _preset(value: object) -> str:
-    if isinstance(value, str) and value in PRESETS:
-        return value
-    raise InstantStyleError(f"one of {', '.join(map(repr, PRESETS))} is allowed")
+def _text(value: object) -> str:
+    if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+        return value.strip()
+    raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
+
+
+def _one_of(*allowed: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise InstantStyleError(f"one of {', '.join(map(repr, allowed))} is allowed")
+
+    return parse
 
 
 def _picture(value: object) -> str | None:
@@ -75,11 +84,14 @@ class Unit:
     enabled: bool = _field(True, _boolean, "unit on or off")
     image: str | None = _field(None, _picture, "reference picture: base64 text or data URL")
     adapter: str = _field(AUTO, _name, "IP-Adapter file, or auto")
-    preset: str = _field(DEFAULT_PRESET, _preset, "which blocks get the style")
+    preset: str = _field(DEFAULT_PRESET, _one_of(*PRESETS), "which blocks get the style")
     blocks: BlockWeights = _field(
         BlockWeights(), parse_block_weights, "own block weights instead of the preset"
     )
     weight: float = _field(1.0, _number(-2, 5), "multiplies every block weight")
+    content: str = _field("", _text, "what the reference shows and the picture should not")
+    content_scale: float = _field(0.5, _number(0, 2), "how much of it to take out")
+    content_mode: str = _field("difference", _one_of("difference", "projection"), "how")
     start: float = _field(0.0, _number(0, 1), "where in the sampling it begins")
     end: float = _field(1.0, _number(0, 1), "where in the sampling it ends")
 
@@ -93,7 +105,18 @@ FIELDS = {f.name: f for f in fields(Unit)}
 
 # The order of the page's values. The picture comes last: the WebUI prints the arguments of a
 # failed request, and the text of a picture would bury the rest.
-PAGE_FIELDS = ("enabled", "preset", "weight", "start", "end", "adapter", "blocks", "image")
+PAGE_FIELDS = (
+    "enabled",
+    "preset",
+    "weight",
+    "content",
+    "content_scale",
+    "start",
+    "end",
+    "adapter",
+    "blocks",
+    "image",
+)
 
 
 def parse_unit(given: Mapping[str, object], label: str = "unit 1") -> Unit:

@@ -53,6 +53,23 @@ def build(elem_id: Callable[[str], str]) -> Accordion:
                     tooltip="1 is as the adapter was trained; 0 is off",
                 )
                 with gr.Row():
+                    parts["content"] = gr.Textbox(
+                        value="",
+                        label="Content to remove",
+                        placeholder="what the reference shows, such as: a cup of coffee",
+                        elem_id=elem_id("content"),
+                        tooltip="subtracted from the reference; | separates several",
+                    )
+                    parts["content_scale"] = gr.Slider(
+                        minimum=0,
+                        maximum=2,
+                        step=0.05,
+                        value=_DEFAULT.content_scale,
+                        label="How much of it",
+                        elem_id=elem_id("content_scale"),
+                        tooltip="0 is off; too much of it distorts the style",
+                    )
+                with gr.Row():
                     parts["start"] = _share("Style starts at", _DEFAULT.start, elem_id("start"))
                     parts["end"] = _share("Style ends at", _DEFAULT.end, elem_id("end"))
                 with gr.Row():

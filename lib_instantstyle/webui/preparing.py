@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -14,11 +15,12 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.embedding import image_vector
-from lib_instantstyle.tensor.pictures import Picture, decode_picture
-from lib_instantstyle.tensor.plan import Plan, Term, layer_weights
+from lib_instantstyle.tensor.embedding import feature_of
+from lib_instantstyle.tensor.pictures import Picture, decode_picture, upright_rgb
+from lib_instantstyle.tensor.plan import Plan, Term, describe_layers, layer_weights
 from lib_instantstyle.tensor.selection import choose
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.subtracting import without_content
 
 HASH_LENGTH = 12  # hexadecimal digits of a reference's hash in infotext
 
@@ -29,26 +31,38 @@ class Prepared:
 
     plan: Plan
     infotext: dict[str, str]
+    comments: tuple[str, ...] = ()  # what the user should be told beside the picture
 
 
 @torch.no_grad()
-def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host) -> Prepared:
-    """Make the plan of `units` for a UNet.
+def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Prepared:
+    """Make the plan of `units` for the UNet of generation `p`.
 
     Raises InstantStyleError for anything that cannot be had: each sentence names the unit.
     """
     catalog = scan(model_folders())
     terms: list[Term] = []
     infotext: dict[str, str] = {}
+    comments: list[str] = []
     for i, unit in enumerate(units, start=1):
         try:
             weights = layer_weights(unit, layers)
             if not weights:
                 continue  # own block weights that are all zero: nothing to add, nothing to check
             picture = _reference(unit, host)
-            adapter, tower = choose(unit.adapter, catalog, layers)
-            vector = image_vector(picture, tower, host.device(), host.encoder_dtype())
-            tokens = image_tokens(adapter.path, adapter.kind, vector, host.device())
+            choice = choose(unit.adapter, catalog, layers, weights)
+            adapter = choice.adapter
+            if choice.muted:
+                comments.append(
+                    f"InstantStyle: adapter {adapter.name} holds nothing for "
+                    f"{describe_layers(choice.muted, layers)}; this part stays without style."
+                )
+                weights = {n: weight for n, weight in weights.items() if n not in choice.muted}
+            feature, zero_image = feature_of(
+                picture, adapter.kind, choice.tower, host.device(), host.encoder_dtype()
+            )
+            feature = without_content(feature, unit, adapter, host, p)
+            tokens = image_tokens(adapter.path, adapter.kind, feature, host.device(), zero_image)
             banks = keys_and_values(adapter.path, weights, tokens)
         except InstantStyleError as error:
             raise InstantStyleError(f"unit {i}: {error}") from error
@@ -60,7 +74,7 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host) -> Prepared:
         infotext[KEY.format(len(infotext) + 1)] = unit_to_text(
             written, picture.sha256[:HASH_LENGTH]
         )
-    return Prepared(Plan(tuple(terms)), infotext)
+    return Prepared(Plan(tuple(terms)), infotext, tuple(comments))
 
 
 def _reference(unit: Unit, host: Host) -> Picture:
@@ -69,7 +83,7 @@ def _reference(unit: Unit, host: Host) -> Picture:
             "it is on but has no reference; drop a picture, or untick InstantStyle."
         )
     if unit.image.startswith(("http://", "https://")):
-        image = host.download(unit.image).convert("RGB")
+        image = upright_rgb(host.download(unit.image))
         digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
         return Picture(image, digest)
     return decode_picture(unit.image)

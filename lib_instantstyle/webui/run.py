@@ -37,7 +37,7 @@ class Run:
         unet = host.unet(p)
         remove_hooks(unet)
         layers = find_layers(unet)
-        self._prepared = prepare(units, layers, host)
+        self._prepared = prepare(units, layers, host, p)
         self._signature = layers.signature
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
@@ -45,6 +45,11 @@ class Run:
     @property
     def infotext(self) -> dict[str, str]:
         return self._prepared.infotext
+
+    @property
+    def comments(self) -> Sequence[str]:
+        """What the user should be told beside the picture."""
+        return self._prepared.comments
 
     @property
     def is_empty(self) -> bool:
@@ -86,15 +91,15 @@ class Run:
     ) -> Any:
         unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
         layers = find_layers(unet)
-        plan = self._prepared_for(layers).plan
+        plan = self._prepared_for(layers, p).plan
         with SamplingPass(plan, unet, layers, steps, self._host, p) as current:
             self._current = current
             self._passes.append(current)
             return launch(steps, *args, **kwargs)
 
-    def _prepared_for(self, layers: UnetLayers) -> Prepared:
+    def _prepared_for(self, layers: UnetLayers, p: Any) -> Prepared:
         if layers.signature != self._signature:
-            self._prepared = prepare(self._units, layers, self._host)
+            self._prepared = prepare(self._units, layers, self._host, p)
             self._signature = layers.signature
         return self._prepared
 
@@ -116,3 +121,5 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     if not run.is_empty:
         setattr(p, ATTRIBUTE, run)
         p.extra_generation_params.update(run.infotext)
+        for comment in run.comments:
+            p.comment(comment)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import FIELDS, PAGE_FIELDS, Unit, parse_arguments, parse_unit
 
-PAGE = [False, "style", 1, 0, 1, "auto", "", ""]
+PAGE = [False, "style", 1, "", 0.5, 0, 1, "auto", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,11 @@ def test_objects_are_units_and_the_defaults_of_other_slots_are_ignored():
 
 
 def test_the_pages_values_are_read_in_their_order():
-    values = [True, "layout", 1, 0.25, "0.75", "ip-adapter_sdxl", "6:1", "data:image/png;base64,AA"]
+    values = [True, "layout", 1, "a cat", 0.5, 0.25, "0.75", "ip-adapter_sdxl", "6:1"]
+    values.append("data:image/png;base64,AA")
     (unit,) = parse_arguments(values)
     assert unit.preset == "layout" and unit.weight == 1.0 and unit.end == 0.75
-    assert unit.image == values[-1] and str(unit.blocks) == "6=1"
+    assert unit.content == "a cat" and unit.image == values[-1] and str(unit.blocks) == "6=1"
     assert set(PAGE_FIELDS) <= set(FIELDS)
 
 

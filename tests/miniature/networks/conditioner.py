@@ -41,6 +41,17 @@ class TextEmbedder(nn.Module):
     def token_count(self, text: str) -> int:
         return len(tokenizer.word_ids(text))
 
+    id_start = tokenizer.BOS
+    id_end = tokenizer.EOS
+
+    @property
+    def id_pad(self) -> int:
+        return self.pad
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without start, end and padding."""
+        return [tokenizer.word_ids(text) for text in texts]
+
 
 class ClipEmbedder(TextEmbedder):
     """CLIP-L. Texts -> [B, 77 n, width]; `penultimate` is SDXL's choice of hidden state."""
@@ -69,6 +80,12 @@ class OpenClipEmbedder(TextEmbedder):
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         hidden, pooled = zip(*(self.model(t) for t in self.token_rows(texts)), strict=True)
         return torch.cat(hidden, dim=1), pooled[0]
+
+    def encode_with_transformers(self, tokens: Tensor) -> Tensor:
+        """Tokens [B, 77] -> z [B, 77, width] that carries `.pooled` [B, embed_dim]."""
+        z, pooled = self.model(tokens)
+        z.pooled = pooled
+        return z
 
 
 class SizeEmbedder(nn.Module):
