@@ -110,7 +110,8 @@ def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, int]]:
             return archive.read(pickles[0]), sizes
     except UnreadablePickle:
         raise
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError):
+        # What zipfile raises on a zip that lies: an OSError is a place before the file's beginning.
         raise UnreadablePickle("it is damaged or not complete") from None
 
 

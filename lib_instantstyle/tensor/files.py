@@ -21,6 +21,8 @@ from lib_instantstyle.pure.nested_names import flatten
 _load_torch_file = torch.serialization.load
 _CAN_MAP = "mmap" in inspect.signature(_load_torch_file).parameters  # torch 2.1
 
+_PIECE = 2**20  # numbers
+
 
 class TensorReader:
     """An open file; only the tensors asked for are read.
@@ -69,11 +71,18 @@ class TensorReader:
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
-    """Whether all numbers are: smallest and largest say so, and take no memory of their own."""
-    if not tensor.numel():
+    """Whether all numbers are, without a temporary tensor of the same size.
+
+    The sum says so in all but a few cases: 16-bit numbers may have one that is too large for
+    their type, and then they are looked at piece by piece.
+    """
+    if torch.isfinite(tensor.sum()):
         return True
-    smallest, largest = torch.aminmax(tensor)
-    return bool(torch.isfinite(smallest)) and bool(torch.isfinite(largest))
+    flat = tensor.flatten()
+    return all(
+        bool(torch.isfinite(flat[start : start + _PIECE]).all())
+        for start in range(0, len(flat), _PIECE)
+    )
 
 
 def _as_in_file(names: Iterable[str]) -> Mapping[str, str]:

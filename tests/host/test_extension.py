@@ -442,4 +442,6 @@ def test_off_imports_nothing_beyond_script_and_page(tmp_path):
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     assert "lib_instantstyle.webui.accordion" in loaded
-    assert not [name for name in loaded if ".tensor" in name or name.endswith((".run", ".a1111"))]
+    needed_when_on = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
+    assert not [name for name in loaded if name.startswith(needed_when_on)]
+    assert "lib_instantstyle.hosts.a1111" not in loaded

@@ -11,6 +11,7 @@ import torch
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.files import open_tensors
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from tests.unit.adapters import write
 from tests.unit.towers import (
@@ -201,10 +202,28 @@ def test_a_damaged_tower_is_refused_with_a_sentence(tmp_path):
         loaded(tmp_path / "v", hidden_states=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_large_numbers_are_not_taken_for_infinity(dtype, suffix, tmp_path):
+    """A thousand of the largest numbers there are: no sum can hold them, but each is finite."""
+    largest = torch.finfo(dtype).max
+    for name, last, accepted in (("a", largest, True), ("b", torch.inf, False),
+                                 ("c", -torch.inf, False), ("d", torch.nan, False)):  # fmt: skip
+        values = torch.full((1001,), largest, dtype=dtype)
+        values[-1] = last
+        with open_tensors(write(tmp_path / f"{name}{suffix}", {"x": values})) as read:
+            if accepted:
+                assert torch.equal(read("x"), values)
+            else:
+                with pytest.raises(InstantStyleError, match="no finite numbers"):
+                    read("x")
+
+
 PEAK = """
 import re, sys, torch
 from pathlib import Path
 from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.tensor.files import open_tensors
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 
 def resident(field):
