@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,7 +111,7 @@ def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, int]]:
             return archive.read(pickles[0]), sizes
     except UnreadablePickle:
         raise
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError):
+    except (zipfile.BadZipFile, struct.error, EOFError, OSError, ValueError, RuntimeError):
         # What zipfile raises on a zip that lies: an OSError is a place before the file's beginning.
         raise UnreadablePickle("it is damaged or not complete") from None
 

@@ -306,6 +306,14 @@ def test_a_file_cut_at_any_byte_is_refused_with_a_sentence(tmp_path):
     assert set(read_tensors(path)) == {"image_proj.a", "ip_adapter.b"}
 
 
+def test_a_zip_that_begins_before_the_file_is_refused_with_a_sentence(tmp_path):
+    path = tmp_path / "early.bin"
+    end = TINY.index(b"PK\x05\x06")
+    path.write_bytes(TINY[: end + 16] + b"\xff\xff\xff\x00" + TINY[end + 20 :])
+    with pytest.raises(InstantStyleError, match=r"early\.bin cannot be used: it is damaged"):
+        read_tensors(path)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(TINY) - 1), st.integers(0, 255)), max_size=4))
 def test_a_damaged_file_is_read_or_refused_with_a_sentence(tmp_path_factory, changes):

@@ -317,6 +317,42 @@ def test_what_cannot_be_had_is_said_in_one_sentence(client, checkpoint, case, wa
     assert client.generate(**WAYS[way]).bytes == plain.bytes
 
 
+ADAPTERS = {
+    "tiny_sdxl": ["ip-adapter_sdxl", "ip-adapter_sdxl_vit-h", "ip-adapter-plus_sdxl_vit-h"],
+    "tiny_sd15": ["ip-adapter_sd15", "ip-adapter-plus_sd15"],
+}
+
+
+def test_every_adapter_of_the_family_works(client, checkpoint):
+    pictures = [client.generate().images[0]]
+    for name in ADAPTERS[checkpoint]:
+        answer = client.generate({"image": COFFEE, "adapter": name})
+        assert answer.status == 200, answer.detail
+        assert f"adapter: {name}" in answer.infotexts[0]
+        assert all(difference(answer.images[0], picture) > VISIBLE for picture in pictures)
+        other = client.generate({"image": STARS, "adapter": name})
+        assert difference(answer.images[0], other.images[0]) > VISIBLE / 10
+        pictures.append(answer.images[0])
+
+
+def test_content_is_taken_out(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    unit = {"image": COFFEE, "content": "a cup of coffee"}
+    whole = client.generate({"image": COFFEE})
+    less = client.generate(unit)
+    assert less.status == 200, less.detail
+    assert difference(whole.images[0], less.images[0]) > 0
+    assert "content: a cup of coffee" in less.infotexts[0]
+    assert client.generate({**unit, "content_scale": 0}).images[0].tolist() == (
+        whole.images[0].tolist()
+    )
+    # Emphasis is for prompts: here the brackets are words like any other.
+    emphasised = client.generate({**unit, "content": "(a cup of coffee:1.4)"})
+    assert difference(emphasised.images[0], less.images[0]) > 0
+    refused = client.generate({**unit, "adapter": "ip-adapter-plus_sdxl_vit-h"})
+    assert refused.status == 422 and "choose a linear adapter" in refused.detail
+
+
 def test_another_familys_adapter_is_refused(client, checkpoint):
     other = {"tiny_sdxl": "ip-adapter_sd15", "tiny_sd15": "ip-adapter_sdxl"}[checkpoint]
     answer = client.generate({"image": COFFEE, "adapter": other})

@@ -1,4 +1,4 @@
-"""Keys and shapes of tiny IP-Adapters with a linear projection."""
+"""Keys and shapes of tiny IP-Adapters: linear, and "plus" with a Resampler."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..networks import UNetConfig, UNetModel
 from .checkpoints import Shapes
 
 TOKENS = 4
+QUERIES, WIDTH, DEPTH = 16, 64, 2  # of the Resampler; stock ones have 16, 768 or 1280, and 4
 
 
 def attn2_widths(cfg: UNetConfig) -> list[int]:
@@ -34,6 +35,37 @@ def linear_adapter(cfg: UNetConfig, image_embed_dim: int) -> Shapes:
         "image_proj.norm.weight": (context,),
         "image_proj.norm.bias": (context,),
     }
+    return shapes | _keys_and_values(cfg)
+
+
+def plus_adapter(cfg: UNetConfig, hidden_width: int) -> Shapes:
+    """Hidden states [257, W] -> 16 tokens [C]; keys and values as in every adapter."""
+    context = cfg.context_dim
+    shapes: Shapes = {
+        "latents": (1, QUERIES, WIDTH),
+        "proj_in.weight": (WIDTH, hidden_width),
+        "proj_in.bias": (WIDTH,),
+        "proj_out.weight": (context, WIDTH),
+        "proj_out.bias": (context,),
+        "norm_out.weight": (context,),
+        "norm_out.bias": (context,),
+    }
+    for i in range(DEPTH):
+        for norm in ("0.norm1", "0.norm2", "1.0"):
+            shapes[f"layers.{i}.{norm}.weight"] = (WIDTH,)
+            shapes[f"layers.{i}.{norm}.bias"] = (WIDTH,)
+        shapes[f"layers.{i}.0.to_q.weight"] = (WIDTH, WIDTH)
+        shapes[f"layers.{i}.0.to_kv.weight"] = (2 * WIDTH, WIDTH)
+        shapes[f"layers.{i}.0.to_out.weight"] = (WIDTH, WIDTH)
+        shapes[f"layers.{i}.1.1.weight"] = (4 * WIDTH, WIDTH)
+        shapes[f"layers.{i}.1.3.weight"] = (WIDTH, 4 * WIDTH)
+    named: Shapes = {f"image_proj.{key}": shape for key, shape in shapes.items()}
+    return named | _keys_and_values(cfg)
+
+
+def _keys_and_values(cfg: UNetConfig) -> Shapes:
+    context = cfg.context_dim
+    shapes: Shapes = {}
     for index, width in enumerate(attn2_widths(cfg)):
         number = 2 * index + 1  # even numbers are the self-attention layers between
         shapes[f"ip_adapter.{number}.to_k_ip.weight"] = (width, context)

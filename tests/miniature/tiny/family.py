@@ -38,6 +38,10 @@ def _adapter(cfg, embed_dim: int) -> Callable[[], Description]:
     return lambda: (adapters.linear_adapter(cfg, embed_dim), {})
 
 
+def _plus(cfg, hidden_width: int) -> Callable[[], Description]:
+    return lambda: (adapters.plus_adapter(cfg, hidden_width), {})
+
+
 def _vision(cfg: clip_vision.VisionConfig) -> Callable[[], Description]:
     return lambda: (clip_vision.vision_tower(cfg), {})
 
@@ -55,6 +59,8 @@ MEMBERS: dict[str, Member] = {
         _ADAPTERS, _adapter(SDXL_TINY, _H.embed_dim), "adapter-sdxl-vit-h"
     ),
     "ip-adapter_sd15": Member(_ADAPTERS, _adapter(SD15_TINY, _H.embed_dim), "adapter-sd15"),
+    "ip-adapter-plus_sdxl_vit-h": Member(_ADAPTERS, _plus(SDXL_TINY, _H.width), "plus-sdxl"),
+    "ip-adapter-plus_sd15": Member(_ADAPTERS, _plus(SD15_TINY, _H.width), "plus-sd15"),
     "CLIP-ViT-H-14": Member(_VISION, _vision(_H), "clip-h"),
     "CLIP-ViT-bigG": Member(_VISION, _vision(_G), "clip-g"),
 }

@@ -37,7 +37,9 @@ GAINS: tuple[tuple[str, float], ...] = (
 )
 _EMBEDDING = re.compile(r"(token_|position_)?embedding\.weight$|positional_embedding$|class_embed")
 _RIGHT_FACTOR = re.compile(r"text_projection$")  # stored [in, out], applied as x @ W
-_NORM = re.compile(r"norm|ln_|layer_norm|layrnorm|(in|out)_layers\.0\.|\.out\.0\.")
+_NORM = re.compile(
+    r"norm|ln_|layers\.\d+\.1\.0\.|layer_norm|layrnorm|(in|out)_layers\.0\.|\.out\.0\."
+)
 
 
 def gain(key: str) -> float:
