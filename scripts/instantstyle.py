@@ -3,6 +3,7 @@
 from modules import script_callbacks, scripts
 
 from lib_instantstyle import NAME
+from lib_instantstyle.hosts import settings
 from lib_instantstyle.webui import accordion, lifecycle
 
 
@@ -34,4 +35,5 @@ class InstantStyleScript(scripts.Script):
         lifecycle.process_before_every_sampling(p)
 
 
+script_callbacks.on_ui_settings(settings.register)
 script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)

@@ -23,6 +23,9 @@ class Host(Protocol):
     def encoder_dtype(self) -> torch.dtype:
         """In which precision to run it."""
 
+    def keeps_encoder(self) -> bool:
+        """Whether the user wants the image encoder to stay in memory."""
+
     def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
         """The vector [E] of `text` by the loaded text encoder (see text.py); None if it has none.
 

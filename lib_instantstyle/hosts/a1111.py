@@ -8,6 +8,7 @@ import torch
 from modules import devices, shared
 from torch import nn
 
+from lib_instantstyle.hosts.settings import KEEP_ENCODER
 from lib_instantstyle.hosts.text import text_vector
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 
@@ -29,6 +30,9 @@ class A1111:
 
     def encoder_dtype(self) -> torch.dtype:
         return torch.float16 if self.device().type == "cuda" else torch.float32
+
+    def keeps_encoder(self) -> bool:
+        return bool(shared.opts.data.get(KEEP_ENCODER, False))
 
     def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
         encoder = self.text_encoder(p)

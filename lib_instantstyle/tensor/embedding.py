@@ -11,7 +11,7 @@ import torch
 from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
 from lib_instantstyle.tensor.clip_view import clip_pixels
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.tensor.pictures import Picture
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
@@ -19,6 +19,7 @@ _ZERO_IMAGE = "zero image"  # in place of a picture's hash
 
 _lock = Lock()
 _remembered: OrderedDict[tuple[object, ...], torch.Tensor] = OrderedDict()
+_kept: dict[tuple[object, ...], ImageEncoder] = {}  # at most one, where the user asks for it
 
 
 def feature_of(
@@ -27,29 +28,41 @@ def feature_of(
     tower: TowerFile,
     device: torch.device,
     dtype: torch.dtype,
+    keep: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """What an adapter of `kind` takes of `picture`, and the same of the zero image if it needs it.
 
-    The arguments `feature` and `zero_image` of adapter.image_tokens.
+    The arguments `feature` and `zero_image` of adapter.image_tokens. keep: leave the encoder on
+    its device for the next picture; otherwise none stays.
     """
+    if not keep:
+        _kept.clear()
     if kind.projection.takes_hidden_states:
-        return hidden_states(picture, tower, device, dtype)
-    return image_vector(picture, tower, device, dtype), None
+        return hidden_states(picture, tower, device, dtype, keep)
+    return image_vector(picture, tower, device, dtype, keep), None
 
 
 def image_vector(
-    picture: Picture, tower: TowerFile, device: torch.device, dtype: torch.dtype
+    picture: Picture,
+    tower: TowerFile,
+    device: torch.device,
+    dtype: torch.dtype,
+    keep: bool = False,
 ) -> torch.Tensor:
     """The CLIP image vector of `picture`: [E], float32, on the CPU, not normalised to length 1.
 
-    The encoder is built for a picture not seen before, and let go of at once.
+    The encoder is built for a picture not seen before, and let go of at once unless it is kept.
     """
-    (vector,) = _encode([picture], tower, device, dtype, hidden=False)
+    (vector,) = _encode([picture], tower, device, dtype, hidden=False, keep=keep)
     return vector
 
 
 def hidden_states(
-    picture: Picture, tower: TowerFile, device: torch.device, dtype: torch.dtype
+    picture: Picture,
+    tower: TowerFile,
+    device: torch.device,
+    dtype: torch.dtype,
+    keep: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states [N, W], float32, on the CPU, of `picture` and of the zero image.
 
@@ -57,7 +70,8 @@ def hidden_states(
     normalisation, a flat picture of CLIP's mean colour: what adapters saw in training where the
     picture was dropped. Both go through the encoder together.
     """
-    reference, zero_image = _encode([picture, None], tower, device, dtype, hidden=True)
+    pictures = [picture, None]
+    reference, zero_image = _encode(pictures, tower, device, dtype, hidden=True, keep=keep)
     return reference, zero_image
 
 
@@ -67,6 +81,7 @@ def _encode(
     device: torch.device,
     dtype: torch.dtype,
     hidden: bool,
+    keep: bool,
 ) -> list[torch.Tensor]:
     """One tensor for each picture, None being the zero image; the encoder runs at most once."""
     status = tower.path.stat()
@@ -75,7 +90,12 @@ def _encode(
     found = _recall(keys)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
-        encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden)
+        encoder = _kept.get((source, device))
+        if encoder is None:
+            _kept.clear()  # before another is built: two would not fit everywhere
+            encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden)
+        if keep:
+            _kept[source, device] = encoder
         pixels = torch.cat([_pixels(pictures[i], tower.kind.image_size) for i in missing])
         encoded = encoder(pixels.to(device=device, dtype=dtype)).float().cpu()
         # Clones: a view would keep the whole batch alive for as long as one of it is remembered.

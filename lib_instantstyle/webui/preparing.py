@@ -59,7 +59,12 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
                 )
                 weights = {n: weight for n, weight in weights.items() if n not in choice.muted}
             feature, zero_image = feature_of(
-                picture, adapter.kind, choice.tower, host.device(), host.encoder_dtype()
+                picture,
+                adapter.kind,
+                choice.tower,
+                host.device(),
+                host.encoder_dtype(),
+                host.keeps_encoder(),
             )
             feature = without_content(feature, unit, adapter, host, p)
             tokens = image_tokens(adapter.path, adapter.kind, feature, host.device(), zero_image)

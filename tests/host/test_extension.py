@@ -193,6 +193,23 @@ def test_a_known_reference_costs_no_encoder(webui, monkeypatch):
     webui.txt2img(**style(UNIT))
 
 
+def test_the_encoder_stays_only_where_the_user_asks_for_it(webui, monkeypatch):
+    from lib_instantstyle.tensor import embedding
+
+    built = []
+    real = embedding.load_image_encoder
+    monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: built.append(1) or real(*a))
+    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    both = style(UNIT), style({"image": picture("deep_field.jpg")})
+    webui.set(instantstyle_keep_encoder=True)
+    for unit in both:
+        webui.txt2img(**unit)
+    assert len(built) == 1 and len(embedding._kept) == 1
+    webui.set(instantstyle_keep_encoder=False)
+    webui.txt2img(**both[0])
+    assert not embedding._kept
+
+
 # -- silent paths --------------------------------------------------------------------------------
 
 

@@ -30,6 +30,9 @@ class Host:
     def encoder_dtype(self):
         return torch.float32
 
+    def keeps_encoder(self):
+        return False
+
 
 def reference():
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
