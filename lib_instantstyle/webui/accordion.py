@@ -56,9 +56,11 @@ def build(elem_id: Callable[[str], str]) -> Accordion:
                     parts["content"] = gr.Textbox(
                         value="",
                         label="Content to remove",
-                        placeholder="what the reference shows, such as: a cup of coffee",
+                        placeholder="such as: a cup of coffee",
+                        lines=1,
+                        max_lines=1,
                         elem_id=elem_id("content"),
-                        tooltip="subtracted from the reference; | separates several",
+                        tooltip="what the reference shows and the picture should not; | separates several",
                     )
                     parts["content_scale"] = gr.Slider(
                         minimum=0,
@@ -89,6 +91,8 @@ def build(elem_id: Callable[[str], str]) -> Accordion:
                 parts["blocks"] = gr.Textbox(
                     value="",
                     label="Block weights",
+                    lines=1,
+                    max_lines=1,
                     placeholder="instead of the preset: up_blocks.0.attentions.1=1; 3:0.5",
                     elem_id=elem_id("blocks"),
                     tooltip="names, transformer indices, or one number for each transformer",

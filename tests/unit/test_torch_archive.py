@@ -308,8 +308,9 @@ def test_a_file_cut_at_any_byte_is_refused_with_a_sentence(tmp_path):
 
 def test_a_zip_that_begins_before_the_file_is_refused_with_a_sentence(tmp_path):
     path = tmp_path / "early.bin"
-    end = TINY.index(b"PK\x05\x06")
-    path.write_bytes(TINY[: end + 16] + b"\xff\xff\xff\x00" + TINY[end + 20 :])
+    data = archive_of(tensor_pickle())
+    end = data.index(b"PK\x05\x06") + 16  # where its directory begins, as its last record says
+    path.write_bytes(data[:end] + b"\xff\xff\xff\x00" + data[end + 4 :])
     with pytest.raises(InstantStyleError, match=r"early\.bin cannot be used: it is damaged"):
         read_tensors(path)
 
