@@ -60,7 +60,7 @@ def build(elem_id: Callable[[str], str]) -> Accordion:
                         lines=1,
                         max_lines=1,
                         elem_id=elem_id("content"),
-                        tooltip="what the reference shows and the picture should not; | separates several",
+                        tooltip="what the reference shows; | separates several things",
                     )
                     parts["content_scale"] = gr.Slider(
                         minimum=0,
