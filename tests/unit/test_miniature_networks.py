@@ -19,7 +19,7 @@ from tests.miniature.networks import (
 )
 from tests.miniature.networks.text import CLIP_L_TINY, OPEN_CLIP_TINY, CLIPTextModel
 from tests.miniature.networks.to_diffusers import diffusers_key, diffusers_unet, size_vector
-from tests.miniature.tiny import MEMBERS, make_family
+from tests.miniature.tiny import make_family
 from tests.miniature.tiny.clip_vision import VIT_BIGG_TINY, VIT_H_TINY
 from tests.miniature.tiny.webui_config import write_text_tower
 
@@ -248,6 +248,8 @@ def test_image_encoders_load_into_transformers(name: str, config, family) -> Non
         ("ip-adapter_sdxl", SDXL_TINY, 70),
         ("ip-adapter_sdxl_vit-h", SDXL_TINY, 70),
         ("ip-adapter_sd15", SD15_TINY, 16),
+        ("ip-adapter-plus_sdxl_vit-h", SDXL_TINY, 70),
+        ("ip-adapter-plus_sd15", SD15_TINY, 16),
     ],
 )
 def test_adapters_fit_diffusers(name: str, cfg, layers: int, family) -> None:
@@ -361,5 +363,5 @@ def test_tokenizer_folder_loads_into_transformers(tmp_path: Path) -> None:
 
 def test_unknown_member_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tiny_flux"):
-        make_family(tmp_path, which=["tiny_flux"])
-    assert len(MEMBERS) == 8
+        make_family(tmp_path, which=["tiny_sd15", "tiny_flux"])
+    assert not list(tmp_path.iterdir())  # refused before anything is written
