@@ -8,7 +8,7 @@ from ..networks import UNetConfig, UNetModel
 from .checkpoints import Shapes
 
 TOKENS = 4
-QUERIES, WIDTH, DEPTH = 16, 64, 2  # of the Resampler; stock ones have 16, 768 or 1280, and 4
+QUERIES, WIDTH, DEPTH = 16, 64, 4  # of the Resampler; stock ones are 768 or 1280 wide
 
 
 def attn2_widths(cfg: UNetConfig) -> list[int]:
