@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.miniature.tiny import make_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,15 @@ CONFIG = (
 )
 
 
+def add_twin(data: Path) -> None:
+    """A second SD1.5 checkpoint with the same weights, for what switches between two."""
+    folder = data / "models" / "Stable-diffusion"
+    for suffix in (".safetensors", ".yaml"):
+        twin = folder / f"tiny_sd15_twin{suffix}"
+        if not twin.exists():
+            shutil.copyfile(folder / f"tiny_sd15{suffix}", twin)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,6 +49,8 @@ def free_port() -> int:
 def miniature(data: Path, *flags: str) -> Iterator[str]:
     """The miniature WebUI; yields its address."""
     port = free_port()
+    make_family(data)
+    add_twin(data)
     command = [sys.executable, "-m", "tests.miniature", "--port", str(port)]
     command += ["--data-dir", str(data), "--extension", f"sd-webui-instantstyle={ROOT}", *flags]
     with _running(command, ROOT, data / "webui.log", r"\bready\b"):
@@ -50,6 +64,7 @@ def real(folder: Path, python: Path, data: Path, *flags: str) -> Iterator[str]:
     # Made by the WebUI's own Python, which has the vocabulary of its tokenizers.
     make = [str(python), "-m", "tests.miniature.tiny", "--out", str(data)]
     subprocess.run(make, cwd=ROOT, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    add_twin(data)
     (data / "extensions").mkdir(exist_ok=True)
     link = data / "extensions" / "sd-webui-instantstyle"
     if not link.exists():

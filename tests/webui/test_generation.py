@@ -281,6 +281,31 @@ def test_the_checkpoint_may_change_with_the_request(client):
         assert f"adapter: ip-adapter_{family}" in answer.infotexts[0]
 
 
+def test_the_style_goes_on_after_a_refiner_with_the_same_blocks(client):
+    client.options(sd_model_checkpoint="tiny_sd15.safetensors")
+    refiner = {"refiner_checkpoint": "tiny_sd15_twin.safetensors", "refiner_switch_at": 0.25}
+    unit = {"image": COFFEE, "preset": "original"}
+    alone = client.generate(unit, steps=4)
+    refined = client.generate(unit, steps=4, **refiner)
+    first_step = client.generate({**unit, "end": 0.25}, steps=4, **refiner)
+    assert refined.status == 200, refined.detail
+    # The twin has the same weights, so a style that goes on gives the same picture.
+    assert difference(alone.images[0], refined.images[0]) < 0.05
+    assert difference(first_step.images[0], refined.images[0]) > VISIBLE
+
+
+def test_a_refiner_with_other_blocks_paints_without_style(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    refiner = {"refiner_checkpoint": "tiny_sd15.safetensors", "refiner_switch_at": 0.5}
+    plain = client.generate(steps=4, **refiner)
+    styled = client.generate({"image": COFFEE}, steps=4, **refiner)
+    first_half = client.generate({"image": COFFEE, "end": 0.5}, steps=4, **refiner)
+    assert styled.status == 200, styled.detail
+    assert difference(plain.images[0], styled.images[0]) > VISIBLE
+    assert np.array_equal(first_half.images[0], styled.images[0])
+    assert client.generate(steps=4, **refiner).bytes == plain.bytes
+
+
 def test_an_inpainting_checkpoint_is_styled_too(client):
     fields = {**WAYS["inpaint"], "override_settings":
               {"sd_model_checkpoint": "tiny_sd15_inpaint.safetensors"}}  # fmt: skip
