@@ -281,13 +281,18 @@ def test_the_checkpoint_may_change_with_the_request(client):
         assert f"adapter: ip-adapter_{family}" in answer.infotexts[0]
 
 
-def test_the_style_goes_on_after_a_refiner_with_the_same_blocks(client):
-    client.options(sd_model_checkpoint="tiny_sd15.safetensors")
+@pytest.mark.parametrize("held", [1, 2])
+def test_the_style_goes_on_after_a_refiner_with_the_same_blocks(client, held):
+    """With one checkpoint held in memory the weights are exchanged, with two the UNet is."""
+    client.options(sd_checkpoints_limit=held)
+    for name in ("tiny_sd15_twin", "tiny_sd15"):
+        client.options(sd_model_checkpoint=f"{name}.safetensors")
     refiner = {"refiner_checkpoint": "tiny_sd15_twin.safetensors", "refiner_switch_at": 0.25}
     unit = {"image": COFFEE, "preset": "original"}
     alone = client.generate(unit, steps=4)
     refined = client.generate(unit, steps=4, **refiner)
     first_step = client.generate({**unit, "end": 0.25}, steps=4, **refiner)
+    client.options(sd_checkpoints_limit=1)
     assert refined.status == 200, refined.detail
     # The twin has the same weights, so a style that goes on gives the same picture.
     assert difference(alone.images[0], refined.images[0]) < 0.05
