@@ -80,6 +80,42 @@ def test_our_rows_are_the_real_rows(webui, case, monkeypatch):
     assert taken == [tuple(KINDS[row[0]] for row in call.rows) for call in recorder.calls]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 0, 1), (1, 0, 1, 0), (0, 0, 1, 1)])
+def test_rows_of_tiles_are_told_apart_by_what_they_hold(webui, order, monkeypatch):
+    """MultiDiffusion puts the rows of several tiles into one UNet call, in an order of its own."""
+    import torch
+
+    from lib_instantstyle.hosts.denoiser import DenoiserClock
+    from tests.miniature.networks import UNetModel
+
+    rows, forward = DenoiserClock.rows, UNetModel.forward
+    seen = []
+    monkeypatch.setattr(
+        DenoiserClock, "rows", lambda self, call: seen.append(rows(self, call)) or seen[-1]
+    )
+    call = type(webui.unet).__call__
+
+    def in_tiles(self, *args, **kwargs):
+        if args[0].shape[0] != 2:
+            return call(self, *args, **kwargs)
+        index = torch.tensor(order)
+        args = tuple(a[index] for a in args)
+        kwargs = {k: v[index] if torch.is_tensor(v) else v for k, v in kwargs.items()}
+        out = call(self, *args, **kwargs)
+        first = [order.index(0), order.index(1)]
+        return out[first]
+
+    monkeypatch.setattr(UNetModel, "__call__", in_tiles, raising=False)
+    styled = webui.txt2img(negative_prompt="blurry", **style(UNIT))
+    assert seen == [order] * 3
+    monkeypatch.undo()
+    assert UNetModel.forward is forward
+    expected = webui.txt2img(negative_prompt="blurry", **style(UNIT))
+    a, b = (x.images[0].convert("RGB") for x in (styled, expected))
+    worst = max(abs(p - q) for p, q in zip(a.tobytes(), b.tobytes()))
+    assert worst <= 2  # the same rows in other places: rounding only
+
+
 # -- life of the patch ---------------------------------------------------------------------------
 
 

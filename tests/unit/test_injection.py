@@ -1,5 +1,6 @@
 """The hook pair against diffusers' own IP-Adapter with its per-block scale dictionary."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -41,18 +42,27 @@ def randomised(module, seed):
     return module.eval().requires_grad_(False)
 
 
+SD2_LIKE = replace(SD15_TINY, context_dim=96, linear_projection=True, num_head_channels=16)
+INPAINTING = replace(SD15_TINY, in_channels=9)
+
+
 class World:
     """One tiny UNet in ldm naming, the same in diffusers, and an adapter file for both."""
 
     def __init__(self, layout_id, folder):
-        self.config = {"sdxl": SDXL_TINY, "sd15": SD15_TINY}[layout_id]
+        self.config = {
+            "sdxl": SDXL_TINY,
+            "sd15": SD15_TINY,
+            "sd2": SD2_LIKE,
+            "inpainting": INPAINTING,
+        }[layout_id]
         self.unet = randomised(UNetModel(self.config), seed=1)
         self.layers = find_layers(self.unet)
         self.tensors = adapter_tensors(self.layers, EMBEDDING)
         self.path = write(folder / "adapter.safetensors", self.tensors)
         (self.adapter,) = scan([folder]).adapters
         generator = torch.Generator().manual_seed(2)
-        self.x = torch.randn(4, 4, 16, 16, generator=generator)
+        self.x = torch.randn(4, self.config.in_channels, 16, 16, generator=generator)
         self.t = torch.tensor([500.0] * 4)
         self.context = torch.randn(4, 7, self.config.context_dim, generator=generator)
         self.vector = torch.randn(EMBEDDING, generator=generator)
@@ -94,7 +104,7 @@ class World:
         return unet(self.x, self.t, self.context, added_cond_kwargs=added).sample
 
 
-@pytest.fixture(scope="module", params=["sdxl", "sd15"])
+@pytest.fixture(scope="module", params=["sdxl", "sd15", "sd2", "inpainting"])
 def world(request, tmp_path_factory):
     return World(request.param, tmp_path_factory.mktemp(request.param))
 
@@ -255,6 +265,17 @@ def test_half_precision_follows_the_query(world):
     assert out.dtype == torch.bfloat16
     term, expected = out.float() - plain, full - world.run()
     assert torch.nn.functional.cosine_similarity(term.flatten(), expected.flatten(), dim=0) > 0.9
+
+
+def test_a_pruned_sdxl_keeps_the_names_of_what_it_has():
+    """As SSD-1B: no attention in the middle block, fewer transformer blocks elsewhere."""
+    unet = UNetModel(replace(SDXL_TINY, depth=(0, 2, 4)))
+    unet.middle_block = nn.ModuleList([unet.middle_block[0], unet.middle_block[2]])
+    layers = find_layers(unet)
+    assert layers.layout.id == "sdxl"
+    style = layer_weights(Unit(), layers)
+    assert list(style) == [69, 71, 73, 75]  # numbers of the same layers in a whole SDXL
+    assert not [n for n in layers.by_number if n > 119]
 
 
 def test_a_network_without_known_blocks_is_refused_with_a_sentence():
