@@ -311,6 +311,23 @@ def test_a_refiner_with_other_blocks_paints_without_style(client):
     assert client.generate(steps=4, **refiner).bytes == plain.bytes
 
 
+def test_the_hires_pass_may_have_another_checkpoint(client):
+    """Of the same family the style goes on; of another it is made anew with another adapter."""
+    client.options(sd_model_checkpoint="tiny_sd15.safetensors")
+    known = {model["title"] for model in client.get("/sdapi/v1/sd-models")}
+    for name in ("tiny_sd15_twin", "tiny_sdxl"):
+        title = next((t for t in known if t.startswith(name)), None)
+        if title is None:
+            continue
+        fields = {**WAYS["hires fix"], "hr_checkpoint_name": title}
+        plain = client.generate(**fields)
+        styled = client.generate({"image": COFFEE}, **fields)
+        assert styled.status == plain.status == 200, styled.detail
+        assert difference(plain.images[0], styled.images[0]) > VISIBLE
+        after = client.generate(**fields)
+        assert np.array_equal(after.images[0], plain.images[0])
+
+
 def test_an_inpainting_checkpoint_is_styled_too(client):
     fields = {**WAYS["inpaint"], "override_settings":
               {"sd_model_checkpoint": "tiny_sd15_inpaint.safetensors"}}  # fmt: skip

@@ -1,0 +1,86 @@
+"""Rows and progress as a pass learns them from the WebUI."""
+
+from types import SimpleNamespace
+
+import torch
+
+from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+from lib_instantstyle.tensor.injection import UnetCall
+
+torch.manual_seed(0)
+A, N = torch.randn(2, 1, 7, 4)
+C, U = PROMPT, NEGATIVE
+
+
+def params(prompt=A, negative=N, rows=2, step=0, total_steps=4):
+    denoiser = SimpleNamespace(step=step, total_steps=total_steps)
+    return SimpleNamespace(
+        text_cond=prompt, text_uncond=negative, x=torch.zeros(rows, 4), denoiser=denoiser
+    )
+
+
+def call(rows, context=None, **options):
+    return UnetCall(rows, context, options)
+
+
+def test_rows_are_counted_and_begin_anew_with_each_step():
+    clock = DenoiserClock(4, print)
+    assert clock.rows(call(2)) is None
+    for _ in range(2):
+        clock.begin_step(params())
+        assert clock.rows(call(1)) == (C,)
+
+
+def test_a_later_callback_may_replace_the_prompt():
+    clock = DenoiserClock(4, print)
+    step = params()
+    clock.begin_step(step)
+    step.text_cond = torch.cat([A, A])
+    step.x = torch.zeros(3, 4)
+    assert clock.rows(call(3)) == (C, C, U)
+
+
+def test_instruct_pix2pix_has_the_negative_prompt_twice():
+    clock = DenoiserClock(4, print)
+    clock.begin_step(params(rows=3))
+    assert [clock.rows(call(1)) for _ in range(3)] == [(C,), (U,), (U,)]
+
+
+def test_sdxl_sends_a_dictionary():
+    clock = DenoiserClock(4, print)
+    clock.begin_step(params({"crossattn": A, "vector": A}, {"crossattn": N, "vector": N}))
+    assert clock.rows(call(2)) == (C, U)
+
+
+def test_rows_that_the_call_announces_are_taken_as_they_are():
+    clock = DenoiserClock(4, print)
+    assert clock.rows(call(4, cond_or_uncond=[1, 0])) == (U, U, C, C)
+    assert clock.rows(call(3, cond_or_uncond=[1, 0, 0])) == (U, C, C)
+    assert clock.rows(call(2, cond_or_uncond=[0])) == (C, C)
+
+
+def test_too_many_rows_are_told_apart_by_what_they_hold():
+    said = []
+    clock = DenoiserClock(4, said.append)
+    clock.begin_step(params())
+    assert clock.rows(call(4, torch.cat([N, A, A, N]))) == (U, C, C, U)
+    assert said == []
+
+
+def test_what_cannot_be_told_apart_is_said_once_and_taken_in_order():
+    said = []
+    clock = DenoiserClock(4, said.append)
+    for _ in range(3):
+        clock.begin_step(params(prompt=A, negative=A))
+        assert clock.rows(call(4, torch.cat([A, A, A, A]))) == (C, U, C, U)
+    assert said == [AMBIGUOUS]
+
+
+def test_time_is_counted_in_whole_steps():
+    clock = DenoiserClock(2, print)
+    seen = []
+    for evaluation in range(3):
+        clock.begin_step(params(step=evaluation, total_steps=4))
+        seen.append(clock.fraction())
+    assert seen == [0.0, 0.0, 0.5]
