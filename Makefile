@@ -42,9 +42,12 @@ format: $(VENV)/lint/.ready
 	$(VENV)/lint/bin/ruff format .
 
 # An environment is made anew when its pins change; a half-made one is never taken for ready.
+INSTALL = -m pip install --quiet --disable-pip-version-check
 $(VENV)/%/.ready: requirements/%.txt
 	$(PYTHON) -m venv --clear $(VENV)/$*
-	$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(VENV)/$*/bin/python $(INSTALL) -r $<
+	if [ -e requirements/$*.no-deps.txt ]; then \
+	  $(VENV)/$*/bin/python $(INSTALL) --no-deps -r requirements/$*.no-deps.txt; fi
 	touch $@
 
 clean:

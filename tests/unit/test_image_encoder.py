@@ -1,4 +1,4 @@
-"""Towers against transformers, and against a straight line through OpenCLIP's layout."""
+"""Towers against transformers and against open_clip, each in its own layout."""
 
 import os
 import re

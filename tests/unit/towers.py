@@ -2,8 +2,9 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from tests.unit.open_clip_towers import QuickGELU, VisionTransformer
 
 # width, layers, mlp, projection, activation; shapes as odd as those of the real ones
 TOWERS = {
@@ -83,36 +84,26 @@ def open_clip_tensors(name, seed=0):
 
 
 def open_clip_reference(tensors, pixels, quick=False):
-    """Image vectors, and the hidden states before the last block, of a tower in OpenCLIP's layout.
-
-    A straight line through the layout with torch's own multi-head attention, which packs its
-    projections as OpenCLIP does; it shares nothing with the code under test.
-    """
+    """Image vectors, and the hidden states before the last block, by open_clip's own tower."""
     own = {name.removeprefix("visual."): tensor for name, tensor in tensors.items()}
-    width = len(own["class_embedding"])
-
-    def norm(x, name):
-        return F.layer_norm(x, (width,), own[f"{name}.weight"], own[f"{name}.bias"])
-
-    x = F.conv2d(pixels, own["conv1.weight"], stride=14).flatten(2).transpose(1, 2)
-    classes = own["class_embedding"].expand(len(x), 1, width)
-    x = norm(torch.cat([classes, x], dim=1) + own["positional_embedding"], "ln_pre")
+    width, projection = own["proj"].shape
+    layers = sum(name.endswith("ln_1.weight") for name in own)
+    tower = VisionTransformer(
+        image_size=224,
+        patch_size=14,
+        width=width,
+        layers=layers,
+        heads=HEADS,
+        mlp_ratio=own["transformer.resblocks.0.mlp.c_fc.weight"].shape[0] / width,
+        output_dim=projection,
+        act_layer=QuickGELU if quick else nn.GELU,
+    )
+    tower.load_state_dict(own)
     states = []
-    for i in range(sum(name.endswith("ln_1.weight") for name in own)):
-        states.append(x)
-        prefix = f"transformer.resblocks.{i}."
-        block = {n.removeprefix(prefix): t for n, t in own.items() if n.startswith(prefix)}
-        attention = nn.MultiheadAttention(width, HEADS, batch_first=True)
-        attention.load_state_dict(
-            {n.removeprefix("attn."): t for n, t in block.items() if n.startswith("attn.")}
-        )
-        y = F.layer_norm(x, (width,), block["ln_1.weight"], block["ln_1.bias"])
-        x = x + attention(y, y, y, need_weights=False)[0]
-        y = F.layer_norm(x, (width,), block["ln_2.weight"], block["ln_2.bias"])
-        y = F.linear(y, block["mlp.c_fc.weight"], block["mlp.c_fc.bias"])
-        y = y * torch.sigmoid(1.702 * y) if quick else F.gelu(y)
-        x = x + F.linear(y, block["mlp.c_proj.weight"], block["mlp.c_proj.bias"])
-    return norm(x[:, 0], "ln_post") @ own["proj"], states[-1]
+    last = tower.transformer.resblocks[-1]
+    last.register_forward_pre_hook(lambda module, args: states.append(args[0]))
+    vectors = tower.eval()(pixels)
+    return vectors, states[0]
 
 
 def text_half(layout, width=48):
