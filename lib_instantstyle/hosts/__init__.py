@@ -26,6 +26,9 @@ class Host(Protocol):
     def keeps_encoder(self) -> bool:
         """Whether the user wants the image encoder to stay in memory."""
 
+    def crops_folder(self) -> Path | None:
+        """Where to save what the encoder sees of references; None if the user does not want it."""
+
     def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
         """The vector [E] of `text` by the loaded text encoder (see text.py); None if it has none.
 

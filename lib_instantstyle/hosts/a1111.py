@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from modules import devices, shared
 from torch import nn
 
-from lib_instantstyle.hosts.settings import KEEP_ENCODER
+from lib_instantstyle.hosts.folders import own_folder
+from lib_instantstyle.hosts.settings import KEEP_ENCODER, SAVE_CROPS
 from lib_instantstyle.hosts.text import text_vector
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 
@@ -33,6 +35,9 @@ class A1111:
 
     def keeps_encoder(self) -> bool:
         return bool(shared.opts.data.get(KEEP_ENCODER, False))
+
+    def crops_folder(self) -> Path | None:
+        return own_folder() / "crops" if shared.opts.data.get(SAVE_CROPS, False) else None
 
     def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
         encoder = self.text_encoder(p)

@@ -9,6 +9,11 @@ from modules import paths_internal, shared
 OWN = "InstantStyle"
 
 
+def own_folder() -> Path:
+    """The only folder that is ever written to."""
+    return Path(paths_internal.models_path) / OWN
+
+
 def model_folders() -> list[Path]:
     """Our own folder first, then the places that other tools use. Looked up, never written to."""
     models = Path(paths_internal.models_path)
@@ -20,7 +25,7 @@ def model_folders() -> list[Path]:
     ]
     return [
         *(Path(folder) for folder in given if folder),
-        models / OWN,
+        own_folder(),
         models / "ControlNet",
         models / "ipadapter",
         models / "clip_vision",

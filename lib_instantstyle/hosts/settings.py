@@ -5,6 +5,8 @@ from __future__ import annotations
 from modules import shared
 
 KEEP_ENCODER = "instantstyle_keep_encoder"
+SAVE_CROPS = "instantstyle_save_crops"
+_SECTION = ("instantstyle", "InstantStyle")
 
 
 def register() -> None:
@@ -14,6 +16,14 @@ def register() -> None:
         shared.OptionInfo(
             False,
             "Keep the image encoder in memory between generations",
-            section=("instantstyle", "InstantStyle"),
+            section=_SECTION,
         ).info("a new reference is then read faster; ViT-bigG takes 3.7 GB, ViT-H 1.3 GB"),
+    )
+    shared.opts.add_option(
+        SAVE_CROPS,
+        shared.OptionInfo(
+            False,
+            "Save what the image encoder sees of each reference",
+            section=_SECTION,
+        ).info("a square picture in models/InstantStyle/crops, named by the hash in infotext"),
     )

@@ -20,6 +20,7 @@ from lib_instantstyle.tensor.pictures import Picture, decode_picture, upright_rg
 from lib_instantstyle.tensor.plan import Plan, Term, describe_layers, layer_weights
 from lib_instantstyle.tensor.selection import choose
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.crops import save_crop
 from lib_instantstyle.webui.subtracting import without_content
 
 HASH_LENGTH = 12  # hexadecimal digits of a reference's hash in infotext
@@ -58,6 +59,9 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
                     f"{describe_layers(choice.muted, layers)}; this part stays without style."
                 )
                 weights = {n: weight for n, weight in weights.items() if n not in choice.muted}
+            crops = host.crops_folder()
+            if crops and (sentence := save_crop(picture, choice.tower.kind.image_size, crops)):
+                comments.append(sentence)
             feature, zero_image = feature_of(
                 picture,
                 adapter.kind,

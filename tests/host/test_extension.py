@@ -246,6 +246,44 @@ def test_the_encoder_stays_only_where_the_user_asks_for_it(webui, monkeypatch):
     assert not embedding._kept
 
 
+def test_what_the_encoder_sees_is_saved_on_request(webui):
+    import numpy as np
+    from modules import paths_internal
+    from PIL import Image
+
+    folder = Path(paths_internal.models_path) / "InstantStyle" / "crops"
+    webui.txt2img(**style(UNIT))
+    assert not folder.exists()
+    webui.set(instantstyle_save_crops=True)
+    try:
+        answer = webui.txt2img(**style(UNIT))
+        (file,) = folder.iterdir()
+        assert file.stem.split("-")[0] in answer.infotexts[0]
+        crop = Image.open(file)
+        assert crop.size == (224, 224) and crop.mode == "RGB"
+        whole = Image.open(ROOT / "tests" / "pictures" / "coffee.jpg")
+        short = min(whole.size)
+        left = (whole.width - short) // 2
+        middle = whole.crop((left, 0, left + short, short)).resize((224, 224))
+        assert np.abs(np.asarray(crop, float) - np.asarray(middle, float)).mean() < 4
+    finally:
+        webui.set(instantstyle_save_crops=False)
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def test_a_crop_that_cannot_be_saved_is_said_and_stops_nothing(tmp_path):
+    from lib_instantstyle.tensor.pictures import decode_picture
+    from lib_instantstyle.webui.crops import save_crop
+
+    (tmp_path / "file").write_text("no folder")
+    reference = decode_picture(UNIT["image"])
+    assert "could not be saved" in save_crop(reference, 224, tmp_path / "file" / "crops")
+    assert save_crop(reference, 224, tmp_path / "crops") is None
+    assert [f.suffix for f in (tmp_path / "crops").iterdir()] == [".png"]
+
+
 # -- silent paths --------------------------------------------------------------------------------
 
 

@@ -33,6 +33,9 @@ class Host:
     def keeps_encoder(self):
         return False
 
+    def crops_folder(self):
+        return None
+
 
 def reference():
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
