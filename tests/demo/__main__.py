@@ -40,7 +40,8 @@ def main() -> None:
     webui.use("tiny_sdxl.")
     demo = Demo(webui, arguments.prompt)
     reference = arguments.reference
-    other = next(p for p in sorted(PICTURES.glob("*.jpg"), reverse=True) if p != reference)
+    pictures_here = sorted(PICTURES.glob("*.jpg"), reverse=True)
+    other = next(p for p in pictures_here if p.read_bytes() != reference.read_bytes())
 
     plain, blocks = demo.generate()
     check(not blocks, "without a unit no block received anything")
