@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from modules import errors, scripts
+from modules import errors
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_refresh_button
 from modules.ui_components import InputAccordion
 
-AlwaysVisible = scripts.AlwaysVisible
 report_exception = errors.report
 
 __all__ = [
-    "AlwaysVisible",
     "InputAccordion",
     "PasteField",
     "create_refresh_button",

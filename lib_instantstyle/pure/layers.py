@@ -68,10 +68,6 @@ class Layout:
     def by_number(self) -> Mapping[int, Layer]:
         return {layer.number: layer for layer in self.layers}
 
-    @cached_property
-    def by_diffusers_block(self) -> Mapping[str, Block]:
-        return {block.diffusers: block for block in self.blocks}
-
     def layers_of(self, block_index: int) -> tuple[Layer, ...]:
         """The layers of one transformer, in call order."""
         return tuple(layer for layer in self.layers if layer.block.index == block_index)

@@ -227,6 +227,24 @@ def test_img2img_has_its_own_accordion(page):
     shoot(page, "img2img")
 
 
+def test_send_to_img2img_takes_settings_and_reference_along(page):
+    small(page)
+    open_accordion(page)
+    drop(page)
+    weight = part(page, "weight").locator("input[type=number]").first
+    weight.fill("0.7")
+    weight.press("Tab")
+    generate(page)
+    page.locator("#txt2img_send_to_img2img").first.click()
+    page.wait_for_timeout(3 * SECONDS)
+    assert (
+        part(page, "weight", "img2img").locator("input[type=number]").first.input_value() == "0.7"
+    )
+    assert part(page, "enabled-checkbox", "img2img").locator("input").is_checked()
+    sent, had = (part(page, "image", tab).locator("textarea") for tab in ("img2img", "txt2img"))
+    assert sent.input_value() == had.input_value() != ""
+
+
 def test_a_narrow_page_cuts_nothing(page):
     page.set_viewport_size({"width": 700, "height": 1200})
     open_accordion(page)
