@@ -1,7 +1,8 @@
 """A unit as one line of infotext, and back.
 
 The line reads `adapter: ip-adapter_sdxl, preset: style+layout, weight: 0.8, reference: 1a2b3c`.
-Defaults are left out; the picture is represented by the start of its SHA-256. A value that holds
+Defaults are left out; pictures are represented by the start of their SHA-256, with `*` and its
+weight behind a reference that has one of its own. A value that holds
 a comma, a quote or a line break is written as a JSON string. Unknown keys are kept when read, so
 that a line of a later version still restores what this one knows.
 """
@@ -14,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import FIELDS, Unit, parse_unit
+from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit, parse_unit
 
 KEY = "InstantStyle {}"  # one key per unit, counted from 1
 OWN_KEY = re.compile(r"InstantStyle \d+")
-REFERENCE = "reference"
-_NOT_WRITTEN = ("enabled", "image")
+REFERENCE = "reference"  # the key of `image`, whose value here is no picture
+_NOT_WRITTEN = ("enabled", *PICTURES)
+_SWITCH: Mapping[str, object] = {"true": True, "false": False}
 _PAIR = re.compile(r'\s*([a-z_]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 
 
@@ -27,19 +29,24 @@ _PAIR = re.compile(r'\s*([a-z_]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 class Written:
     """What one infotext line says."""
 
-    unit: Unit  # without its picture
-    reference: str  # start of the picture's hash, or ""
+    unit: Unit  # without its pictures
+    hashes: Mapping[str, str]  # of its pictures, by field
+
+    @property
+    def reference(self) -> str:
+        """Start of the hash of the reference, of several with a space between; or ""."""
+        return self.hashes.get("image", "")
 
 
-def unit_to_text(unit: Unit, reference: str) -> str:
-    """One line for `unit`; `reference` is the start of its picture's hash."""
+def unit_to_text(unit: Unit, hashes: Mapping[str, str]) -> str:
+    """One line for `unit`; hashes: by field, the starts of the hashes of its pictures."""
     default = Unit()
     pairs = {
         name: getattr(unit, name)
         for name in FIELDS
         if name not in _NOT_WRITTEN and getattr(unit, name) != getattr(default, name)
     }
-    pairs[REFERENCE] = reference
+    pairs.update({_key(name): hashes[name] for name in PICTURES if hashes.get(name)})
     return ", ".join(f"{name}: {_quote(_plain(value))}" for name, value in pairs.items())
 
 
@@ -48,15 +55,17 @@ def text_to_unit(text: str) -> Written:
     pairs: dict[str, str] = {}
     for match in _PAIR.finditer(text):
         pairs[match.group(1)] = _unquote(match.group(2).strip())
-    given = {}
-    for name, value in pairs.items():
+    given: dict[str, object] = {}
+    for name, written in pairs.items():
         if name in FIELDS and name not in _NOT_WRITTEN:
+            value = _SWITCH.get(written, written) if FIELDS[name].type == "bool" else written
             try:
                 parse_unit({name: value})
             except InstantStyleError:
                 continue
             given[name] = value
-    return Written(parse_unit(given), pairs.get(REFERENCE, ""))
+    hashes = {name: pairs[_key(name)] for name in PICTURES if pairs.get(_key(name))}
+    return Written(parse_unit(given), hashes)
 
 
 def read(params: Mapping[str, object], number: int = 1) -> Written | None:
@@ -65,9 +74,13 @@ def read(params: Mapping[str, object], number: int = 1) -> Written | None:
     return text_to_unit(text) if isinstance(text, str) else None
 
 
+def _key(name: str) -> str:
+    return REFERENCE if name == "image" else name
+
+
 def _plain(value: object) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return next(word for word, state in _SWITCH.items() if state is value)
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)

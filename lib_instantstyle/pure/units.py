@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,64 +12,29 @@ from typing import Any
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
+from lib_instantstyle.pure.values import (
+    Reference,
+    boolean,
+    name,
+    number,
+    one_of,
+    picture,
+    references,
+    text,
+)
 
 AUTO = "auto"
-TEXT_LIMIT = 1024  # characters of a name
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise InstantStyleError("true or false is allowed")
-
-
-def _number(low: float, high: float) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
-            if low <= number <= high:
-                return number
-        raise InstantStyleError(f"a number from {low:g} to {high:g} is allowed")
-
-    return parse
-
-
-def _name(value: object) -> str:
-    if isinstance(value, str) and len(value) <= TEXT_LIMIT:
-        return value.strip() or AUTO
-    raise InstantStyleError("the name of an adapter file, or 'auto', is allowed")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str) and len(value) <= TEXT_LIMIT:
-        return value.strip()
-    raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
-
-
-def _one_of(*allowed: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
-        raise InstantStyleError(f"one of {', '.join(map(repr, allowed))} is allowed")
-
-    return parse
-
-
-def _picture(value: object) -> str | None:
-    """One reference: its base64 text or data URL, bare, in an object, or in a list of one."""
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        pictures = [p for p in map(_picture, value) if p]
-        if len(pictures) <= 1:
-            return pictures[0] if pictures else None
-    elif isinstance(value, Mapping):
-        if value.keys() <= {"image"}:
-            return _picture(value.get("image"))
-    elif value is None or isinstance(value, str):
-        return value or None
-    raise InstantStyleError('one picture as base64 text, data URL or {"image": ...} is allowed')
+UNIT_LIMIT = 10  # units in one request
+METHODS = ("ip-adapter",)
+TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")
+CONTENT_MODES = ("difference", "projection")
+CLIP_SOURCES = (AUTO, "loaded", "file")
+CROPS = ("center", "pad", "stretch", "tiles")
+CONCAT, EACH = "concat", "each"
+COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
+EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
+NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
+BOTH, BASE, HIRES = "both", "base", "hires"
 
 
 def _field(default: Any, parse: Callable[[object], Any], meaning: str) -> Any:
@@ -81,32 +45,57 @@ def _field(default: Any, parse: Callable[[object], Any], meaning: str) -> Any:
 class Unit:
     """One use of a reference, all values checked and of their final type."""
 
-    enabled: bool = _field(True, _boolean, "unit on or off")
-    image: str | None = _field(None, _picture, "reference picture: base64 text or data URL")
-    adapter: str = _field(AUTO, _name, "IP-Adapter file, or auto")
-    preset: str = _field(DEFAULT_PRESET, _one_of(*PRESETS), "which blocks get the style")
+    enabled: bool = _field(True, boolean, "unit on or off")
+    image: tuple[Reference, ...] = _field((), references, "reference pictures")
+    style: str = _field("", name("a saved style", ""), "name of a saved style, instead of image")
+    method: str = _field("ip-adapter", one_of(*METHODS), "how the style gets into the picture")
+    adapter: str = _field(AUTO, name("an adapter file", AUTO), "IP-Adapter file, or auto")
+    preset: str = _field(DEFAULT_PRESET, one_of(*PRESETS), "which blocks get the style")
     blocks: BlockWeights = _field(
         BlockWeights(), parse_block_weights, "own block weights instead of the preset"
     )
-    weight: float = _field(1.0, _number(-2, 5), "multiplies every block weight")
-    content: str = _field("", _text, "what the reference shows and the picture should not")
-    content_scale: float = _field(0.5, _number(0, 2), "how much of it to take out")
-    content_mode: str = _field("difference", _one_of("difference", "projection"), "how")
-    start: float = _field(0.0, _number(0, 1), "where in the sampling it begins")
-    end: float = _field(1.0, _number(0, 1), "where in the sampling it ends")
+    weight: float = _field(1.0, number(-2, 5), "multiplies every block weight")
+    layout_weight: float | None = _field(
+        None, number(-2, 5, optional=True), "weight of the layout blocks; empty: as weight"
+    )
+    boost: float | None = _field(
+        None, number(-5, 5, optional=True), "strength of a precise preset's swapped side"
+    )
+    negative_weight: float = _field(1.0, number(-2, 5), "of the term in negative-prompt rows")
+    start: float = _field(0.0, number(0, 1), "where in the sampling it begins")
+    end: float = _field(1.0, number(0, 1), "where in the sampling it ends")
+    time_curve: str = _field("constant", one_of(*TIME_CURVES), "weight between start and end")
+    content: str = _field("", text, "what the reference shows and the picture should not")
+    content_scale: float = _field(0.5, number(0, 2), "how much of it to take out")
+    content_mode: str = _field("difference", one_of(*CONTENT_MODES), "how it is taken out")
+    clip_source: str = _field(AUTO, one_of(*CLIP_SOURCES), "which text encoder reads the content")
+    negative_image: str | None = _field(None, picture, "picture for the negative-prompt rows")
+    noise: str = _field("none", one_of(*NOISES), "noise on the picture for the negative rows")
+    noise_strength: float = _field(0.5, number(0, 1), "how strong that noise is")
+    reference_mask: str | None = _field(None, picture, "part of the reference that counts (white)")
+    crop: str = _field("center", one_of(*CROPS), "how a picture that is not square is cut")
+    sharpening: float = _field(0.0, number(0, 1), "of the cut picture")
+    combine: str = _field(CONCAT, one_of(*COMBINE), "what several references become")
+    embeds_scaling: str = _field("V only", one_of(*EMBEDS_SCALING), "what the weight multiplies")
+    mask: str | None = _field(None, picture, "where in the picture the style acts (white)")
+    hires_pass: str = _field(BOTH, one_of(BOTH, BASE, HIRES), "in which pass of hires fix")
+    report: bool = _field(False, boolean, "measure the effect in each block")
+    leak_meter: bool = _field(False, boolean, "measure how like the reference the result is")
+    number: int = field(default=1, compare=False)  # its place among the units, from 1; no field
 
     @property
     def acts(self) -> bool:
         """False where the unit cannot change a picture: off, weight 0 or an empty range."""
-        return self.enabled and self.weight != 0 and self.start < self.end
+        weights = (self.weight, self.layout_weight, self.boost)
+        return self.enabled and any(weights) and self.start < self.end
 
 
-FIELDS = {f.name: f for f in fields(Unit)}
+FIELDS = {f.name: f for f in fields(Unit) if f.metadata}
+PICTURES = ("reference_mask", "negative_image", "mask", "image")
 
-# The order of the page's values. The picture comes last: the WebUI prints the arguments of a
-# failed request, and the text of a picture would bury the rest.
+# The order of the page's values of one unit. Pictures come last, behind those of all units: the
+# WebUI prints the arguments of a failed request, and the text of a picture would bury the rest.
 PAGE_FIELDS = (
-    "enabled",
     "preset",
     "weight",
     "content",
@@ -115,32 +104,33 @@ PAGE_FIELDS = (
     "end",
     "adapter",
     "blocks",
-    "image",
 )
+PAGE_PICTURES = ("image",)
 
 
-def parse_unit(given: Mapping[str, object], label: str = "unit 1") -> Unit:
-    """Check one unit given as an object; a field that is absent or null gets its default.
+def parse_unit(given: Mapping[str, object], number: int = 1) -> Unit:
+    """Check unit `number`, given as an object; a field that is absent or null gets its default.
 
     Raises InstantStyleError: "unit 1: weight is 9; a number from -2 to 5 is allowed."
     """
+    label = f"unit {number}"
     unknown = [key for key in given if key not in FIELDS]
     if unknown:
         raise InstantStyleError(
             f"{label}: the field {shorten(unknown[0])} is unknown; allowed are {', '.join(FIELDS)}."
         )
-    values = {}
-    for name, value in given.items():
+    values: dict[str, Any] = {}
+    for key, value in given.items():
         if value is None:
             continue
         try:
-            values[name] = FIELDS[name].metadata["parse"](value)
+            values[key] = FIELDS[key].metadata["parse"](value)
         except InstantStyleError as error:
             problem = str(error)
             if not problem.endswith("."):  # block weights speak for themselves
-                problem = f"{name} is {shorten(value)}; {problem}."
+                problem = f"{key} is {shorten(value)}; {problem}."
             raise InstantStyleError(f"{label}: {problem}") from None
-    return Unit(**values)
+    return Unit(**values, number=number)
 
 
 def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
@@ -148,7 +138,7 @@ def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
 
     - objects in slot 0 (or from slot 1 on after a bool): each object is a unit, or holds `units`;
       other slots are the WebUI's defaults and are ignored;
-    - the page's values in the order of PAGE_FIELDS;
+    - the page's values (see `page_values`);
     - nothing, or a first item of null, false or "": off, an empty list.
     """
     first = arguments[0] if arguments else None
@@ -158,16 +148,38 @@ def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
     if isinstance(first, Mapping) or (
         first is True and len(arguments) > 1 and isinstance(arguments[1], Mapping)
     ):
-        given = [unit for item in objects for unit in _units_of(item)]
-    elif first is True and len(arguments) == len(PAGE_FIELDS):
-        given = [dict(zip(PAGE_FIELDS, arguments))]
+        given: Sequence[Mapping[str, object]] = [
+            unit for item in objects for unit in _units_of(item)
+        ]
+    elif first is True and (page := page_values(arguments[1:])):
+        given = page
     else:
         raise InstantStyleError(
             f"args begins with {shorten(first)}; an object for each unit, true or false followed "
             'by objects, or one {"units": [...]} is allowed.'
         )
-    units = [parse_unit(unit, f"unit {i + 1}") for i, unit in enumerate(given)]
+    if len(given) > UNIT_LIMIT:
+        raise InstantStyleError(f"args has {len(given)} units; up to {UNIT_LIMIT} are allowed.")
+    units = [parse_unit(unit, i) for i, unit in enumerate(given, start=1)]
     return [unit for unit in units if unit.enabled]
+
+
+def page_values(values: Sequence[object]) -> list[dict[str, object]]:
+    """The page's units in the values that follow its switch; none if the count is not the page's.
+
+    PAGE_FIELDS of the first unit, of the second, and so on; then PAGE_PICTURES in the same order.
+    """
+    count, rest = divmod(len(values), len(PAGE_FIELDS) + len(PAGE_PICTURES))
+    if rest:
+        return []
+    pictures = values[count * len(PAGE_FIELDS) :]
+    return [
+        {
+            **dict(zip(PAGE_FIELDS, values[i * len(PAGE_FIELDS) :])),
+            **dict(zip(PAGE_PICTURES, pictures[i * len(PAGE_PICTURES) :])),
+        }
+        for i in range(count)
+    ]
 
 
 def _units_of(item: Mapping[str, object]) -> Sequence[Mapping[str, object]]:

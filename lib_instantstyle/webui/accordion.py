@@ -12,7 +12,7 @@ from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.hosts.page import InputAccordion, PasteField, create_refresh_button
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import AUTO, PAGE_FIELDS, Unit
+from lib_instantstyle.pure.units import AUTO, PAGE_FIELDS, PAGE_PICTURES, Unit
 from lib_instantstyle.webui.paste import PASTERS
 
 _DEFAULT = Unit()
@@ -20,7 +20,7 @@ _DEFAULT = Unit()
 
 @dataclass(frozen=True)
 class Accordion:
-    """The page's values, in the order of PAGE_FIELDS, and how infotext gets back into them."""
+    """The page's values, its switch first, and how infotext gets back into them."""
 
     components: list[Any]
     paste_fields: list[Any]
@@ -106,11 +106,12 @@ def build(elem_id: Callable[[str], str]) -> Accordion:
             elem_classes=["instantstyle-hidden"],
         )
         parts["image"].do_not_save_to_config = True
-    components = [parts[name] for name in PAGE_FIELDS]
-    pasters = [PASTERS[name] for name in PAGE_FIELDS]
+    names = ("enabled", *PAGE_FIELDS, *PAGE_PICTURES)
+    components = [parts[name] for name in names]
+    pasters = [PASTERS[name] for name in names]
     return Accordion(
         components,
-        [PasteField(parts[name], paste) for name, paste in zip(PAGE_FIELDS, pasters)],
+        [PasteField(parts[name], paste) for name, paste in zip(names, pasters)],
         # "Send to img2img" copies the fields whose names both tabs share; functions that both
         # tabs share are as good a name as a label, and carry the picture along.
         pasters,

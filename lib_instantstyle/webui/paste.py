@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib_instantstyle.pure.infotext import read
-from lib_instantstyle.pure.units import PAGE_FIELDS
+from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 
 Paster = Callable[[Mapping[str, object]], Any]
 
@@ -35,5 +35,7 @@ def _value(name: str) -> Paster:
 
 
 PASTERS: Mapping[str, Paster] = {
-    name: {"enabled": _enabled, "image": _image}.get(name) or _value(name) for name in PAGE_FIELDS
+    "enabled": _enabled,
+    **{name: _value(name) for name in PAGE_FIELDS},
+    **dict.fromkeys(PAGE_PICTURES, _image),
 }

@@ -45,7 +45,7 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
     terms: list[Term] = []
     infotext: dict[str, str] = {}
     comments: list[str] = []
-    for i, unit in enumerate(units, start=1):
+    for unit in units:
         try:
             weights = layer_weights(unit, layers)
             if not weights:
@@ -74,25 +74,26 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
             tokens = image_tokens(adapter.path, adapter.kind, feature, host.device(), zero_image)
             banks = keys_and_values(adapter.path, weights, tokens)
         except InstantStyleError as error:
-            raise InstantStyleError(f"unit {i}: {error}") from error
+            raise InstantStyleError(f"unit {unit.number}: {error}") from error
         terms += [
             Term(layers.by_number[n].layer, weight, *banks[n], unit.start, unit.end)
             for n, weight in weights.items()
         ]
         written = replace(unit, adapter=adapter.name)
-        infotext[KEY.format(len(infotext) + 1)] = unit_to_text(
-            written, picture.sha256[:HASH_LENGTH]
+        infotext[KEY.format(unit.number)] = unit_to_text(
+            written, {"image": picture.sha256[:HASH_LENGTH]}
         )
     return Prepared(Plan(tuple(terms)), infotext, tuple(comments))
 
 
 def _reference(unit: Unit, host: Host) -> Picture:
-    if unit.image is None:
+    if not unit.image:
         raise InstantStyleError(
             "it is on but has no reference; drop a picture, or untick InstantStyle."
         )
-    if unit.image.startswith(("http://", "https://")):
-        image = upright_rgb(host.download(unit.image))
+    text = unit.image[0].image
+    if text.startswith(("http://", "https://")):
+        image = upright_rgb(host.download(text))
         digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
         return Picture(image, digest)
-    return decode_picture(unit.image)
+    return decode_picture(text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lib_instantstyle.pure.block_weights import BlockWeights
 from lib_instantstyle.pure.infotext import OWN_KEY, read, text_to_unit, unit_to_text
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.units import COMBINE, EMBEDS_SCALING, Unit
 
 units = st.builds(
     Unit,
@@ -18,6 +18,11 @@ units = st.builds(
     preset=st.sampled_from(list(PRESETS)),
     blocks=st.sampled_from([BlockWeights(), BlockWeights((("6", 1.0), ("mid_block", -0.5)))]),
     weight=st.floats(-2, 5),
+    layout_weight=st.none() | st.floats(-2, 5),
+    combine=st.sampled_from(COMBINE),
+    embeds_scaling=st.sampled_from(EMBEDS_SCALING),
+    content=st.text(string.printable, max_size=30).map(str.strip),
+    report=st.booleans(),
     start=st.floats(0, 1),
     end=st.floats(0, 1),
 )
@@ -25,9 +30,16 @@ units = st.builds(
 
 @given(units, st.text("0123456789abcdef", max_size=12))
 def test_written_and_read_again_is_the_same(unit, reference):
-    written = text_to_unit(unit_to_text(unit, reference))
+    written = text_to_unit(unit_to_text(unit, {"image": reference}))
     assert written.unit == unit
     assert written.reference == reference
+
+
+def test_every_picture_leaves_its_hash():
+    hashes = {"image": "1a*0.5 2b", "mask": "3c", "negative_image": "4d"}
+    text = unit_to_text(Unit(), hashes)
+    assert text == "negative_image: 4d, mask: 3c, reference: 1a*0.5 2b"
+    assert text_to_unit(text).hashes == hashes
 
 
 @given(st.text(max_size=80))
@@ -36,8 +48,8 @@ def test_any_text_is_read_without_an_error(text):
 
 
 def test_defaults_are_left_out():
-    assert unit_to_text(Unit(), "1a2b") == "reference: 1a2b"
-    assert unit_to_text(Unit(adapter="a", weight=0.8), "1a2b") == (
+    assert unit_to_text(Unit(), {"image": "1a2b"}) == "reference: 1a2b"
+    assert unit_to_text(Unit(adapter="a", weight=0.8), {"image": "1a2b"}) == (
         "adapter: a, weight: 0.8, reference: 1a2b"
     )
 

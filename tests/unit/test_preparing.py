@@ -12,6 +12,7 @@ from transformers import CLIPImageProcessorPil
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.values import Reference
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.miniature.networks.unet import SD15_TINY
@@ -63,7 +64,7 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
         models / f"adapter{suffix}", tensors if suffix == ".safetensors" else as_diffusers(tensors)
     )
     image, text = reference()
-    prepared = preparing.prepare([Unit(image=text)], world.layers, Host(), None)
+    prepared = preparing.prepare([Unit(image=(Reference(text),))], world.layers, Host(), None)
 
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
     tower = hugging_face_tower("H")
@@ -94,9 +95,12 @@ def test_muted_layers_are_named_to_the_user(models):
         if name.startswith("image_proj") or int(name.split(".")[1]) in (29, 31, *range(69, 88))
     }
     write(models / "some.safetensors", tensors)
-    _, text = reference()
+    image = (Reference(reference()[1]),)
     prepared = preparing.prepare(
-        [Unit(image=text, preset="style+layout"), Unit(image=text)], sdxl, Host(), None
+        [Unit(image=image, preset="style+layout"), Unit(image=image)],
+        sdxl,
+        Host(),
+        None,
     )
     assert prepared.comments == (
         "InstantStyle: adapter some holds nothing for down_blocks.2.attentions.1 "
@@ -116,7 +120,7 @@ def test_a_unit_all_of_whose_layers_are_missing_is_refused(models):
     write(models / "some.safetensors", tensors)
     _, text = reference()
     with pytest.raises(InstantStyleError) as caught:
-        preparing.prepare([Unit(image=text, adapter="some")], sd15, Host(), None)
+        preparing.prepare([Unit(image=(Reference(text),), adapter="some")], sd15, Host(), None)
     assert str(caught.value) == (
         "unit 1: adapter some holds none of the layers that the unit selects (it holds "
         "down_blocks.0.attentions.0); choose another adapter, or other blocks."

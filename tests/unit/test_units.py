@@ -1,11 +1,14 @@
 """What the API and the page may send, and what is said about the rest."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import FIELDS, PAGE_FIELDS, Unit, parse_arguments, parse_unit
+from lib_instantstyle.pure.values import Reference
 
 PAGE = [False, "style", 1, "", 0.5, 0, 1, "auto", "", ""]
 
@@ -20,7 +23,7 @@ def test_off(arguments):
 
 def test_objects_are_units_and_the_defaults_of_other_slots_are_ignored():
     unit = {"image": "aGk=", "weight": "0.5"}
-    expected = [Unit(image="aGk=", weight=0.5)]
+    expected = [Unit(image=(Reference("aGk="),), weight=0.5)]
     assert parse_arguments([unit]) == expected
     assert parse_arguments([unit, *PAGE[1:]]) == expected
     assert parse_arguments([True, unit, *PAGE[2:]]) == expected
@@ -34,7 +37,8 @@ def test_the_pages_values_are_read_in_their_order():
     values.append("data:image/png;base64,AA")
     (unit,) = parse_arguments(values)
     assert unit.preset == "layout" and unit.weight == 1.0 and unit.end == 0.75
-    assert unit.content == "a cat" and unit.image == values[-1] and str(unit.blocks) == "6=1"
+    assert unit.content == "a cat" and str(unit.blocks) == "6=1"
+    assert unit.image == (Reference(values[-1]),)
     assert set(PAGE_FIELDS) <= set(FIELDS)
 
 
@@ -49,9 +53,17 @@ def test_the_pages_values_are_read_in_their_order():
         ({"start": -0.1}, "unit 1: start is -0.1; a number from 0 to 1"),
         ({"enabled": 1}, "unit 1: enabled is 1; true or false is allowed."),
         ({"preset": "stile"}, "unit 1: preset is 'stile'; one of 'style', 'style.layout'"),
-        ({"adapter": 3}, "unit 1: adapter is 3; the name of an adapter file"),
-        ({"image": 3}, "unit 1: image is 3; one picture as base64"),
-        ({"image": ["a", "b"]}, "one picture"),
+        ({"adapter": 3}, "unit 1: adapter is 3; the name of an adapter file, or 'auto', is"),
+        ({"style": 3}, "unit 1: style is 3; the name of a saved style is allowed"),
+        ({"image": 3}, "unit 1: image is 3; a picture as base64"),
+        ({"image": "[x"}, "unit 1: image is '.x'; a picture as base64"),
+        ({"image": ["a"] * 17}, "it has 17 pictures; up to 16 are allowed."),
+        ({"image": {"image": "a", "weight": "x"}}, "the weight of a picture is a number from -10"),
+        ({"image": {"image": "a", "mask": "x"}}, ".image.: ..., .weight.: 1} is allowed"),
+        ({"mask": ["a", "b"]}, "unit 1: mask is .'a', 'b'.; a picture as base64"),
+        ({"mask": {"image": "a", "weight": 2}}, "unit 1: mask is {.*; a picture as base64"),
+        ({"time_curve": "sine"}, "time_curve is 'sine'; one of 'constant', 'rising', 'falling'"),
+        ({"layout_weight": 6}, "layout_weight is 6; a number from -2 to 5 is allowed."),
         ({"blocks": "x y=1"}, "unit 1: blocks: 'x y=1' at character 1 names no block"),
     ],
 )
@@ -70,12 +82,44 @@ def test_other_forms_are_refused(arguments):
 
 @pytest.mark.parametrize("image", [None, "", [], [None], {"image": ""}, {"image": None}, [""]])
 def test_no_picture_in_all_its_forms(image):
-    assert parse_unit({"image": image}).image is None
+    assert parse_unit({"image": image}).image == ()
+    if not isinstance(image, list):
+        assert parse_unit({"mask": image}).mask is None
 
 
 @pytest.mark.parametrize("image", ["aGk=", {"image": "aGk="}, ["aGk="], [{"image": "aGk="}]])
 def test_one_picture_in_all_its_forms(image):
-    assert parse_unit({"image": image}).image == "aGk="
+    assert parse_unit({"image": image}).image == (Reference("aGk="),)
+
+
+def test_several_pictures_with_weights_of_their_own_also_as_json_text():
+    given = [{"image": "aGk=", "weight": "0.5"}, "YWE=", None]
+    expected = (Reference("aGk=", 0.5), Reference("YWE="))
+    assert parse_unit({"image": given}).image == expected
+    assert parse_unit({"image": json.dumps(given)}).image == expected
+
+
+def test_an_empty_number_that_may_be_left_out_is_none():
+    assert parse_unit({"layout_weight": "", "boost": None}) == Unit()
+    assert parse_unit({"layout_weight": 0}).layout_weight == 0.0
+
+
+def test_units_of_the_page_come_one_after_the_other_with_their_pictures_behind_them():
+    first, second = PAGE[1:9], ["layout", *PAGE[2:9]]
+    units = parse_arguments([True, *first, *second, "aGk=", "YWE="])
+    assert [unit.preset for unit in units] == ["style", "layout"]
+    assert [unit.image for unit in units] == [(Reference("aGk="),), (Reference("YWE="),)]
+    assert [unit.number for unit in units] == [1, 2]
+
+
+def test_units_keep_their_number_where_one_before_them_is_off():
+    (unit,) = parse_arguments([{"enabled": False}, {"weight": 2}])
+    assert unit.number == 2
+
+
+def test_too_many_units_are_refused():
+    with pytest.raises(InstantStyleError, match="args has 11 units; up to 10 are allowed"):
+        parse_arguments([{"units": [{}] * 11}])
 
 
 @pytest.mark.parametrize(
@@ -83,6 +127,7 @@ def test_one_picture_in_all_its_forms(image):
     [
         ({}, True),
         ({"weight": 0}, False),
+        ({"weight": 0, "layout_weight": 1}, True),
         ({"start": 0.5, "end": 0.5}, False),
         ({"start": 0.6, "end": 0.5}, False),
         ({"enabled": False}, False),
