@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.test_miniature import CHECKPOINTS, ROWS
+from tests.host.miniature.cases import CHECKPOINTS, ROWS
 from tests.miniature import harness
 from tests.miniature.recorder import Recorder
 

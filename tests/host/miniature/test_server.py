@@ -14,7 +14,7 @@ from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
 
 FAMILY = Path(tempfile.gettempdir()) / f"miniature-family-{getpass.getuser()}"
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def picture(url, **kwargs):
