@@ -1,17 +1,41 @@
 """Presets: which transformer gets which weight, by layout.
 
-A vector maps a transformer index to a factor of the unit's weight; a transformer that is not
-named gets nothing and no hook.
+A preset names, for every transformer it touches, a factor and which of a unit's three weights the
+factor multiplies; a transformer that is not named gets nothing and no hook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from lib_instantstyle.pure.depth_curves import DEPTH_CURVES
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import LAYOUTS, SD15, SDXL, Layout
 
-Vector = Mapping[int, float]
+Vector = Mapping[int, float]  # transformer index -> factor
+
+WEIGHT, LAYOUT_WEIGHT, BOOST = "weight", "layout_weight", "boost"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one transformer gets.
+
+    weight: absolute. swapped: negative-prompt rows get the tokens that prompt rows would get, and
+    prompt rows get none, so that guidance drives the picture away from what this block would add.
+    """
+
+    weight: float
+    swapped: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """A transformer's factor, and which weight of the unit it multiplies."""
+
+    factor: float
+    of: str = WEIGHT
 
 
 @dataclass(frozen=True)
@@ -21,16 +45,73 @@ class Preset:
     id: str
     summary: str  # one line for the page
     origin: str
-    vectors: Mapping[str, Vector]  # layout id -> transformer index -> factor
+    shares: Mapping[str, Mapping[int, Share]]  # layout id -> transformer index -> share
 
     def vector(self, layout: Layout) -> Vector:
-        """Factors by transformer index for `layout`."""
-        return self.vectors[layout.id]
+        """Factors by transformer index for `layout`: its weights where the unit's are all 1.
+
+        Raises InstantStyleError where the preset does not exist for `layout`.
+        """
+        return {index: share.factor for index, share in self._shares(layout).items()}
+
+    def gains(
+        self,
+        layout: Layout,
+        weight: float,
+        layout_weight: float | None = None,
+        boost: float | None = None,
+    ) -> dict[int, Gain]:
+        """What each transformer gets, by transformer index; zero weights are left out.
+
+        layout_weight: of the blocks that carry the layout, in every preset that sets these apart
+        from the others, `layout` and `layout precise` included; None is `weight`. boost: of the
+        swapped blocks in the precise presets; None is `weight`. A preset without such blocks
+        ignores the number.
+
+        Raises InstantStyleError where the preset does not exist for `layout`.
+        """
+        amounts = {
+            WEIGHT: weight,
+            LAYOUT_WEIGHT: weight if layout_weight is None else layout_weight,
+            BOOST: weight if boost is None else boost,
+        }
+        return {
+            index: Gain(amount, swapped=share.of == BOOST)
+            for index, share in self._shares(layout).items()
+            if (amount := share.factor * amounts[share.of])
+        }
+
+    def _shares(self, layout: Layout) -> Mapping[int, Share]:
+        if layout.id not in self.shares:
+            known = " and ".join(LAYOUTS[layout_id].title for layout_id in self.shares)
+            raise InstantStyleError(
+                f"preset is {self.id!r}, which exists for {known} only; the loaded checkpoint is "
+                f"{layout.title}."
+            )
+        return self.shares[layout.id]
 
 
-def _all(layout: Layout) -> Vector:
-    return {block.index: 1.0 for block in layout.blocks}
+def _shares(*parts: tuple[Vector, str]) -> dict[int, Share]:
+    """Shares in call order from vectors and the weight that each multiplies."""
+    shares = {index: Share(factor, of) for vector, of in parts for index, factor in vector.items()}
+    return dict(sorted(shares.items()))
 
+
+def _ones(indices: Iterable[int], *without: int) -> Vector:
+    return {index: 1.0 for index in indices if index not in without}
+
+
+def _everywhere(factors: Callable[[Layout], Vector]) -> dict[str, dict[int, Share]]:
+    return {layout.id: _shares((factors(layout), WEIGHT)) for layout in LAYOUTS.values()}
+
+
+_ALL_SDXL, _ALL_SD15 = range(len(SDXL.blocks)), range(len(SD15.blocks))
+_LAYOUT_SDXL: Vector = {3: 1.0}
+_LAYOUT_SD15: Vector = {4: 0.25, 5: 1.0}
+_STYLE_SD15_PLUS = _ones(_ALL_SD15, 4, 5, 6, 7, 8)  # IPAdapter plus's idea of style in SD1.5
+
+_INSTANT_STYLE = "InstantStyle, arXiv 2404.02733"
+_PLUS = "IPAdapter plus"
 
 PRESETS: Mapping[str, Preset] = {
     preset.id: preset
@@ -38,26 +119,101 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "style",
             "Style only: colour, material, brushwork, atmosphere",
-            "InstantStyle, arXiv 2404.02733",
-            {SDXL.id: {6: 1.0}, SD15.id: {7: 1.0, 8: 1.0, 9: 1.0}},
+            _INSTANT_STYLE,
+            {
+                SDXL.id: _shares((_ones([6]), WEIGHT)),
+                SD15.id: _shares((_ones([7, 8, 9]), WEIGHT)),
+            },
         ),
         Preset(
             "style+layout",
             "Style, and the arrangement of the reference",
-            "InstantStyle, arXiv 2404.02733",
-            {SDXL.id: {3: 1.0, 6: 1.0}, SD15.id: dict.fromkeys(range(4, 10), 1.0)},
+            _INSTANT_STYLE,
+            {
+                SDXL.id: _shares((_ones([6]), WEIGHT), (_ones([3]), LAYOUT_WEIGHT)),
+                SD15.id: _shares((_ones([7, 8, 9]), WEIGHT), (_ones([4, 5, 6]), LAYOUT_WEIGHT)),
+            },
         ),
         Preset(
             "layout",
             "The arrangement of the reference only",
-            "InstantStyle; 'composition' of IPAdapter plus",
-            {SDXL.id: {3: 1.0}, SD15.id: {4: 0.25, 5: 1.0}},
+            f"InstantStyle; 'composition' of {_PLUS}",
+            {
+                SDXL.id: _shares((_LAYOUT_SDXL, LAYOUT_WEIGHT)),
+                SD15.id: _shares((_LAYOUT_SD15, LAYOUT_WEIGHT)),
+            },
         ),
         Preset(
             "original",
             "All blocks, as plain IP-Adapter does: content comes along",
             "IP-Adapter, arXiv 2308.06721",
-            {layout.id: _all(layout) for layout in LAYOUTS.values()},
+            _everywhere(lambda layout: _ones(range(len(layout.blocks)))),
+        ),
+        Preset(
+            "strong style",
+            "All blocks but those of the layout: more of the style, and some content",
+            f"'strong style transfer' of {_PLUS}",
+            {
+                SDXL.id: _shares((_ones(_ALL_SDXL, 3), WEIGHT)),
+                SD15.id: _shares((_ones(_ALL_SD15, 4, 5), WEIGHT)),
+            },
+        ),
+        Preset(
+            "style+composition (IPAdapter plus)",
+            "Style and arrangement with IPAdapter plus's blocks",
+            f"'style and composition' of {_PLUS}",
+            {
+                SDXL.id: _shares((_ones([6]), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)),
+                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, LAYOUT_WEIGHT)),
+            },
+        ),
+        Preset(
+            "strong style+composition",
+            "All blocks, those of the layout with a weight of their own",
+            f"'strong style and composition' of {_PLUS}",
+            {
+                SDXL.id: _shares((_ones(_ALL_SDXL, 3), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)),
+                SD15.id: _shares((_ones(_ALL_SD15, 4, 5), WEIGHT), (_ones([4, 5]), LAYOUT_WEIGHT)),
+            },
+        ),
+        Preset(
+            "style transfer (IPAdapter plus)",
+            "Style with IPAdapter plus's blocks, which differ from 'style' in SD1.5 only",
+            f"'style transfer' of {_PLUS}",
+            {
+                SDXL.id: _shares((_ones([6]), WEIGHT)),
+                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT)),
+            },
+        ),
+        Preset(
+            "style precise",
+            "Style, and guidance away from the reference's arrangement",
+            f"'style transfer precise' of {_PLUS}",
+            {
+                SDXL.id: _shares((_ones([6]), WEIGHT), (_LAYOUT_SDXL, BOOST)),
+                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, BOOST)),
+            },
+        ),
+        Preset(
+            "layout precise",
+            "Arrangement, and guidance away from the reference's style and content",
+            f"'composition precise' of {_PLUS}",
+            {
+                SDXL.id: _shares(
+                    (_LAYOUT_SDXL, LAYOUT_WEIGHT),
+                    (dict.fromkeys(_ones(_ALL_SDXL, 3), 0.1) | {6: 1.0}, BOOST),
+                ),
+                SD15.id: _shares(
+                    (_LAYOUT_SD15, LAYOUT_WEIGHT),
+                    ({**_STYLE_SD15_PLUS, 6: 0.1, 7: 0.1, 8: 0.1}, BOOST),
+                ),
+            },
+        ),
+        *(
+            Preset(
+                f"depth: {name}", curve.summary, f"'{name}' of {_PLUS}", _everywhere(curve.factors)
+            )
+            for name, curve in DEPTH_CURVES.items()
         ),
     )
 }
