@@ -6,6 +6,10 @@ never reaches 1, and means the same with any scheduler, in img2img and in both p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from lib_instantstyle.pure.errors import InstantStyleError, shorten
+
 
 def acts(start: float, end: float, fraction: float) -> bool:
     """Whether a unit acts when `fraction` (0 <= fraction < 1) of the pass is completed."""
@@ -30,3 +34,33 @@ def completed_fraction(evaluations: int, expected_evaluations: int, steps: int) 
         return 0.0
     order = max(1, round(expected_evaluations / steps))
     return min(evaluations // order, steps - 1) / steps
+
+
+_CURVES: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda s: 1.0,
+    "rising": lambda s: s,
+    "falling": lambda s: 1 - s,
+    "peak": lambda s: 1 - abs(2 * s - 1),
+    "dip": lambda s: abs(2 * s - 1),
+}
+TIME_CURVES = tuple(_CURVES)
+
+
+def strength(curve: str, start: float, end: float, fraction: float, steps: int) -> float:
+    """The share of its weight, 0 to 1, with which a unit acts in the step beginning at `fraction`.
+
+    0 where the unit does not act. Otherwise the curve at the middle of the step, so that few steps
+    give the same mean as many: with s running from 0 at `start` to 1 at `end`, "rising" is s,
+    "falling" 1 - s, "peak" 1 - |2 s - 1|, "dip" |2 s - 1| and "constant" 1.
+
+    fraction: completed share of the pass, in whole steps, as `completed_fraction` gives it; steps:
+    executed in this pass. Raises InstantStyleError for an unknown curve.
+    """
+    if curve not in _CURVES:
+        raise InstantStyleError(
+            f"time_curve is {shorten(curve)}; one of {', '.join(TIME_CURVES)} is allowed."
+        )
+    if not acts(start, end, fraction):
+        return 0.0
+    s = (fraction + 0.5 / max(1, steps) - start) / (end - start)
+    return _CURVES[curve](min(max(s, 0.0), 1.0))

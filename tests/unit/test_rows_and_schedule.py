@@ -2,8 +2,15 @@
 
 import pytest
 
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter
-from lib_instantstyle.pure.schedule import acting_steps, acts, completed_fraction
+from lib_instantstyle.pure.schedule import (
+    TIME_CURVES,
+    acting_steps,
+    acts,
+    completed_fraction,
+    strength,
+)
 
 C, U = PROMPT, NEGATIVE
 
@@ -79,3 +86,46 @@ def test_time_is_the_same_for_first_and_second_order_samplers(order):
 def test_time_never_leaves_the_pass():
     assert completed_fraction(99, 10, 10) == 0.9
     assert completed_fraction(3, 0, 0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ("constant", [0, 1, 1, 1, 1, 0]),
+        ("rising", [0, 0.125, 0.375, 0.625, 0.875, 0]),
+        ("falling", [0, 0.875, 0.625, 0.375, 0.125, 0]),
+        ("peak", [0, 0.25, 0.75, 0.75, 0.25, 0]),
+        ("dip", [0, 0.75, 0.25, 0.25, 0.75, 0]),
+    ],
+)
+def test_a_curve_is_taken_at_the_middle_of_the_step(curve, expected):
+    """Six steps, of which the unit acts in four."""
+    found = [strength(curve, 1 / 6, 5 / 6, step / 6, 6) for step in range(6)]
+    assert found == pytest.approx(expected)
+
+
+def test_few_steps_give_the_same_mean_as_many():
+    for curve, mean in (("rising", 0.5), ("falling", 0.5), ("peak", 0.5), ("dip", 0.5)):
+        for steps in (2, 8, 20, 50):
+            found = [strength(curve, 0, 1, step / steps, steps) for step in range(steps)]
+            assert sum(found) / steps == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("curve", TIME_CURVES)
+def test_strength_stays_between_0_and_1_and_is_0_outside(curve):
+    for steps in (1, 3, 7, 20):
+        for start, end in ((0, 1), (0.3, 0.31), (0.95, 1), (0.5, 0.5), (0, 0.4)):
+            for step in range(steps):
+                found = strength(curve, start, end, step / steps, steps)
+                assert 0 <= found <= 1
+                assert found == 0 or acts(start, end, step / steps)
+    assert strength("constant", 0.2, 0.8, 0.8, 10) == 0
+
+
+def test_one_step_alone_is_the_middle_of_a_curve():
+    assert [strength(curve, 0, 1, 0.0, 1) for curve in TIME_CURVES] == [1, 0.5, 0.5, 1, 0]
+
+
+def test_an_unknown_curve_is_refused():
+    with pytest.raises(InstantStyleError, match=r"time_curve is 'up'; one of constant, rising"):
+        strength("up", 0, 1, 0, 1)
