@@ -1,4 +1,4 @@
-"""The adapters and image encoders that are there: folders scanned, files recognised and named.
+"""The adapters and CLIP encoders that are there: folders scanned, files recognised and named.
 
 What a file is, is remembered by path, size and time of change, so a second look costs one stat
 per file.
@@ -14,12 +14,14 @@ from pathlib import Path
 from lib_instantstyle.pure.adapter_kind import AdapterKind, adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.model_file import SUFFIXES, read_tensors
+from lib_instantstyle.pure.text_kind import TextKind, text_kind
 from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
 
 MAX_DEPTH = 3  # of sub-folders; a link that points upwards must not make the scan endless
 
-_Kind = AdapterKind | TowerKind | InstantStyleError | None
-_seen: dict[tuple[str, int, int], _Kind] = {}
+# What one file holds: an adapter, or either half of CLIP or both, or the reason to refuse it.
+_Kinds = tuple[AdapterKind | TowerKind | TextKind | InstantStyleError, ...]
+_seen: dict[tuple[str, int, int], _Kinds] = {}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class TowerFile:
 
 
 @dataclass(frozen=True)
+class TextFile:
+    """A CLIP text encoder file; the same file may be an image encoder as well."""
+
+    name: str
+    path: Path
+    kind: TextKind
+
+
+@dataclass(frozen=True)
 class Catalog:
     """What was found, in the order of the folders, each folder sorted by name.
 
@@ -51,6 +62,7 @@ class Catalog:
     adapters: tuple[AdapterFile, ...]
     towers: tuple[TowerFile, ...]
     refused: tuple[tuple[str, str], ...]
+    texts: tuple[TextFile, ...] = ()
 
     def adapter(self, name: str) -> AdapterFile:
         """The adapter listed as `name`; the ending of its file's name may be given or left out.
@@ -72,8 +84,9 @@ def scan(folders: Iterable[Path]) -> Catalog:
     """Recognise every model file under `folders`; a folder that is missing is passed over."""
     adapters: list[AdapterFile] = []
     towers: list[TowerFile] = []
+    texts: list[TextFile] = []
     refused: list[tuple[str, str]] = []
-    taken: dict[bool, set[str]] = {True: set(), False: set()}  # towers have names of their own
+    taken: dict[type, set[str]] = {}  # the two halves of CLIP have names of their own
     visited: set[Path] = set()
     for folder in folders:
         for path in _files(folder):
@@ -81,17 +94,18 @@ def scan(folders: Iterable[Path]) -> Catalog:
             if real in visited:
                 continue
             visited.add(real)
-            kind = _recognise(path)
-            if kind is None:
-                continue
-            name = _name(path, folder, taken[isinstance(kind, TowerKind)])
-            if isinstance(kind, AdapterKind):
-                adapters.append(AdapterFile(name, path, kind))
-            elif isinstance(kind, TowerKind):
-                towers.append(TowerFile(name, path, kind))
-            else:
-                refused.append((name, str(kind)))
-    return Catalog(tuple(adapters), tuple(towers), tuple(refused))
+            for kind in _recognise(path):
+                group = type(kind) if isinstance(kind, (TowerKind, TextKind)) else AdapterKind
+                name = _name(path, folder, taken.setdefault(group, set()))
+                if isinstance(kind, AdapterKind):
+                    adapters.append(AdapterFile(name, path, kind))
+                elif isinstance(kind, TowerKind):
+                    towers.append(TowerFile(name, path, kind))
+                elif isinstance(kind, TextKind):
+                    texts.append(TextFile(name, path, kind))
+                else:
+                    refused.append((name, str(kind)))
+    return Catalog(tuple(adapters), tuple(towers), tuple(refused), tuple(texts))
 
 
 def _name(path: Path, folder: Path, taken: set[str]) -> str:
@@ -124,23 +138,25 @@ def _files(folder: Path) -> Sequence[Path]:
     return found
 
 
-def _recognise(path: Path) -> _Kind:
+def _recognise(path: Path) -> _Kinds:
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
         if key not in _seen:
             _seen[key] = _look(path)
     except OSError:
-        return None  # unreadable, or gone between the listing and the look: not ours to judge
+        return ()  # unreadable, or gone between the listing and the look: not ours to judge
     return _seen[key]
 
 
-def _look(path: Path) -> _Kind:
+def _look(path: Path) -> _Kinds:
     try:
         tensors = read_tensors(path)
     except InstantStyleError as error:
-        return error
+        return (error,)
     try:
-        return adapter_kind(tensors) or tower_kind(tensors)
+        adapter = adapter_kind(tensors)
     except InstantStyleError as error:
-        return InstantStyleError(f"{path.name} {error}.")
+        return (InstantStyleError(f"{path.name} {error}."),)
+    found = (adapter,) if adapter else (tower_kind(tensors), text_kind(tensors))
+    return tuple(kind for kind in found if kind)

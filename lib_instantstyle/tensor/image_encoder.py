@@ -8,8 +8,8 @@ Source: Radford et al. 2021, arXiv 2103.00020; transformers and OpenCLIP for the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP, TowerKind
-from lib_instantstyle.tensor.files import TensorReader, fill, open_tensors
+from lib_instantstyle.tensor.files import TensorReader
+from lib_instantstyle.tensor.tower_loading import Weights, load_tower, norm
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
@@ -80,17 +81,8 @@ def load_image_encoder(
         )
     with torch.device("meta"):
         encoder = ImageEncoder(kind, hidden_states)
-    tensors: dict[str, torch.Tensor] = {}
-    for block in (None, *range(len(encoder.blocks))):
-        # Opened anew for each block: of a mapped file, what was converted leaves the memory then.
-        with open_tensors(path) as read:
-            for name, tensor in _weights(read, kind.layout, encoder, block):
-                tensors[name] = tensor.to(device=device, dtype=dtype)
-    fill(encoder, tensors, path.name)
-    return encoder.eval()
-
-
-_Weights = Iterator[tuple[str, torch.Tensor]]
+    weights = partial(_weights, layout=kind.layout, with_head=not hidden_states)
+    return load_tower(path, encoder, weights, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -128,7 +120,7 @@ _NAMES = {
 }
 
 
-def _weights(read: TensorReader, layout: str, encoder: ImageEncoder, block: int | None) -> _Weights:
+def _weights(read: TensorReader, block: int | None, layout: str, with_head: bool) -> Weights:
     """Pairs (name in ImageEncoder, tensor as stored) of one block, or of all that is in none."""
     names = _NAMES[layout]
     if block is not None:
@@ -139,13 +131,8 @@ def _weights(read: TensorReader, layout: str, encoder: ImageEncoder, block: int 
     yield "class_embedding", read(names.class_embedding).flatten()
     yield "patches.weight", read(names.patches)
     yield "positions", read(names.positions)
-    yield from _norm(read, "norm_in", names.norm_in)
-    if encoder.head is not None:
-        yield from _norm(read, "head.0", names.norm_out)
+    yield from norm(read, "norm_in", names.norm_in)
+    if with_head:
+        yield from norm(read, "head.0", names.norm_out)
         projection = read(names.projection)
         yield "head.1.weight", projection if layout == HUGGING_FACE else projection.T
-
-
-def _norm(read: TensorReader, ours: str, theirs: str) -> _Weights:
-    for end in ("weight", "bias"):
-        yield f"{ours}.{end}", read(f"{theirs}.{end}")

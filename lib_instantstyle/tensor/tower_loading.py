@@ -1,0 +1,46 @@
+"""Filling a CLIP tower from its file with one copy of the weights in memory at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from lib_instantstyle.tensor.files import TensorReader, fill, open_tensors
+
+Weights = Iterator[tuple[str, torch.Tensor]]
+Tower = TypeVar("Tower", bound=nn.Module)
+
+
+def load_tower(
+    path: Path,
+    tower: Tower,
+    weights: Callable[[TensorReader, int | None], Weights],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tower:
+    """Fill `tower`, built on the meta device with its transformer in `blocks`, from `path`.
+
+    weights(read, block): pairs (name in the tower, tensor as stored) of one block, or, for None,
+    of all that is in none. Raises InstantStyleError if a tensor is missing, misshapen or not
+    finite.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    blocks = tower.get_submodule("blocks")
+    assert isinstance(blocks, nn.ModuleList)
+    for block in (None, *range(len(blocks))):
+        # Opened anew for each block: of a mapped file, what was converted leaves the memory then.
+        with open_tensors(path) as read:
+            for name, tensor in weights(read, block):
+                tensors[name] = tensor.to(device=device, dtype=dtype)
+    fill(tower, tensors, path.name)
+    return tower.eval()
+
+
+def norm(read: TensorReader, ours: str, theirs: str) -> Weights:
+    """Weight and bias of a LayerNorm."""
+    for end in ("weight", "bias"):
+        yield f"{ours}.{end}", read(f"{theirs}.{end}")

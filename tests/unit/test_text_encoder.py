@@ -1,0 +1,109 @@
+"""Text vectors from files, against transformers' and open_clip's own text towers."""
+
+import pytest
+import torch
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.tensor.text_encoder import load_text_encoder
+from tests.unit.adapters import adapter_tensors, write
+from tests.unit.test_catalog import tower_tensors, unet_like
+from tests.unit.text_towers import (
+    TEXT_TOWERS,
+    hugging_face_text_tensors,
+    hugging_face_text_tower,
+    open_clip_text_tensors,
+    open_clip_text_tower,
+    padded,
+)
+
+TEXTS = [[320, 1929, 539], [2368], list(range(1000, 1075))]  # three tokens, one, as many as fit
+CPU = torch.device("cpu")
+
+
+def encoder_in(path):
+    (found,) = scan([path.parent]).texts
+    return found.kind, load_text_encoder(found.path, found.kind, CPU, torch.float32)
+
+
+@pytest.mark.parametrize("name", TEXT_TOWERS)
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_vectors_equal_those_of_transformers(name, suffix, tmp_path):
+    tower = hugging_face_text_tower(name)
+    path = write(tmp_path / f"text{suffix}", hugging_face_text_tensors(tower))
+    kind, encoder = encoder_in(path)
+    width, layers, mlp, projection, _ = TEXT_TOWERS[name]
+    assert (kind.width, kind.layers, kind.mlp_width) == (width, layers, mlp)
+    assert (kind.embedding_width, kind.positions) == (projection, 77)
+    expected = tower(padded(TEXTS, tower.config.pad_token_id)).text_embeds
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.encode(TEXTS), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TEXT_TOWERS)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_vectors_equal_those_of_open_clip(name, suffix, tmp_path):
+    tower = open_clip_text_tower(name)
+    path = write(tmp_path / f"open_clip_pytorch_model{suffix}", open_clip_text_tensors(tower))
+    _, encoder = encoder_in(path)
+    with torch.no_grad():
+        expected = tower(padded(TEXTS, 0))
+        torch.testing.assert_close(encoder.encode(TEXTS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_one_text_alone_or_among_others_has_the_same_vector(tmp_path):
+    path = write(tmp_path / "t.safetensors", open_clip_text_tensors(open_clip_text_tower("H")))
+    _, encoder = encoder_in(path)
+    with torch.no_grad():
+        together = encoder.encode(TEXTS)
+        for ids, vector in zip(TEXTS, together):
+            torch.testing.assert_close(encoder.encode([ids])[0], vector, atol=1e-5, rtol=1e-5)
+
+
+def test_a_full_clip_file_is_both_an_image_and_a_text_encoder(tmp_path):
+    both = {
+        **tower_tensors(32),
+        **hugging_face_text_tensors(hugging_face_text_tower("H")),
+        "logit_scale": torch.tensor(4.6),
+    }
+    write(tmp_path / "clip_h.bin", both)
+    catalog = scan([tmp_path])
+    assert [(t.name, t.kind.embedding_width) for t in catalog.towers] == [("clip_h", 32)]
+    assert [(t.name, t.kind.embedding_width) for t in catalog.texts] == [("clip_h", 32)]
+    assert not catalog.refused
+
+
+def test_what_is_no_clip_text_encoder_is_passed_over(tmp_path):
+    tensors = open_clip_text_tensors(open_clip_text_tower("H"))
+    other_words = {**tensors, "token_embedding.weight": torch.zeros(21128, 128)}
+    gap = {k: v for k, v in tensors.items() if ".resblocks.1." not in k}
+    adapter = {**adapter_tensors(unet_like(SDXL), 24), "logit_scale": torch.tensor(1.0)}
+    for i, each in enumerate((other_words, gap, adapter)):
+        write(tmp_path / f"{i}.safetensors", each)
+    assert not scan([tmp_path]).texts
+
+
+def test_an_encoder_without_projection_is_refused(tmp_path):
+    tensors = hugging_face_text_tensors(hugging_face_text_tower("H"))
+    del tensors["text_projection.weight"]
+    path = write(tmp_path / "clip_l.safetensors", tensors)
+    with pytest.raises(InstantStyleError, match=r"clip_l.safetensors has no projection to a text"):
+        encoder_in(path)
+
+
+def test_a_missing_or_damaged_tensor_is_named(tmp_path):
+    name = "transformer.resblocks.2.attn.out_proj.weight"
+    tensors = open_clip_text_tensors(open_clip_text_tower("H"))
+    path = write(tmp_path / "t.safetensors", {k: v for k, v in tensors.items() if k != name})
+    with pytest.raises(InstantStyleError, match=f"the tensor {name} is missing"):
+        encoder_in(path)
+    write(path, {**tensors, name: tensors[name] * torch.inf})
+    with pytest.raises(InstantStyleError, match="no finite numbers"):
+        encoder_in(path)
+
+
+def test_the_image_half_is_not_read(tmp_path):
+    tensors = open_clip_text_tensors(open_clip_text_tower("H"))
+    tensors["visual.proj"] = torch.full((8, 8), torch.nan)
+    encoder_in(write(tmp_path / "t.safetensors", tensors))

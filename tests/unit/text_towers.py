@@ -1,0 +1,74 @@
+"""Random CLIP text towers for tests, in both layouts, by the libraries that are their oracles."""
+
+import torch
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+from tests.unit.open_clip_towers import QuickGELU, TextTransformer
+
+# width, layers, mlp, projection, activation; a width of 768 is what tells OpenAI's ViT-L/14
+TEXT_TOWERS = {
+    "H": (128, 3, 512, 32, "gelu"),
+    "bigG": (192, 2, 768, 40, "gelu"),
+    "L": (768, 1, 192, 24, "quick_gelu"),
+}
+START, END = 49406, 49407
+
+
+def _shake(tower, seed):
+    """Weights wild enough to tell activations, masks and poolings apart."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in tower.parameters():
+        parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return tower
+
+
+def hugging_face_text_tower(name, seed=0):
+    """transformers' own text tower, small."""
+    width, layers, mlp, projection, activation = TEXT_TOWERS[name]
+    config = CLIPTextConfig(
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        projection_dim=projection,
+        hidden_act=activation,
+        pad_token_id=END if name == "L" else 0,
+    )
+    torch.manual_seed(seed)
+    tower = CLIPTextModelWithProjection(config).eval().requires_grad_(False)
+    return _shake(tower, seed)
+
+
+def hugging_face_text_tensors(tower):
+    """The tensors of a file that holds `tower`, with the integer buffer that older files have."""
+    return {
+        **{k: v.contiguous() for k, v in tower.state_dict().items()},
+        "text_model.embeddings.position_ids": torch.arange(77)[None],
+    }
+
+
+def open_clip_text_tower(name, seed=0):
+    """open_clip's own text tower, small."""
+    width, layers, mlp, projection, activation = TEXT_TOWERS[name]
+    torch.manual_seed(seed)
+    tower = TextTransformer(
+        width=width,
+        heads=width // 64,
+        layers=layers,
+        mlp_ratio=mlp / width,
+        output_dim=projection,
+        act_layer=QuickGELU if activation == "quick_gelu" else nn.GELU,
+    )
+    return _shake(tower.eval().requires_grad_(False), seed)
+
+
+def open_clip_text_tensors(tower):
+    """The tensors as they stand in open_clip_pytorch_model.bin, the scale beside them."""
+    return {**tower.state_dict(), "logit_scale": torch.tensor(4.6)}
+
+
+def padded(texts, padding):
+    """[B, 77] of plain token ids, as the libraries want them."""
+    rows = [[START, *ids, END] for ids in texts]
+    return torch.tensor([row + [padding] * (77 - len(row)) for row in rows])
