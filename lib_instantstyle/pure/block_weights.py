@@ -6,45 +6,77 @@ Accepted, with `;` or `,` between entries and `=` or `:` inside one:
   head of a name for everything under it (`up_blocks.0=1`, `middle_block=0.5`) and `*` for all;
 - transformer indices in call order: `6:1; 3:0.5`;
 - a plain list with one number for each transformer (11 for SDXL, 16 for SD1.5);
-- a JSON object of the above, or diffusers' scale dictionary `{"up": {"block_0": [0, 1, 0]}}`.
+- a JSON object of the above, or diffusers' scale dictionary `{"up": {"block_0": [0, 1, 0]}}`, as
+  an object or as its text;
+- what another tool would take, behind the tool's name: see other_tools.
 
 A later entry wins over an earlier one. What is not named gets 0.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.layers import Block, Layout
-
-LIMIT = 10.0  # of one entry, either sign
-_ENTRY = re.compile(r"[^;,]+")
-_SELECTOR = re.compile(r"\*|\d+|[a-z_]+(?:\.(?:\d+|attentions))*")
-_DIFFUSERS_PARTS = {"down": "down_blocks", "mid": "mid_block", "up": "up_blocks"}
+from lib_instantstyle.pure.notations import read_json, read_list, read_mapping, read_text
+from lib_instantstyle.pure.other_tools import (
+    CONTROLNET,
+    COUNTS,
+    DIFFUSERS,
+    IPADAPTER_PLUS,
+    NAMED,
+    NAMES,
+    PREFIX,
+    find_name,
+    tool_of,
+)
+from lib_instantstyle.pure.presets import Gain
 
 
 @dataclass(frozen=True)
 class BlockWeights:
     """Block weights as asked for, before the checkpoint's layout is known.
 
-    Either `entries` (selector, weight) in order, or `plain`: one number per transformer.
+    One of: `entries` (selector, weight) in order; `plain`, one number per transformer; `named`,
+    another tool's name for a choice of blocks, a key of other_tools.NAMED.
     """
 
     entries: tuple[tuple[str, float], ...] = ()
     plain: tuple[float, ...] = ()
+    named: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.plain)
+        return bool(self.entries or self.plain or self.named)
+
+    def gains(
+        self,
+        layout: Layout,
+        weight: float,
+        layout_weight: float | None = None,
+        boost: float | None = None,
+    ) -> dict[int, Gain]:
+        """What each transformer gets, as Preset.gains gives it.
+
+        layout_weight and boost matter to another tool's name only, as they do to the preset that
+        it stands for. Raises InstantStyleError where a name or a count does not fit the layout.
+        """
+        if self.named:
+            return NAMED[self.named].gains(layout, weight, layout_weight, boost)
+        return {
+            index: Gain(amount)
+            for index, factor in self.vector(layout).items()
+            if (amount := weight * factor)
+        }
 
     def vector(self, layout: Layout) -> dict[int, float]:
         """Weights by transformer index for `layout`; zeros are left out.
 
         Raises InstantStyleError where a name or a count does not fit the layout.
         """
+        if self.named:
+            return dict(NAMED[self.named].vector(layout))
         if self.plain:
             if len(self.plain) != len(layout.blocks):
                 raise InstantStyleError(
@@ -59,6 +91,8 @@ class BlockWeights:
         return {index: weights[index] for index in sorted(weights) if weights[index]}
 
     def __str__(self) -> str:
+        if self.named:
+            return self.named
         if self.plain:
             return ", ".join(_number(w) for w in self.plain)
         return "; ".join(f"{selector}={_number(weight)}" for selector, weight in self.entries)
@@ -76,97 +110,63 @@ def parse_block_weights(value: object) -> BlockWeights:
     if isinstance(value, str):
         return _parse_text(value)
     if isinstance(value, Mapping):
-        return BlockWeights(entries=tuple(_mapping_entries(value)))
+        return BlockWeights(entries=tuple(read_mapping(value)))
     if isinstance(value, Sequence):
-        return BlockWeights(plain=tuple(_weight(v, f"entry {i + 1}") for i, v in enumerate(value)))
+        return BlockWeights(plain=tuple(read_list(value)))
     raise InstantStyleError(
         f"blocks is {shorten(value)}; a text, a list of numbers or an object is allowed."
     )
 
 
 def _parse_text(text: str) -> BlockWeights:
-    entries: list[tuple[str, float]] = []
-    plain: list[float] = []
-    for match in _ENTRY.finditer(text):
-        raw = match.group()
-        entry = raw.strip()
-        if not entry:
-            continue
-        where = f"{shorten(entry)} at character {match.start() + len(raw) - len(raw.lstrip()) + 1}"
-        named = re.fullmatch(r"([^=:]*)[=:](.*)", entry, re.DOTALL)
-        if named:
-            entries.append((_selector(named[1], where), _weight(named[2], where)))
-        else:
-            plain.append(_weight(entry, where))
-        if plain and entries:
-            raise InstantStyleError(
-                f"blocks mixes plain numbers with named entries ({where}); use one of the two."
-            )
+    prefix = PREFIX.match(text)
+    if prefix:
+        return _parse_tool(tool_of(prefix[1]), text[prefix.end() :].rstrip(), prefix.end())
+    if text.lstrip()[:1] in ("{", "["):
+        return parse_block_weights(read_json(text))
+    entries, plain = read_text(text)
     return BlockWeights(tuple(entries), tuple(plain))
 
 
-def _mapping_entries(value: Mapping[object, object]) -> list[tuple[str, float]]:
-    if value.keys() <= _DIFFUSERS_PARTS.keys():
-        return _diffusers_entries(value)
-    return [
-        (_selector(str(key), shorten(key)), _weight(weight, shorten(key)))
-        for key, weight in value.items()
-    ]
+def _parse_tool(tool: str, text: str, offset: int) -> BlockWeights:
+    """What follows a tool's name; offset: the characters before it."""
+    name = find_name(tool, text)
+    if name:
+        return BlockWeights(named=name)
+    if tool == DIFFUSERS and text.startswith("{"):
+        return parse_block_weights(read_json(text, offset))
+    if tool == IPADAPTER_PLUS and ":" in text:
+        entries, _ = read_text(text, offset)
+        if all(selector.isdigit() for selector, _ in entries):
+            return BlockWeights(tuple(entries))
+    if tool in COUNTS and text[:1] in tuple("[-+.0123456789"):
+        numbers = _parse_numbers(text, offset)
+        if len(numbers) in COUNTS[tool]:
+            if tool == CONTROLNET:
+                numbers = [max(number, 0.0) for number in numbers]
+            return BlockWeights(plain=tuple(numbers))
+    raise InstantStyleError(
+        f"blocks: {shorten(text)} at character {offset + 1} is nothing that {tool} takes; "
+        f"{_allowed(tool)} is allowed."
+    )
 
 
-def _diffusers_entries(value: Mapping[object, object]) -> list[tuple[str, float]]:
-    entries: list[tuple[str, float]] = []
-    for part, content in value.items():
-        name = _DIFFUSERS_PARTS[str(part)]
-        if not isinstance(content, Mapping):
-            if isinstance(content, Sequence) and not isinstance(content, str):
-                if len(content) != 1:
-                    raise InstantStyleError(f"blocks: {part!r} takes one number or one per block.")
-                content = content[0]
-            entries.append((name, _weight(content, repr(part))))
-            continue
-        for block, weights in content.items():
-            match = re.fullmatch(r"block_(\d+)", str(block))
-            if part == "mid" or not match:
-                raise InstantStyleError(
-                    f"blocks: {shorten(block)} under {part!r} is unknown; block_0, block_1, ... "
-                    "under 'down' and 'up' are allowed."
-                )
-            head = f"{name}.{match.group(1)}"
-            if not isinstance(weights, Sequence) or isinstance(weights, str):
-                weights = [weights]
-            if len(weights) == 1:  # one for all transformers of the block
-                entries.append((head, _weight(weights[0], head)))
-                continue
-            for j, weight in enumerate(weights):
-                transformer = f"{head}.attentions.{j}"
-                entries.append((transformer, _weight(weight, transformer)))
-    return entries
+def _parse_numbers(text: str, offset: int) -> list[float]:
+    if text.startswith("["):
+        found = read_json(text, offset)
+        return read_list(found) if isinstance(found, list) else []
+    entries, plain = read_text(text, offset)
+    return [] if entries else plain
 
 
-def _selector(text: str, where: str) -> str:
-    selector = text.strip().lower()
-    if not _SELECTOR.fullmatch(selector):
-        raise InstantStyleError(
-            f"blocks: {where} names no block; a transformer index, a block name such as "
-            "up_blocks.0.attentions.1, the head of one, or * is allowed."
-        )
-    return selector
-
-
-def _weight(value: object, where: str) -> float:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]  # anything float() takes, checked below
-    except (TypeError, ValueError):
-        number = math.nan
-    if not abs(number) <= LIMIT:
-        raise InstantStyleError(
-            f"blocks: {where} has the weight {shorten(value)}; "
-            f"a number from -{LIMIT:g} to {LIMIT:g} is allowed."
-        )
-    return number
+def _allowed(tool: str) -> str:
+    lists = {
+        DIFFUSERS: "a scale dictionary as JSON text",
+        IPADAPTER_PLUS: 'transformer indices with weights such as "3:2.5, 6:1"',
+    }
+    for name, counts in COUNTS.items():
+        lists[name] = f"a list of {' or '.join(map(str, counts))} numbers"
+    return " or ".join(filter(None, [", ".join(NAMES[tool]), lists[tool]]))
 
 
 def _select(selector: str, layout: Layout) -> list[Block]:
