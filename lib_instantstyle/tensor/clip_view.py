@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -60,10 +61,15 @@ def _span(length: int, resized: int, size: int) -> tuple[int, int, float, float]
 
 
 def clip_pixels(image: Image.Image, size: int) -> torch.Tensor:
-    """CLIP's input for the RGB picture `image`: [1, 3, size, size], float32, normalised.
+    """CLIP's input for the RGB picture `image`: [1, 3, size, size], float32, normalised."""
+    return normalised([clip_view(image, size)])
+
+
+def normalised(views: Sequence[Image.Image]) -> torch.Tensor:
+    """CLIP's input for RGB pictures of one size: [n, 3, height, width], float32.
 
     The mean colour becomes zero. Source: transformers, CLIPImageProcessor.
     """
-    array = np.asarray(cast(Any, clip_view(image, size)), dtype=np.float32) / 255.0
-    normalised = (array - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return torch.from_numpy(normalised.transpose(2, 0, 1).copy()).unsqueeze(0)
+    array = np.stack([np.asarray(cast(Any, view), dtype=np.float32) for view in views]) / 255.0
+    pixels = (array - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
