@@ -16,6 +16,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 
 TEXT_LIMIT = 1024  # characters of a name or a text
 REFERENCE_LIMIT = 16  # pictures in one unit
+REFERENCE_WEIGHT = 10.0  # of one of them, to either side of 0
 _PICTURE = 'a picture as base64 text, data URL or {"image": ...} is allowed'
 
 
@@ -109,7 +110,7 @@ def picture(value: object) -> str | None:
     return reference.image if reference else None
 
 
-_reference_weight = number(-10, 10)
+_reference_weight = number(-REFERENCE_WEIGHT, REFERENCE_WEIGHT)
 
 
 def _reference(value: object) -> Reference | None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP, TowerKind
-from lib_instantstyle.tensor.files import TensorReader
+from lib_instantstyle.tensor.files import TensorReader, open_tensors
 from lib_instantstyle.tensor.tower_loading import Weights, load_tower, norm
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
@@ -85,6 +85,12 @@ def load_image_encoder(
     return load_tower(path, encoder, weights, device, dtype)
 
 
+def class_embedding(path: Path, kind: TowerKind) -> torch.Tensor:
+    """The class embedding of the encoder in `path`: [W], as stored. Nothing else is read."""
+    with open_tensors(path) as read:
+        return _class_embedding(read, kind.layout).clone()
+
+
 @dataclass(frozen=True)
 class _Names:
     """How a layout names what is not in a block."""
@@ -127,8 +133,7 @@ def _weights(read: TensorReader, block: int | None, layout: str, with_head: bool
         for name, tensor in block_weights(read, layout, names.block.format(block)):
             yield f"blocks.{block}.{name}", tensor
         return
-    # Hugging Face stores the class embedding with one dimension, some converters with three.
-    yield "class_embedding", read(names.class_embedding).flatten()
+    yield "class_embedding", _class_embedding(read, layout)
     yield "patches.weight", read(names.patches)
     yield "positions", read(names.positions)
     yield from norm(read, "norm_in", names.norm_in)
@@ -136,3 +141,8 @@ def _weights(read: TensorReader, block: int | None, layout: str, with_head: bool
         yield from norm(read, "head.0", names.norm_out)
         projection = read(names.projection)
         yield "head.1.weight", projection if layout == HUGGING_FACE else projection.T
+
+
+def _class_embedding(read: TensorReader, layout: str) -> torch.Tensor:
+    """Hugging Face stores it with one dimension, some converters with three."""
+    return read(_NAMES[layout].class_embedding).flatten()
