@@ -18,6 +18,7 @@ from lib_instantstyle.pure.text_kind import TextKind, text_kind
 from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
 
 MAX_DEPTH = 3  # of sub-folders; a link that points upwards must not make the scan endless
+CACHE_TAG = "CACHEDIR.TAG"  # https://bford.info/cachedir/: in folders that hold no models
 
 # What one file holds: an adapter, or either half of CLIP or both, or the reason to refuse it.
 _Kinds = tuple[AdapterKind | TowerKind | TextKind | InstantStyleError, ...]
@@ -131,6 +132,9 @@ def _files(folder: Path) -> Sequence[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         if len(Path(parent).relative_to(folder).parts) >= MAX_DEPTH:
             folders.clear()
+        if CACHE_TAG in names:
+            folders.clear()
+            continue
         folders.sort()
         models = [name for name in names if name.endswith(SUFFIXES)]
         models.sort(key=lambda name: (_without_suffix(name), not name.endswith(SUFFIXES[0]), name))
