@@ -9,7 +9,7 @@ VENV := .venv
 # The models of the tests are tiny: a second thread costs them more than it gives.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve test test-unit test-host test-webui lint format clean
+.PHONY: demo serve test test-unit test-host test-webui contract lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -31,6 +31,11 @@ test-host: $(VENV)/page-3.41/.ready
 test-webui: $(VENV)/page-3.41/.ready
 	@test -n "$$INSTANTSTYLE_WEBUI" || { echo "set INSTANTSTYLE_WEBUI to a WebUI's folder"; exit 2; }
 	$(VENV)/page-3.41/bin/python -m pytest tests/webui tests/browser -q $(ARGS)
+
+# Whether a WebUI still is what the extension expects: make contract WEBUI="folder [folder ...]"
+contract: $(VENV)/engine/.ready
+	@test -n "$(WEBUI)" || { echo 'say which: make contract WEBUI=<folder of a WebUI>'; exit 2; }
+	$(VENV)/engine/bin/python -m tests.contract $(WEBUI) $(ARGS)
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .

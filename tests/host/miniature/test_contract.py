@@ -1,49 +1,116 @@
-"""Names and signatures of the miniature are those of the real A1111."""
+"""The miniature offers all that the extension touches of A1111, and nothing of other WebUIs."""
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
+import importlib
+import inspect
+import re
+from types import ModuleType
 
 import pytest
+import torch
 
-from tests.miniature import contract, harness
+from tests.contract.table import Table
+from tests.contract.tree import VALUE
+from tests.miniature.companions import LORA
+from tests.miniature.signatures import of_object
 
-TABLE = json.loads(contract.TABLE.read_text(encoding="utf8"))
-REAL = os.environ.get("INSTANTSTYLE_WEBUI")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def webui():
-    return harness.session()
-
-
-@pytest.mark.parametrize("module", TABLE)
-def test_signatures(module):
-    ours = {}
-    for name in TABLE[module]:
-        found = contract.in_miniature(module, name)
-        assert found is not None, f"{module}.{name} is missing"
-        ours[name] = contract.of_object(found)
-    assert ours == TABLE[module]
+TABLE = Table()
+EXPECTED = {part: TABLE.expected(part, "a1111") for part in ("names", "calls")}
+ELSEWHERE = [name for name in TABLE.content["names"] if name not in EXPECTED["names"]]
 
 
-def test_the_table_covers_what_extensions_use():
-    wanted = {
-        "modules.scripts": ["Script.process_before_every_sampling", "Script.elem_id"],
-        "modules.script_callbacks": ["on_cfg_denoiser", "on_app_started", "on_before_ui"],
-        "modules.processing": ["process_images", "StableDiffusionProcessing.comment"],
-        "modules.sd_samplers_common": ["Sampler.launch_sampling"],
-        "modules.infotext_utils": ["register_paste_params_button", "connect_paste"],
-        "modules.ui_common": ["create_refresh_button"],
-        "modules.options": ["Options.add_option"],
+@pytest.fixture(scope="module")
+def objects(session):
+    """The objects that the WebUI hands over, by the names that our code gives them."""
+    import lib_probe
+    from modules import shared
+
+    session.add_extension(LORA)
+    session.use("tiny_sdxl.")
+    lib_probe.reset()
+    session.txt2img()
+    params = lib_probe.of("cfg_denoiser")[-1]["args"][0]
+    embedders = session.sd_model.conditioner.embedders
+    embedder = next(x for x in embedders if getattr(x.wrapped, "return_pooled", False))
+    tokens = torch.tensor([[embedder.id_start] + [embedder.id_end] * 76])
+    return {
+        "p": lib_probe.of("process_before_every_sampling")[0]["p"],
+        "params": params,
+        "denoiser": params.denoiser,
+        "sampler": params.denoiser.sampler,
+        "p.sampler": params.denoiser.sampler,
+        "embedder": embedder,
+        "encoder": embedder,
+        "encoder.encode_with_transformers()": embedder.encode_with_transformers(tokens),
+        "modules.shared.OptionInfo()": shared.OptionInfo(),
+        "networks": importlib.import_module("networks"),
     }
-    for module, names in wanted.items():
-        assert set(names) <= set(TABLE[module]), module
 
 
-@pytest.mark.skipif(not REAL, reason="INSTANTSTYLE_WEBUI names no A1111 to compare with")
-def test_the_table_is_what_the_real_webui_says():
-    real = contract.read(Path(REAL))
-    assert {module: real.get(module) for module in TABLE} == TABLE
+def look_up(name, objects):
+    """The object of a name of the table; AttributeError or ImportError if there is none."""
+    root = max((r for r in objects if name == r or name.startswith(f"{r}.")), key=len, default="")
+    if root:
+        found, rest = objects[root], name[len(root) + 1 :].split(".")
+    else:
+        parts = name.split(".")
+        for n in range(len(parts), 0, -1):
+            try:
+                found, rest = importlib.import_module(".".join(parts[:n])), parts[n:]
+                break
+            except ModuleNotFoundError:
+                if n == 1:
+                    raise
+    for part in filter(None, rest):
+        found = getattr(found, part)
+    return found
+
+
+def describe(found, expected):
+    """In the table's words."""
+    if expected == VALUE:
+        return VALUE
+    if isinstance(found, ModuleType):
+        return "module"
+    if inspect.isclass(found):
+        if expected == "class":
+            return "class"
+        return f"class({', '.join(of_object(found.__init__)[1:])})"
+    names = of_object(found)
+    return f"({', '.join(names[1:] if names[:1] == ['self'] else names)})"
+
+
+@pytest.mark.parametrize("name", EXPECTED["names"])
+def test_a_name_is_there_as_in_the_real_one(objects, name):
+    expected = EXPECTED["names"][name]
+    assert describe(look_up(name, objects), expected) == expected
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_only_other_webuis_have_is_absent(objects, name):
+    with pytest.raises((AttributeError, ImportError)):
+        look_up(name, objects)
+
+
+@pytest.mark.parametrize("name", [x for x in EXPECTED["calls"] if x.startswith("hook ")])
+def test_a_hook_is_called_with_the_same_keywords(webui, probe, name):
+    webui.txt2img()
+    hook = name.removeprefix("hook ")
+    keywords = {tuple(sorted(x["kwargs"])) for x in probe.of(hook)}
+    calls = [x for x in EXPECTED["calls"][name] if "*" not in x]
+    expected = {tuple(sorted(set(re.findall(r"(\w+)=", call)) - {"p"})) for call in calls}
+    assert keywords == expected
+
+
+def test_ids_routes_and_scripts_of_the_page(webui):
+    ids = {getattr(x, "elem_id", None) for x in webui.demo.blocks.values()}
+    assert set(TABLE.expected("elem_ids", "a1111")) <= ids
+    routes = {route.path for route in webui.app.routes}
+    assert set(TABLE.expected("routes", "a1111")) <= routes
+    page = webui.get("/").text
+    scripts = "".join(
+        webui.get(f"/{file}").text for file in re.findall(r'src="(file=[^"]+\.js[^"]*)"', page)
+    )
+    for name in TABLE.expected("javascript", "a1111"):
+        assert re.search(rf"^(async )?function {name}\(", scripts, re.M), name

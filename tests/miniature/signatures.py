@@ -1,8 +1,8 @@
 """The table of names and signatures that the miniature shares with A1111.
 
-`python -m tests.miniature.contract WEBUI` writes it anew from the sources of a real WebUI: names
+`python -m tests.miniature.signatures WEBUI` writes it anew from the sources of a real WebUI: names
 and parameters are read from the syntax tree, nothing of the WebUI is imported or copied. Only what
-the miniature has too is listed. `contract.json` is what the tests compare with.
+the miniature has too is listed. `signatures.json` is what the tests compare with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("contract.json")
+TABLE = Path(__file__).with_name("signatures.json")
 Signatures = dict[str, dict[str, list[str]]]
 
 

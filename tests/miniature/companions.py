@@ -1,0 +1,9 @@
+"""Small extensions whose doings bite others; a test loads one with `webui.add_extension(...)`."""
+
+from tests.miniature import ROOT
+
+LORA = ROOT / "extensions" / "Lora"
+"""Changes the weights of layers in place when they are called."""
+
+NESTED = ROOT / "extensions" / "nested-passes"
+"""Runs a generation inside a generation, as ADetailer."""
