@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     import torch
     from torch import nn
+
+
+class TextEncoder(Protocol):
+    """Texts to vectors in the space of an image encoder."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the weights may be others."""
+
+    @property
+    def width(self) -> int:
+        """E, how many numbers a vector has."""
+
+    def vectors(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> torch.Tensor:
+        """Vectors [n, E] of `texts`, float32, on the CPU, not normalised to length 1.
+
+        progress: told now and then how many are done. Raises InstantStyleError if a text has more
+        than 75 tokens.
+        """
 
 
 class Host(Protocol):
@@ -23,17 +50,20 @@ class Host(Protocol):
     def encoder_dtype(self) -> torch.dtype:
         """In which precision to run it."""
 
+    def cache_folder(self) -> Path:
+        """A folder of our own for what can be computed again."""
+
     def keeps_encoder(self) -> bool:
         """Whether the user wants the image encoder to stay in memory."""
 
     def crops_folder(self) -> Path | None:
         """Where to save what the encoder sees of references; None if the user does not want it."""
 
-    def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
-        """The vector [E] of `text` by the loaded text encoder (see text.py); None if it has none.
+    def text_encoder(self, p: Any) -> TextEncoder | None:
+        """The text encoder of the checkpoint, where its vectors lie in the space of pictures."""
 
-        Raises InstantStyleError if the text is too long.
-        """
+    def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:
+        """CLIP's token ids of each text, without start and end; None without CLIP's tokenizer."""
 
     def interrupted(self) -> bool:
         """Whether the user interrupted or skipped the generation under way."""
@@ -51,6 +81,28 @@ def current(p: Any) -> Host:
     from lib_instantstyle.hosts.a1111 import A1111
 
     return A1111()
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """Stands in for a generation `p` where there is none: hosts read `sd_model` of it alone."""
+
+    sd_model: Any
+
+
+def loaded_checkpoint() -> LoadedCheckpoint:
+    """What the WebUI has loaded; raises InstantStyleError if there is nothing."""
+    from lib_instantstyle.hosts.checkpoint import loaded_model
+
+    return LoadedCheckpoint(loaded_model())
+
+
+def queue_lock() -> AbstractContextManager[Any]:
+    """Held while a generation runs; whoever uses the checkpoint beside one must hold it too."""
+    from modules.call_queue import queue_lock
+
+    lock: AbstractContextManager[Any] = queue_lock
+    return lock
 
 
 def model_folders() -> Sequence[Path]:

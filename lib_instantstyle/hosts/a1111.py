@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from modules import devices, shared
 from torch import nn
 
+from lib_instantstyle.hosts.checkpoint import identity
 from lib_instantstyle.hosts.folders import own_folder
 from lib_instantstyle.hosts.settings import KEEP_ENCODER, SAVE_CROPS
-from lib_instantstyle.hosts.text import text_vector
+from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 
 
@@ -33,25 +35,41 @@ class A1111:
     def encoder_dtype(self) -> torch.dtype:
         return torch.float16 if self.device().type == "cuda" else torch.float32
 
+    def cache_folder(self) -> Path:
+        return own_folder() / "cache"
+
     def keeps_encoder(self) -> bool:
         return bool(shared.opts.data.get(KEEP_ENCODER, False))
 
     def crops_folder(self) -> Path | None:
         return own_folder() / "crops" if shared.opts.data.get(SAVE_CROPS, False) else None
 
-    def text_vector(self, p: Any, text: str) -> torch.Tensor | None:
-        encoder = self.text_encoder(p)
-        return None if encoder is None else text_vector(encoder, text)
+    def text_encoder(self, p: Any) -> LoadedTextEncoder | None:
+        embedder = next(filter(serves, self.embedders(p)), None)
+        if embedder is None:
+            return None
+        return LoadedTextEncoder(embedder, identity(p.sd_model), lambda: self.wake_text(p))
 
-    def text_encoder(self, p: Any) -> Any:
-        """The loaded text encoder that gives pooled and projected vectors, ready to run."""
+    def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:
+        embedder = next(filter(is_clip_tokenizer, self.embedders(p)), None)
+        return None if embedder is None else list(embedder.tokenize(list(texts)))
+
+    def embedders(self, p: Any) -> list[Any]:
+        """The checkpoint's text encoders, as the WebUI wraps them."""
         conditioner = getattr(p.sd_model, "conditioner", None)
-        for embedder in getattr(conditioner, "embedders", ()):
-            # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output.
-            if getattr(embedder, "id_pad", None) is not None and _is_pooled(embedder):
-                _wake(conditioner)
-                return embedder
-        return None
+        if conditioner is not None:
+            return list(getattr(conditioner, "embedders", ()))
+        return [getattr(p.sd_model, "cond_stage_model", None)]
+
+    def wake_text(self, p: Any) -> None:
+        """Do what a call of the whole conditioner would do first.
+
+        With --medvram a pre-hook moves it to the device; calling a part of it passes that by.
+        """
+        conditioner = getattr(p.sd_model, "conditioner", None)
+        if conditioner is not None:
+            for hook in list(conditioner._forward_pre_hooks.values()):
+                hook(conditioner, ())
 
     def interrupted(self) -> bool:
         state = shared.state
@@ -69,16 +87,3 @@ class A1111:
                 f"read ({error.detail}); send the picture as base64 text, or allow requests in "
                 "Settings > API."
             ) from error
-
-
-def _is_pooled(embedder: Any) -> bool:
-    return bool(getattr(getattr(embedder, "wrapped", None), "return_pooled", False))
-
-
-def _wake(module: Any) -> None:
-    """Do what a call of the whole conditioner would do first.
-
-    With --medvram a pre-hook moves it to the device; calling a part of it passes that by.
-    """
-    for hook in list(module._forward_pre_hooks.values()):
-        hook(module, ())

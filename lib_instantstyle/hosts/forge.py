@@ -26,17 +26,16 @@ class Forge(A1111):
             )
         return unet
 
-    def text_encoder(self, p: Any) -> Any:
-        engine = getattr(p.sd_model, "text_processing_engine_g", None)
-        # reForge and Classic keep A1111's conditioner.
-        encoder = super().text_encoder(p) if engine is None else engine
-        if encoder is not None:
-            # The copy without the prompt's LoRAs; loading it takes them off the shared weights.
-            objects = (
-                getattr(p.sd_model, "forge_objects_original", None) or p.sd_model.forge_objects
-            )
-            _memory_management().load_model_gpu(objects.clip.patcher)
-        return encoder
+    def embedders(self, p: Any) -> list[Any]:
+        names = ("text_processing_engine_g", "text_processing_engine", "text_processing_engine_l")
+        engines = [getattr(p.sd_model, name, None) for name in names]
+        # reForge and Classic keep A1111's.
+        return [engine for engine in engines if engine is not None] or super().embedders(p)
+
+    def wake_text(self, p: Any) -> None:
+        # The copy without the prompt's LoRAs; loading it takes them off the shared weights.
+        objects = getattr(p.sd_model, "forge_objects_original", None) or p.sd_model.forge_objects
+        _memory_management().load_model_gpu(objects.clip.patcher)
 
 
 def _memory_management() -> Any:

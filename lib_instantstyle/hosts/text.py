@@ -1,40 +1,132 @@
 """Text vectors from the text encoder that the WebUI has loaded.
 
-All WebUIs wrap OpenCLIP's text tower in a class with the same few methods. They are called below
+All WebUIs wrap their text towers in a class with the same few methods. They are called below
 prompt parsing, so that emphasis, textual inversions, LoRAs and the prompt's cache stay out of it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from modules import devices
+from torch import nn
 
-from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.clip_tokens import END, MAX_TOKENS, START, check_length
 
-MAX_TOKENS = 75
+BATCH = 32  # texts
 
 
-def text_vector(encoder: Any, text: str) -> torch.Tensor:
-    """The pooled and projected vector of `text`: [E], float32, on the CPU, not normalised.
+@dataclass(frozen=True)
+class LoadedTextEncoder:
+    """The checkpoint's text encoder, where its vectors lie in the space of pictures.
 
-    Raises InstantStyleError if the text has more than 75 tokens.
+    embedder: the WebUI's wrapper. identity: changes whenever the weights may be others.
+    ready: moves the weights to where they run.
     """
-    (ids,) = encoder.tokenize([text])
-    if len(ids) > MAX_TOKENS:
-        raise InstantStyleError(
-            f"content {shorten(text)} has {len(ids)} tokens; up to {MAX_TOKENS} are allowed."
-        )
-    padding = [encoder.id_pad] * (MAX_TOKENS - len(ids))
-    tokens = [encoder.id_start, *ids, encoder.id_end, *padding]
-    with torch.no_grad(), devices.autocast(), _without_lora():
-        encoded = encoder.encode_with_transformers(torch.asarray([tokens], device=devices.device))
-    vector: torch.Tensor = encoded.pooled[0].float().cpu()
-    return vector
+
+    embedder: Any
+    identity: str
+    ready: Callable[[], None]
+
+    title = "the loaded checkpoint's text encoder"
+
+    @property
+    def width(self) -> int:
+        """E, how many numbers a vector has; 0 where that cannot be told."""
+        return _projected_width(self.embedder)
+
+    def vectors(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> torch.Tensor:
+        """The projected vectors [n, E] of `texts`, float32, on the CPU, not normalised.
+
+        progress: told how many are done. Raises InstantStyleError if a text has more than 75
+        tokens.
+        """
+        rows = [_row(self.embedder, text) for text in texts]
+        found = []
+        self.ready()
+        with torch.no_grad(), devices.autocast(), _without_lora():
+            for start in range(0, len(rows), BATCH):
+                tokens = torch.asarray(rows[start : start + BATCH], device=devices.device)
+                found.append(_pooled(self.embedder, tokens).float().cpu())
+                if progress:
+                    progress(min(start + BATCH, len(rows)))
+        return torch.cat(found)
+
+
+def serves(embedder: Any) -> bool:
+    """Whether pooled and projected vectors can be had of a text encoder."""
+    if getattr(embedder, "id_pad", None) is None:
+        return False
+    if getattr(getattr(embedder, "wrapped", None), "return_pooled", False):
+        return True  # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output
+    return _has_unused_end(embedder)
+
+
+def is_clip_tokenizer(embedder: Any) -> bool:
+    """Whether a text encoder of the WebUI cuts texts into CLIP's tokens."""
+    ids = (getattr(embedder, "id_start", None), getattr(embedder, "id_end", None))
+    return ids == (START, END) and hasattr(embedder, "tokenize")
+
+
+def _row(embedder: Any, text: str) -> list[int]:
+    """One chunk of 77 token ids."""
+    (ids,) = embedder.tokenize([text])
+    check_length(text, ids)
+    padding = [embedder.id_pad] * (MAX_TOKENS - len(ids))
+    return [embedder.id_start, *ids, embedder.id_end, *padding]
+
+
+def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """[B, 77] -> [B, E]"""
+    if not _has_unused_end(embedder):
+        pooled: torch.Tensor = embedder.encode_with_transformers(tokens).pooled
+        return pooled
+    # SD2 leaves its tower before the last block and never projects.
+    wrapped = embedder.wrapped
+    left_out = wrapped.layer_idx
+    wrapped.layer_idx = 0
+    try:
+        last = wrapped.encode_with_transformer(tokens)  # [B, 77, W], behind the final norm
+    finally:
+        wrapped.layer_idx = left_out
+    ends = last[torch.arange(len(tokens), device=last.device), tokens.argmax(dim=-1)]
+    projected: torch.Tensor = ends @ wrapped.model.text_projection
+    return projected
+
+
+def _has_unused_end(embedder: Any) -> bool:
+    """Whether this is SD2's OpenCLIP ViT-H with the weights that SD2 itself does not use.
+
+    Checkpoints converted from diffusers lack them, and the WebUI then leaves them zero.
+    """
+    wrapped = getattr(embedder, "wrapped", None)
+    model: Any = getattr(wrapped, "model", None)
+    projection = getattr(model, "text_projection", None)
+    if getattr(wrapped, "return_pooled", False) or not hasattr(wrapped, "layer_idx"):
+        return False
+    if not isinstance(projection, torch.Tensor) or not projection.any():
+        return False
+    return bool(model.transformer.resblocks[-1].attn.out_proj.weight.any())
+
+
+def _projected_width(embedder: Any) -> int:
+    """OpenCLIP keeps its projection as a tensor [W, E], Hugging Face as a layer."""
+    wrapped = getattr(embedder, "wrapped", None)
+    transformer = getattr(getattr(embedder, "text_encoder", None), "transformer", None)
+    for owner in (getattr(wrapped, "model", None), wrapped, transformer):
+        projection = getattr(owner, "text_projection", None)
+        if isinstance(projection, nn.Module):
+            return len(projection.get_parameter("weight"))
+        if isinstance(projection, torch.Tensor):
+            return int(projection.shape[1])
+    return 0
 
 
 @contextmanager

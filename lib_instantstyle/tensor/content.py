@@ -23,7 +23,7 @@ def content_texts(content: str) -> list[str]:
 def remove_content(
     image: torch.Tensor, texts: Sequence[torch.Tensor], scale: float, mode: str
 ) -> torch.Tensor:
-    """The image vector [E] without the content that the text vectors [E] name.
+    """Image vectors [..., E] without the content that the text vectors [E] name.
 
     Several texts are averaged. "difference": image - scale * text. "projection": image - scale *
     (image . u) u with the unit vector u of the text; only what points along the text is removed.
@@ -33,6 +33,6 @@ def remove_content(
     text = torch.stack([t.to(image) for t in texts]).mean(dim=0)
     if mode == PROJECTION:
         unit = text / text.norm().clamp_min(torch.finfo(text.dtype).tiny)
-        text = (image @ unit) * unit
+        text = (image @ unit).unsqueeze(-1) * unit
     left: torch.Tensor = image - scale * text
     return left

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lib_instantstyle.pure.clip_tokens import END, START
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.text_kind import VOCABULARY, TextKind
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP
@@ -23,7 +24,7 @@ from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
 QUICK_GELU_WIDTH = 768  # ViT-L/14 by OpenAI; OpenCLIP's H and bigG use the exact GELU
-START, END, PADDING = 49406, 49407, 0
+PADDING = 0
 
 
 class TextEncoder(nn.Module):

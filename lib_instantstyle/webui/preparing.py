@@ -70,7 +70,7 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
                 host.encoder_dtype(),
                 host.keeps_encoder(),
             )
-            feature = without_content(feature, unit, adapter, host, p)
+            feature = without_content(feature, unit, adapter, catalog, host, p, comments.append)
             tokens = image_tokens(adapter.path, adapter.kind, feature, host.device(), zero_image)
             banks = keys_and_values(adapter.path, weights, tokens)
         except InstantStyleError as error:

@@ -391,65 +391,6 @@ def test_a_damaged_adapter_is_named(webui, tmp_path, monkeypatch):
     assert "broken.safetensors" in answer.body["detail"]
 
 
-# -- content -------------------------------------------------------------------------------------
-
-
-def test_the_text_vector_is_the_webuis_own(session):
-    import torch
-
-    from lib_instantstyle.hosts.a1111 import A1111
-    from lib_instantstyle.hosts.text import text_vector
-
-    session.use("tiny_sdxl.")
-    p = type("p", (), {"sd_model": session.sd_model})
-    encoder = A1111().text_encoder(p)
-    for text in ("a cat", "(a cat:1.5)", "a cup of coffee on a table"):
-        vector = text_vector(encoder, text)
-        own = session.sd_model.get_learned_conditioning([text])["vector"][0, : len(vector)]
-        assert torch.allclose(vector, own.float(), atol=1e-6)
-
-
-def test_content_is_subtracted_and_said(session):
-    session.use("tiny_sdxl.")
-    with_content = {**UNIT, "content": "a cup of coffee", "content_scale": 0.7}
-    styled = session.txt2img(**style(UNIT))
-    less = session.txt2img(**style(with_content))
-    assert less.pixels != styled.pixels
-    assert "content: a cup of coffee, content_scale: 0.7" in less.infotexts[0]
-    other = session.txt2img(**style({**with_content, "content": "a spoon"}))
-    along = session.txt2img(**style({**with_content, "content_mode": "projection"}))
-    assert len({str(a.pixels) for a in (styled, less, other, along)}) == 4
-    for off in ({"content_scale": 0}, {"content": ""}, {"content": " | "}):
-        answer = session.txt2img(**style({**with_content, **off}))
-        assert answer.pixels == styled.pixels
-    assert len(session.txt2img(batch_size=4, **style(with_content)).images) == 4
-
-
-def test_the_prompts_own_conditioning_is_the_same_with_content(session):
-    import torch
-
-    session.use("tiny_sdxl.")
-    with Recorder() as plain:
-        session.txt2img(prompt="(a cat:1.2), red")
-    with Recorder() as styled:
-        session.txt2img(prompt="(a cat:1.2), red", **style({**UNIT, "content": "a cup"}))
-    for a, b in zip(plain.denoiser, styled.denoiser):
-        assert torch.equal(a.text_cond["crossattn"], b.text_cond["crossattn"])
-        assert torch.equal(a.text_uncond["vector"], b.text_uncond["vector"])
-
-
-def test_content_where_no_text_encoder_fits_is_refused(session):
-    unit = {**UNIT, "content": "a cup"}
-    session.use("tiny_sd15.")
-    answer = session.txt2img(**style(unit), expect=422)
-    assert "no text encoder whose vectors" in answer.body["detail"]
-    session.use("tiny_sdxl.")
-    answer = session.txt2img(**style({**unit, "adapter": "ip-adapter_sdxl_vit-h"}), expect=422)
-    assert "ip-adapter_sdxl_vit-h" in answer.body["detail"]
-    answer = session.txt2img(**style({**UNIT, "content": "cup " * 80}), expect=422)
-    assert "has 80 tokens; up to 75 are allowed" in answer.body["detail"]
-
-
 # -- state that the WebUI shares -----------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ class _StandIn(types.ModuleType):
 
 _NAMES = ("", ".ops", ".ops.misc", ".transforms", ".transforms.functional", ".transforms.v2")
 with mock.patch.dict(sys.modules, {f"torchvision{n}": _StandIn(f"torchvision{n}") for n in _NAMES}):
+    from open_clip.tokenizer import _tokenizer as tokenizer
     from open_clip.transformer import QuickGELU, TextTransformer, VisionTransformer
 
-__all__ = ["QuickGELU", "TextTransformer", "VisionTransformer"]
+__all__ = ["QuickGELU", "TextTransformer", "VisionTransformer", "tokenizer"]

@@ -37,6 +37,13 @@ def test_an_image_that_is_its_text_leaves_the_zero_vector():
     assert not remove_content(TEXT, [TEXT], 1.0, "difference").any()
 
 
+@pytest.mark.parametrize("mode", ["difference", "projection"])
+def test_several_images_are_each_what_they_are_alone(mode):
+    both = remove_content(torch.stack([IMAGE, OTHER]), [TEXT], 0.7, mode)
+    for image, left in zip((IMAGE, OTHER), both):
+        torch.testing.assert_close(left, remove_content(image, [TEXT], 0.7, mode))
+
+
 def test_projection_removes_the_component_along_the_text_and_nothing_else():
     left = remove_content(IMAGE, [TEXT], 1.0, "projection")
     assert abs(float(left @ TEXT)) < 1e-4

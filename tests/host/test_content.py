@@ -1,0 +1,192 @@
+"""Content taken out of a reference inside a WebUI: by its text encoder, or by one from a file."""
+
+import base64
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lib_instantstyle.pure.catalog import scan
+from tests.miniature import harness
+from tests.miniature.networks.text import OpenCLIPText, TextConfig
+from tests.miniature.recorder import Recorder
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = base64.b64encode((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()).decode()
+UNIT = {"image": REFERENCE}
+CONTENT = {**UNIT, "content": "a cup of coffee", "content_scale": 0.7}
+TEXT_H = TextConfig(width=128, layers=2, heads=2, embed_dim=64)  # beside the tiny ViT-H
+
+
+def style(*units):
+    return {"alwayson_scripts": {"InstantStyle": {"args": list(units)}}}
+
+
+@pytest.fixture(scope="module")
+def session():
+    webui = harness.session()
+    webui.add_extension(ROOT)
+    return webui
+
+
+@pytest.fixture
+def text_h(session):
+    """The text half of the tiny ViT-H, in our own folder while the test runs."""
+    torch.manual_seed(3)
+    tower = OpenCLIPText(TEXT_H).eval().requires_grad_(False)
+    folder = own_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "open_clip_h.safetensors"
+    save_file(tower.state_dict(), path)
+    yield tower
+    path.unlink()
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+
+
+def own_folder():
+    from lib_instantstyle.hosts.folders import own_folder
+
+    return own_folder()
+
+
+def loaded():
+    from lib_instantstyle import hosts
+
+    checkpoint = hosts.loaded_checkpoint()
+    return hosts.current(checkpoint), checkpoint
+
+
+# -- the loaded encoder ---------------------------------------------------------------------------
+
+
+def test_the_text_vector_is_the_webuis_own(session):
+    session.use("tiny_sdxl.")
+    host, checkpoint = loaded()
+    encoder = host.text_encoder(checkpoint)
+    texts = ["a cat", "(a cat:1.5)", "a cup of coffee on a table"]
+    vectors = encoder.vectors(texts)
+    assert vectors.shape == (3, encoder.width) == (3, 256)
+    for text, vector in zip(texts, vectors):
+        own = session.sd_model.get_learned_conditioning([text])["vector"][0, : len(vector)]
+        assert torch.allclose(vector, own.float(), atol=1e-6)
+
+
+def test_another_checkpoint_is_another_encoder(session):
+    session.use("tiny_sdxl.")
+    host, checkpoint = loaded()
+    first = host.text_encoder(checkpoint).identity
+    assert "tiny_sdxl" in first and host.text_encoder(checkpoint).identity == first
+    file = Path(session.sd_model.sd_checkpoint_info.filename)
+    before = file.stat().st_mtime_ns
+    file.touch()
+    try:
+        assert host.text_encoder(checkpoint).identity != first
+    finally:
+        os.utime(file, ns=(before, before))
+    session.use("tiny_sd15.")
+    host, checkpoint = loaded()
+    assert host.text_encoder(checkpoint) is None
+
+
+def test_content_is_subtracted_and_said(session):
+    session.use("tiny_sdxl.")
+    styled = session.txt2img(**style(UNIT))
+    less = session.txt2img(**style(CONTENT))
+    assert less.pixels != styled.pixels
+    assert "content: a cup of coffee, content_scale: 0.7" in less.infotexts[0]
+    other = session.txt2img(**style({**CONTENT, "content": "a spoon"}))
+    along = session.txt2img(**style({**CONTENT, "content_mode": "projection"}))
+    assert len({str(a.pixels) for a in (styled, less, other, along)}) == 4
+    for off in ({"content_scale": 0}, {"content": ""}, {"content": " | "}):
+        answer = session.txt2img(**style({**CONTENT, **off}))
+        assert answer.pixels == styled.pixels
+    assert len(session.txt2img(batch_size=4, **style(CONTENT)).images) == 4
+
+
+def test_the_prompts_own_conditioning_is_the_same_with_content(session):
+    session.use("tiny_sdxl.")
+    with Recorder() as plain:
+        session.txt2img(prompt="(a cat:1.2), red")
+    with Recorder() as styled:
+        session.txt2img(prompt="(a cat:1.2), red", **style({**UNIT, "content": "a cup"}))
+    for a, b in zip(plain.denoiser, styled.denoiser):
+        assert torch.equal(a.text_cond["crossattn"], b.text_cond["crossattn"])
+        assert torch.equal(a.text_uncond["vector"], b.text_uncond["vector"])
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tiny_sd15.", "tiny_sdxl."])
+def test_a_text_file_serves_where_the_loaded_encoder_does_not(name, session, text_h):
+    session.use(name)
+    unit = dict(UNIT)
+    if name == "tiny_sdxl.":
+        unit["adapter"] = "ip-adapter_sdxl_vit-h"
+    styled = session.txt2img(**style(unit))
+    less = session.txt2img(**style({**unit, "content": "a cup"}))
+    assert less.pixels != styled.pixels
+    named = session.txt2img(**style({**unit, "content": "a cup", "clip_source": "file"}))
+    assert named.pixels == less.pixels
+    assert "clip_source: file" in named.infotexts[0]
+    answer = session.txt2img(
+        **style({**unit, "content": "a cup", "clip_source": "loaded"}), expect=422
+    )
+    assert "clip_source is 'loaded', but the loaded checkpoint" in answer.body["detail"]
+
+
+def test_the_vector_from_a_file_is_that_of_the_tower_in_it(session, text_h):
+    from lib_instantstyle.webui.content_source import content_source
+
+    session.use("tiny_sd15.")
+    host, checkpoint = loaded()
+    encoder = content_source(64, "auto", scan([own_folder()]), host, checkpoint).encoder
+    assert encoder.title == "text encoder open_clip_h"
+    (ids,) = session.sd_model.cond_stage_model.tokenize(["a cup of tea"])
+    row = [49406, *ids, 49407]
+    tokens = torch.tensor([row + [0] * (77 - len(row))])
+    _, expected = text_h(tokens)
+    assert torch.allclose(encoder.vectors(["a cup of tea"]), expected, atol=1e-5)
+
+
+def test_a_missing_side_is_refused_with_what_to_put_where(session):
+    unit = {**UNIT, "content": "a cup"}
+    session.use("tiny_sd15.")
+    detail = session.txt2img(**style(unit), expect=422).body["detail"]
+    assert "the loaded checkpoint has no text encoder that ends in the space of pictures" in detail
+    assert "with vectors of 64 numbers into models/InstantStyle" in detail
+    session.use("tiny_sdxl.")
+    answer = session.txt2img(**style({**unit, "adapter": "ip-adapter_sdxl_vit-h"}), expect=422)
+    assert "makes vectors of 256 numbers, 64 are needed" in answer.body["detail"]
+    answer = session.txt2img(**style({**UNIT, "content": "cup " * 80}), expect=422)
+    assert "has 80 tokens; up to 75 are allowed" in answer.body["detail"]
+
+
+def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, monkeypatch):
+    from modules import processing
+
+    from lib_instantstyle.pure.stock_words import STOCK_WORDS
+    from lib_instantstyle.tensor import text_space
+
+    said = []
+    monkeypatch.setattr(
+        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
+    )
+    session.use("tiny_sdxl.")
+    stock = tmp_path / "stock.safetensors"
+    words = {"words": ",".join(STOCK_WORDS)}
+    monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (stock,))
+    host, checkpoint = loaded()
+    own = host.text_encoder(checkpoint).vectors(STOCK_WORDS)
+    try:
+        save_file({"256": own.half()}, stock, metadata=words)
+        session.txt2img(**style(CONTENT))
+        assert said == []
+        save_file({"256": torch.randn_like(own).half()}, stock, metadata=words)
+        session.txt2img(**style(CONTENT))
+        assert "text encoder was trained away from the image encoder" in said[0]
+    finally:
+        shutil.rmtree(own_folder() / "cache", ignore_errors=True)
