@@ -64,15 +64,16 @@ def text(value: object) -> str:
     raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
 
 
-def one_of(*allowed: str) -> Callable[[object], str]:
+class one_of:
     """One of a few words."""
 
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
-        raise InstantStyleError(f"one of {', '.join(map(repr, allowed))} is allowed")
+    def __init__(self, *allowed: str) -> None:
+        self.allowed = allowed
 
-    return parse
+    def __call__(self, value: object) -> str:
+        if isinstance(value, str) and value in self.allowed:
+            return value
+        raise InstantStyleError(f"one of {', '.join(map(repr, self.allowed))} is allowed")
 
 
 @dataclass(frozen=True)

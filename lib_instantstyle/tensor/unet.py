@@ -10,6 +10,9 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import Layer, Layout, parse_attn2, recognise
+from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+
+_QUERY, _KEY = ".to_q.weight", ".to_k.weight"
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,7 @@ def find_layers(unet: nn.Module) -> UnetLayers:
         if parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
             modules[parsed] = module
             depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
-    layout = recognise(depths) if depths else None
-    if layout is None:
-        raise InstantStyleError(
-            "the loaded checkpoint has no cross-attention blocks in the layout of SD1.5 or SDXL; "
-            "InstantStyle works with checkpoints of these two families."
-        )
+    layout = _layout(depths)
     by_number: dict[int, CrossAttention] = {}
     for layer in layout.layers:
         for name in (layer.block.ldm, layer.block.diffusers):
@@ -64,3 +62,39 @@ def find_layers(unet: nn.Module) -> UnetLayers:
                 by_number[layer.number] = CrossAttention(layer, module, width, module.heads)
     context_width = next(iter(modules.values())).to_k.in_features
     return UnetLayers(layout, context_width, by_number)
+
+
+def layers_in_file(tensors: Tensors) -> UnetLayers:
+    """The cross-attentions of the UNet in a checkpoint's file, which is not loaded.
+
+    Their modules are empty and their heads 0, for a file does not say how many there are: enough
+    to choose an adapter by, not to hook. Raises as `find_layers` does.
+    """
+    widths: dict[tuple[str, int], int] = {}
+    depths: dict[str, int] = {}
+    context_width = 0
+    for name in tensors:
+        parsed = parse_attn2(name.removesuffix(_QUERY)) if name.endswith(_QUERY) else None
+        query = shape_of(tensors, name, 2)
+        key = shape_of(tensors, f"{name.removesuffix(_QUERY)}{_KEY}", 2)
+        if parsed and query and key:
+            widths[parsed], context_width = query[0], key[1]
+            depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
+    layout = _layout(depths)
+    by_number = {
+        layer.number: CrossAttention(layer, nn.Module(), widths[name, layer.depth_index], 0)
+        for layer in layout.layers
+        for name in (layer.block.ldm, layer.block.diffusers)
+        if (name, layer.depth_index) in widths
+    }
+    return UnetLayers(layout, context_width, by_number)
+
+
+def _layout(depths: Mapping[str, int]) -> Layout:
+    layout = recognise(depths) if depths else None
+    if layout is None:
+        raise InstantStyleError(
+            "the loaded checkpoint has no cross-attention blocks in the layout of SD1.5 or SDXL; "
+            "InstantStyle works with checkpoints of these two families."
+        )
+    return layout

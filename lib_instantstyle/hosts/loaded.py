@@ -1,0 +1,64 @@
+"""The chosen checkpoint, looked at without a generation and without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules import sd_models
+
+from lib_instantstyle.hosts import current
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.model_file import read_tensors
+from lib_instantstyle.tensor.unet import UnetLayers, find_layers, layers_in_file
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Stands for a generation where only its checkpoint is asked for."""
+
+    sd_model: Any
+
+
+def checkpoint_in_memory() -> Loaded | None:
+    """The chosen checkpoint if it is the one in memory.
+
+    Forge loads what was chosen with the next picture only. `shared.sd_model` is no way to ask:
+    A1111 would load a checkpoint to answer.
+    """
+    model = sd_models.model_data.sd_model
+    info = getattr(model, "sd_checkpoint_info", None)
+    return Loaded(model) if info and info.filename == _chosen().filename else None
+
+
+def chosen_layers() -> UnetLayers:
+    """The cross-attention layers of the chosen checkpoint, by its file if it is not in memory.
+
+    Raises InstantStyleError where there is none, or it is of another family.
+    """
+    loaded = checkpoint_in_memory()
+    if loaded is not None:
+        return find_layers(current(loaded).unet(loaded))
+    path = Path(_chosen().filename)
+    try:
+        return layers_in_file(read_tensors(path))
+    except OSError as error:
+        raise InstantStyleError(
+            f"the checkpoint {path.name} cannot be read ({error.strerror})."
+        ) from error
+
+
+def chosen_name() -> str:
+    """The name of the chosen checkpoint, as the WebUI lists it."""
+    return str(_chosen().name)
+
+
+def _chosen() -> Any:
+    try:
+        info = sd_models.select_checkpoint()
+    except FileNotFoundError:
+        info = None
+    if info is None:
+        raise InstantStyleError("no checkpoint is there; put one into models/Stable-diffusion.")
+    return info

@@ -1,0 +1,104 @@
+"""What an axis of the X/Y/Z plot can vary: a field, one block after the other, the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.pure.block_weights import BlockWeights
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.units import AUTO, FIELDS, parse_unit
+from lib_instantstyle.pure.values import one_of
+from lib_instantstyle.webui.typed_files import pictures_in, read_picture
+
+ALL = "all"
+_ADAPTER_COST = 0.5  # a file to read: outside the axes that cost nothing, inside checkpoints
+_DIGITS = 8  # of a number: the plot counts up a range in binary fractions
+
+
+def _as_typed(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis, for whichever unit.
+
+    changes: for a value, the fields that a cell's unit gets; raises InstantStyleError. expand:
+    what the values that were typed stand for, asked once before the plot starts.
+    """
+
+    label: str
+    type: type  # float, for which the plot knows ranges, or str
+    changes: Callable[[Any, int], Mapping[str, Any]]
+    choices: Callable[[], list[str]] | None = None
+    expand: Callable[[Any, Sequence[Any]], Sequence[Any]] = _as_typed
+    cost: float = 0.0
+
+
+def field_axis(name: str) -> Axis:
+    """The values of one field of a unit."""
+    field = FIELDS[name]
+    is_number = str(field.type).startswith("float")
+
+    def changes(x: Any, number: int) -> Mapping[str, Any]:
+        value = {"True": True, "False": False}.get(x, x) if field.type == "bool" else x
+        value = round(value, _DIGITS) if isinstance(value, float) else value
+        changed = {name: getattr(parse_unit({name: value}, number), name)}
+        if name == "preset":
+            changed["blocks"] = BlockWeights()  # which would stand instead of the preset
+        return changed
+
+    return Axis(
+        name.replace("_", " "),
+        float if is_number else str,
+        changes,
+        _choices(name),
+        cost=_ADAPTER_COST if name == "adapter" else 0.0,
+    )
+
+
+def _choices(name: str) -> Callable[[], list[str]] | None:
+    parse = FIELDS[name].metadata["parse"]
+    if name == "adapter":
+        return lambda: [AUTO, *(file.name for file in scan(model_folders()).adapters)]
+    if FIELDS[name].type == "bool":
+        return lambda: ["True", "False"]
+    if isinstance(parse, one_of):
+        return lambda: list(parse.allowed)
+    return None
+
+
+def block_axis() -> Axis:
+    """One block alone in each cell: what it does, and which carries the style."""
+
+    def changes(x: Any, number: int) -> Mapping[str, Any]:
+        return {"blocks": parse_unit({"blocks": f"{x}=1"}, number).blocks}
+
+    def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        return [name for x in values for name in (_block_names() if x == ALL else [x])]
+
+    return Axis("each single block", str, changes, lambda: [ALL, *_block_names()], expand)
+
+
+def _block_names() -> list[str]:
+    from lib_instantstyle.hosts.loaded import chosen_layers
+
+    layers = chosen_layers()
+    present = {found.layer.block for found in layers.by_number.values()}
+    return [block.diffusers for block in layers.layout.blocks if block in present]
+
+
+def reference_axis() -> Axis:
+    """The reference: paths of picture files, or of folders with pictures."""
+
+    def changes(x: Any, number: int) -> Mapping[str, Any]:
+        image = parse_unit({"image": read_picture(x)}, number).image
+        return {"image": image, "style": ""}
+
+    def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        return [path for x in values for path in pictures_in(p, x)]
+
+    return Axis("reference files", str, changes, None, expand)
