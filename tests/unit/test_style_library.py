@@ -1,0 +1,160 @@
+"""The library of styles: found by their names and by nothing else."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.style_file import read_style, write_style
+from lib_instantstyle.webui.style_library import StyleLibrary
+from tests.unit.test_style_file import INFO, style
+
+
+@pytest.fixture
+def library(tmp_path):
+    library = StyleLibrary(tmp_path / "styles")
+    for name in ("Sunset", "ink", "été"):
+        write_style(library.path_of(library.free_name(name)), style())
+    return library
+
+
+def names(library):
+    return [saved.name for saved in library.styles()]
+
+
+def test_a_missing_folder_is_an_empty_library(tmp_path):
+    library = StyleLibrary(tmp_path / "none")
+    assert library.styles() == [] and library.refused() == []
+    with pytest.raises(InstantStyleError, match=r"^style 'x' .* \(none is saved\)\.$"):
+        library.find("x")
+    assert not library.folder.exists()
+
+
+def test_styles_are_listed_by_name_with_what_they_say(library):
+    assert names(library) == ["été", "ink", "Sunset"] or names(library) == ["ink", "Sunset", "été"]
+    assert all(saved.info == INFO for saved in library.styles())
+
+
+def test_names_are_found_in_any_case_and_composition(library):
+    for name in ("sunset", "SUNSET", "Sunset"):
+        assert library.find(name).name == "Sunset"
+    assert library.find("e\u0301te\u0301").name == "été"
+
+
+@pytest.mark.parametrize("name", ["../ink", "styles/ink", "ink.safetensors", "/etc/passwd", "i*"])
+def test_paths_and_patterns_are_no_names(library, name):
+    for act in (library.find, library.delete, lambda name: library.rename(name, "x")):
+        with pytest.raises(InstantStyleError, match=r"is not among the saved styles \(.*ink"):
+            act(name)
+    assert len(library.styles()) == 3
+
+
+@given(st.text(max_size=20))
+def test_no_name_finds_anything_but_the_files_listed(tmp_path_factory, name):
+    library = StyleLibrary(tmp_path_factory.getbasetemp() / "a single style")
+    if not library.styles():
+        write_style(library.path_of("a"), style())
+    try:
+        found = library.find(name)
+    except InstantStyleError as error:
+        assert len(str(error)) < 300
+    else:
+        assert found.path == library.path_of("a") and name.strip() in ("a", "A")
+
+
+def test_a_file_that_is_no_style_is_neither_listed_nor_deleted(library):
+    other = library.folder / "lora.safetensors"
+    save_file({"x": torch.zeros(3)}, other)
+    assert "lora" not in names(library) and library.refused() == []
+    with pytest.raises(InstantStyleError, match="is not among"):
+        library.delete("lora")
+    assert other.exists()
+    with pytest.raises(InstantStyleError, match="a style named 'lora' is there already"):
+        library.free_name("LORA")
+
+
+def test_damaged_and_oddly_named_styles_are_refused_by_their_own_sentence(library):
+    damaged = library.folder / "damaged.safetensors"
+    damaged.write_bytes(library.find("ink").path.read_bytes()[:-5])
+    library.find("ink").path.rename(library.folder / "a=b.safetensors")
+    assert dict(library.refused()).keys() == {"damaged", "a=b"}
+    with pytest.raises(InstantStyleError, match="ends before its tensors do"):
+        library.find("Damaged")
+    with pytest.raises(InstantStyleError, match="the name 'a=b' is not allowed"):
+        library.find("a=b")
+    with pytest.raises(InstantStyleError, match="ends before"):
+        library.delete("damaged")
+    assert damaged.exists()
+
+
+def test_renaming_keeps_the_content_and_takes_no_other_style_s_place(library):
+    before = library.find("ink").path.read_bytes()
+    assert library.rename("INK", " black ink ").name == "black ink"
+    assert library.find("black ink").path.read_bytes() == before
+    for taken in ("sunset", "ÉTÉ"):
+        with pytest.raises(InstantStyleError, match="is there already"):
+            library.rename("black ink", taken)
+    with pytest.raises(InstantStyleError, match="is not allowed"):
+        library.rename("black ink", "../black")
+    assert library.rename("black ink", "Black Ink").name == "Black Ink"
+    assert len(library.styles()) == 3
+
+
+def test_deleting_removes_one_file(library):
+    library.delete("SUNSET")
+    assert "Sunset" not in names(library) and len(library.styles()) == 2
+
+
+def test_a_style_taken_in_is_the_same_file(library):
+    data = library.find("ink").path.read_bytes()
+    taken = library.take_in(data, "from a friend")
+    assert taken.path.read_bytes() == data and read_style(taken.path).info == INFO
+    with pytest.raises(InstantStyleError, match="is there already"):
+        library.take_in(data, "From a friend")
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 100, b"\x80\x04cos\nsystem\n"])
+def test_what_is_no_style_is_not_taken_in(library, tmp_path, data):
+    before = sorted(library.folder.iterdir())
+    with pytest.raises(InstantStyleError, match="new"):
+        library.take_in(data, "new")
+    save_file({"x": torch.zeros(3)}, tmp_path / "lora.safetensors")
+    with pytest.raises(InstantStyleError, match="new is no saved style"):
+        library.take_in((tmp_path / "lora.safetensors").read_bytes(), "new")
+    with pytest.raises(InstantStyleError, match="new has 67,108,865 bytes"):
+        library.take_in(bytes(64 * 2**20 + 1), "new")
+    assert sorted(library.folder.iterdir()) == before
+
+
+def test_a_style_of_one_picture_is_found_by_the_start_of_its_hash(library):
+    assert library.made_from("aaaa") is None  # of two pictures
+    one = replace(INFO, references=("c" * 64,), weights=(1.0,))
+    write_style(library.path_of("one"), style(one))
+    assert library.made_from("c" * 12).name == "one"
+    assert library.made_from("cd") is None and library.made_from("") is None
+
+
+def test_a_changed_file_is_read_again(library):
+    write_style(library.find("ink").path, style(replace(INFO, encoder="another one")))
+    assert library.find("ink").info.encoder == "another one"
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_sentence(library, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    data = library.find("ink").path.read_bytes()
+    for name in ("rename", "unlink"):
+        monkeypatch.setattr(f"pathlib.Path.{name}", refuse)
+    with pytest.raises(InstantStyleError, match=r"'ink' cannot be renamed \(Permission denied\)"):
+        library.rename("ink", "x")
+    with pytest.raises(InstantStyleError, match=r"'ink' cannot be deleted \(Permission denied\)"):
+        library.delete("ink")
+    monkeypatch.undo()
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(InstantStyleError, match=r"'x' cannot be added \(Permission denied\)"):
+        library.take_in(data, "x")
