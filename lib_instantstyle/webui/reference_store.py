@@ -1,0 +1,46 @@
+"""Reference pictures kept on this machine, so that pasting infotext brings them back.
+
+Infotext holds the start of a picture's hash and no pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lib_instantstyle.pure.bounded_folder import BoundedFolder
+
+SHORTEST = 12  # hexadecimal digits that are enough to ask for a picture; infotext holds these
+
+
+class ReferenceStore:
+    """The pictures in `folder`, up to `capacity` bytes together, the longest unused going first."""
+
+    def __init__(self, folder: Path, capacity: int) -> None:
+        self._files = BoundedFolder(folder, ".picture", capacity)
+
+    def put(self, data: bytes) -> str | None:
+        """Keep the picture file `data` as it came.
+
+        None, or a sentence for the user where that is not possible: no reason to make no picture.
+        """
+        try:
+            self._files.write(hashlib.sha256(data).hexdigest(), data)
+        except OSError as error:
+            return (
+                f"InstantStyle: references cannot be kept in {self._files.path} "
+                f"({error.strerror}); pasting infotext will not bring them back."
+            )
+        return None
+
+    def get(self, digest: str) -> bytes | None:
+        """The picture whose SHA-256 begins with `digest`; None if it is not here any more."""
+        if len(digest) < SHORTEST:
+            return None
+        for known in self._files.digests():
+            if known.startswith(digest):
+                data = self._files.read(known)
+                if data is not None and hashlib.sha256(data).hexdigest() == known:
+                    return data
+                self._files.remove(known)
+        return None
