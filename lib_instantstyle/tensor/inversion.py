@@ -1,0 +1,48 @@
+"""DDIM and its inverse, in terms of sigma (see pure/trajectory.py), as functions of a denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import torch
+
+from lib_instantstyle.pure.trajectory import Step, scale
+
+Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
+"""The noise [B, 4, h, w] that the UNet sees in a latent [B, 4, h, w] at a level."""
+
+Trajectory = Mapping[float, torch.Tensor]
+"""The states [1, 4, h, w] of one picture, by their level."""
+
+
+def move(x: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
+    """One step of DDIM without added noise, or of its inverse."""
+    return x + (step.end - step.start) * noise
+
+
+def invert(
+    latent: torch.Tensor,
+    steps: Sequence[Step],
+    denoiser: Denoiser,
+    keep: Collection[float],
+    first_noise: torch.Tensor | None = None,
+) -> dict[float, torch.Tensor]:
+    """The trajectory from a picture's latent to noise: its states at the levels to `keep`.
+
+    latent: [1, 4, h, w] as the autoencoder gives it, in the scale of the timesteps.
+    first_noise: what the denoiser says of the first step, if that is known already.
+    """
+    x = entry(latent, steps)
+    states = {steps[0].start: x} if steps[0].start in keep else {}
+    for step in steps:
+        noise = denoiser(x, step.at) if first_noise is None else first_noise
+        first_noise = None
+        x = move(x, noise, step)
+        if step.end in keep:
+            states[step.end] = x
+    return states
+
+
+def entry(latent: torch.Tensor, steps: Sequence[Step]) -> torch.Tensor:
+    """A picture's latent as the state from which `steps` begin."""
+    return latent * scale(steps[0].start)

@@ -1,0 +1,143 @@
+"""StyleID: the style of one picture on the content of another, without an adapter.
+
+Both pictures are inverted to noise by DDIM. On the way down, the self-attention of the decoder's
+late layers takes its keys and values from the style's trajectory, and queries between those of the
+content's trajectory and its own. The first latent is the content's with the style's mean and
+deviation per channel. Source: Chung et al., "Style Injection in Diffusion", arXiv 2312.09008,
+https://github.com/jiwoogit/StyleID.
+
+Kept are trajectories, latents of 64 kB a step, and no features: those of a step are computed when
+they are needed, with one more call of the UNet per picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from lib_instantstyle.pure.schedule import acts
+from lib_instantstyle.pure.trajectory import Walk, scale
+from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, move
+from lib_instantstyle.tensor.self_attention import KEY, QUERY, VALUE, Features, SelfAttentionHooks
+from lib_instantstyle.tensor.statistics import adain
+
+# Transformer indices. SD1.5: output_blocks.6 to 11, as published. SDXL (no part of the paper):
+# output_blocks.3 to 5, the only ones of its decoder with as many tokens as SD1.5's last.
+BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": range(8, 11)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """StyleID's numbers; the defaults are the paper's."""
+
+    gamma: float = 0.75  # share of the content's query
+    tau: float = 1.5  # sharpens the attention
+    adain: float = 1.0  # share of the style's statistics in the first latent
+    start: float = 0.0  # part of the sampling in which attention is replaced
+    end: float = 1.0
+
+
+class Injection:
+    """Replaces queries, keys and values of a UNet call by those of style and content.
+
+    style: keys and values; contents: queries of each; latents [B, 4, h, w]: the batch in this
+    step; content_of: which of `contents` each of its pictures shows.
+    """
+
+    def __init__(
+        self,
+        style: Features,
+        contents: Sequence[Features],
+        latents: torch.Tensor,
+        content_of: Sequence[int],
+        settings: Settings,
+    ) -> None:
+        self._style = style
+        self._queries = {key: torch.cat([each[key] for each in contents]) for key in contents[0]}
+        self._alike = len(contents) == 1
+        self._latents = latents
+        self._content_of = torch.tensor(content_of, device=latents.device)
+        self._settings = settings
+        self._rows: torch.Tensor | None = None  # content of each row of the call under way
+
+    def look(self, latents: torch.Tensor) -> None:
+        """See self_attention.Look. Which row belongs to which picture shows in the latents."""
+        if not self._alike:
+            self._rows = self._content_of[nearest(latents, self._latents)]
+
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """See self_attention.Act."""
+        if part != QUERY:
+            return self._style[number, part].to(x.dtype).expand(len(x), -1, -1).contiguous()
+        query = self._queries[number, part].to(x.dtype)
+        if self._rows is not None:
+            query = query[self._rows]
+        # Logits are the product of query and key, so tau may as well multiply the query.
+        return torch.lerp(x, query.expand_as(x), self._settings.gamma) * self._settings.tau
+
+
+def first_state(
+    walk: Walk, style: Trajectory, contents: Sequence[Trajectory], share: float
+) -> torch.Tensor:
+    """The states [contents, 4, h, w] from which the way down begins.
+
+    share: 1 for contents with the style's mean and deviation per channel, 0 for them as they are.
+    """
+    top = walk.up[-1].end
+    content = torch.cat([trajectory[top] for trajectory in contents])
+    x = torch.lerp(content, adain(content, style[top], (2, 3)), share)
+    return x / scale(top) * scale(walk.down[0].start)
+
+
+def sample(
+    walk: Walk,
+    style: Trajectory,
+    contents: Sequence[Trajectory],
+    content_of: Sequence[int],
+    settings: Settings,
+    hooks: SelfAttentionHooks,
+    predict: Denoiser,
+    aside: Denoiser,
+    after_step: Callable[[int, torch.Tensor], None],
+) -> torch.Tensor:
+    """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+
+    style, contents: trajectories that hold the levels `walk.kept`.
+    content_of: for each picture of the batch, which of `contents` it shows.
+    predict: the noise in the batch, by the sampling that the user set up.
+    aside: the noise in a single latent, without prompt; called to see features.
+    after_step: told the number of each finished step, and the state after it.
+    """
+    x = first_state(walk, style, contents, settings.adain)[list(content_of)]
+    for i, step in enumerate(walk.down):
+        with ExitStack() as styled:
+            if acts(settings.start, settings.end, i / len(walk.down)):
+                with hooks.capturing((KEY, VALUE)) as style_features:
+                    aside(style[step.at], step.at)
+                features = [_queries(hooks, aside, each[step.at], step.at) for each in contents]
+                injection = Injection(style_features, features, x, content_of, settings)
+                styled.enter_context(hooks.acting(injection.act, injection.look))
+            noise = predict(x, step.at)
+        x = move(x, noise, step)
+        after_step(i, x)
+    return x / scale(walk.down[-1].end)
+
+
+def _queries(
+    hooks: SelfAttentionHooks, aside: Denoiser, latent: torch.Tensor, sigma: float
+) -> Features:
+    with hooks.capturing((QUERY,)) as features:
+        aside(latent, sigma)
+    return features
+
+
+def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+    """The number of the picture that each row shows, whatever its scale and precision.
+
+    rows [R, ...], pictures [B, ...] -> [R]
+    """
+    a, b = (x.flatten(1).float() for x in (rows.to(pictures.device), pictures))
+    return torch.nn.functional.normalize(a).matmul(torch.nn.functional.normalize(b).T).argmax(1)

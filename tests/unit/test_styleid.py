@@ -1,0 +1,413 @@
+"""StyleID against a straight-line implementation that keeps features, on diffusers' UNet."""
+
+import math
+import weakref
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lib_instantstyle.pure.trajectory import along, ddim_timesteps, published
+from lib_instantstyle.tensor import styleid
+from lib_instantstyle.tensor.inversion import invert
+from lib_instantstyle.tensor.self_attention import (
+    KEY,
+    PARTS,
+    QUERY,
+    VALUE,
+    SelfAttentionHooks,
+    find_self_attention,
+    self_attention_hooks,
+)
+from lib_instantstyle.tensor.styleid import BLOCKS, Settings
+from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
+from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
+from tests.unit.noise_schedule import ALPHAS, SIGMAS
+from tests.unit.test_injection import randomised
+
+CONFIGS = {"sd15": SD15_TINY, "sdxl": SDXL_TINY}
+# The layers by diffusers' names, as the paper's authors count them in their diffusers version.
+DIFFUSERS_BLOCKS = {
+    "sd15": [f"up_blocks.{b}.attentions.{i}." for b in (2, 3) for i in range(3)],
+    "sdxl": [f"up_blocks.1.attentions.{i}." for i in range(3)],
+}
+
+
+class World:
+    """One tiny UNet in ldm naming, the same in diffusers, an empty prompt and two pictures."""
+
+    def __init__(self, layout, side=8):
+        config = CONFIGS[layout]
+        self.layout = layout
+        self.unet = randomised(UNetModel(config), seed=1)
+        generator = torch.Generator().manual_seed(2)
+        self.context = torch.randn(1, 7, config.context_dim, generator=generator)
+        self.y, self.added = None, {}
+        if config.adm_in_channels:
+            self.added = {
+                "text_embeds": torch.randn(1, 256, generator=generator),
+                "time_ids": torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]]),
+            }
+            self.y = size_vector(**self.added)
+        pictures = torch.randn(3, 4, side, side, generator=generator)
+        stretch = torch.tensor([0.8, 1.2, 0.6]).view(3, 1, 1, 1)
+        self.style, self.content, self.other = (pictures * stretch).split(1)
+
+    @property
+    def layers(self):
+        return find_self_attention(self.unet, BLOCKS)
+
+    def noise(self, x, sigma):
+        """The UNet in terms of sigma."""
+        t = torch.full([len(x)], float(SIGMAS.index(sigma)))
+        rows = (t.expand(len(x)), self.context.expand(len(x), -1, -1))
+        y = None if self.y is None else self.y.expand(len(x), -1)
+        return self.unet(x / math.sqrt(1 + sigma**2), timesteps=rows[0], context=rows[1], y=y)
+
+    def trajectory(self, latent, walk):
+        return invert(latent, walk.up, self.noise, walk.kept)
+
+    def stylise(self, walk, settings, contents=None, content_of=(0,), predict=None):
+        contents = [self.content] if contents is None else contents
+        with self_attention_hooks(self.unet, self.layers) as hooks:
+            return styleid.sample(
+                walk,
+                self.trajectory(self.style, walk),
+                [self.trajectory(content, walk) for content in contents],
+                content_of,
+                settings,
+                hooks,
+                predict or self.noise,
+                self.noise,
+                lambda i, x: None,
+            )
+
+
+@pytest.fixture(autouse=True)
+def _no_grad():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def world(request):
+    return World(request.param)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """For what does not depend on the layout."""
+    return World("sd15")
+
+
+# -- the oracle: diffusers' UNet, DDIM as the paper writes it, all features kept -----------------
+
+
+class KeepingOrPlacing:
+    """An attention processor that keeps q, k and v of each time step, or puts others in place."""
+
+    def __init__(self, name, state):
+        self.name, self.state = name, state
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        q, k, v = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
+        factor = 1.0
+        if self.state.keep is not None:
+            self.state.keep[self.name] = (q, k, v)
+        if self.state.place is not None:
+            content, style, gamma, factor = self.state.place
+            q = gamma * content[self.name][0] + (1 - gamma) * q
+            k, v = style[self.name][1:]
+        batch, tokens, _ = q.shape
+        q, k, v = (
+            x.reshape(batch, -1, attn.heads, x.shape[-1] // attn.heads).transpose(1, 2)
+            for x in (q, k, v)
+        )
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) * factor
+        out = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, -1)
+        return attn.to_out[0](out)
+
+
+@dataclass
+class State:
+    keep: dict | None = None
+    place: tuple | None = None
+
+
+class StraightLine:
+    """StyleID as run_styleid.py goes about it, written from the paper's equations."""
+
+    def __init__(self, world):
+        self.world = world
+        self.unet = diffusers_unet(world.unet)
+        self.state = State()
+        blocks = DIFFUSERS_BLOCKS[world.layout]
+        processors = dict(self.unet.attn_processors)
+        for name in processors:
+            if any(name.startswith(block) for block in blocks) and ".attn1." in name:
+                processors[name] = KeepingOrPlacing(name, self.state)
+        self.replaced = sum(isinstance(p, KeepingOrPlacing) for p in processors.values())
+        self.unet.set_attn_processor(processors)
+
+    def noise(self, x, t):
+        world = self.world
+        return self.unet(x, t, world.context, added_cond_kwargs=world.added).sample
+
+    @staticmethod
+    def ddim(x, noise, a, b):
+        predicted = (x - (1 - a).sqrt() * noise) / a.sqrt()
+        return b.sqrt() * predicted + (1 - b).sqrt() * noise
+
+    def invert(self, latent, timesteps):
+        """timesteps rise; features of each but the last, and the last state."""
+        features, x = {}, latent
+        for t, after in pairwise(timesteps):
+            features[t] = self.state.keep = {}
+            x = self.ddim(x, self.noise(x, t), ALPHAS[t].float(), ALPHAS[after].float())
+        self.state.keep = None
+        return x, features
+
+    def run(self, start, timesteps, content, style, gamma, tau):
+        """timesteps fall; the last one is where the result belongs."""
+        x = start
+        for t, after in pairwise(timesteps):
+            self.state.place = (content[t], style[t], gamma, tau)
+            x = self.ddim(x, self.noise(x, t), ALPHAS[t].float(), ALPHAS[after].float())
+        self.state.place = None
+        return x
+
+
+def straight_adain(c, s):
+    out = torch.empty_like(c)
+    for i in range(c.shape[1]):
+        a, b = c[0, i].flatten(), s[0, i].flatten()
+        out[0, i] = (c[0, i] - a.mean()) / a.std() * b.std() + b.mean()
+    return out
+
+
+@pytest.mark.parametrize("gamma", [0.75, 0.3])
+def test_the_published_run_equals_a_straight_line_implementation(world, gamma):
+    steps = 10 if world.layout == "sd15" else 4
+    oracle = StraightLine(world)
+    assert oracle.replaced == {"sd15": 6, "sdxl": 6}[world.layout] == len(world.layers)
+    rising = ddim_timesteps(steps)
+    style, style_features = oracle.invert(world.style, [*rising, 999])
+    content, content_features = oracle.invert(world.content, [*rising, 999])
+    start = straight_adain(content, style)
+    falling = [*rising[-2::-1], 0]
+    expected = oracle.run(start, falling, content_features, style_features, gamma, 1.5)
+
+    ours = world.stylise(published(steps, SIGMAS), Settings(gamma=gamma))
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+    for unlike in ((gamma, 1.0), (0.0, 1.5)):  # the comparison has something to see
+        other = oracle.run(start, falling, content_features, style_features, *unlike)
+        assert (expected - other).abs().max() > 1e-4
+
+
+def test_a_walk_over_the_sampler_s_levels_equals_it_too(world):
+    """Picture at sigma 0, every level styled, from the trajectory's own state at the highest."""
+    timesteps = [800, 500, 200, 50]
+    oracle = StraightLine(world)
+    walk = along([SIGMAS[t] for t in timesteps])
+
+    def inverted(latent):
+        first = latent + SIGMAS[50] * oracle.noise(latent / math.sqrt(1 + SIGMAS[50] ** 2), 50)
+        x, features = oracle.invert(first * ALPHAS[50].sqrt().float(), timesteps[::-1])
+        features[800] = oracle.state.keep = {}
+        oracle.noise(x, 800)
+        oracle.state.keep = None
+        return x, features
+
+    # The first step asks the UNet about the picture itself, scaled for the lowest level.
+    style, style_features = inverted(world.style)
+    content, content_features = inverted(world.content)
+    x = oracle.run(
+        straight_adain(content, style), timesteps, content_features, style_features, 0.75, 1.5
+    )
+    oracle.state.place = (content_features[50], style_features[50], 0.75, 1.5)
+    last = oracle.noise(x, 50)
+    expected = (x - (1 - ALPHAS[50]).sqrt().float() * last) / ALPHAS[50].sqrt().float()
+
+    ours = world.stylise(walk, Settings())
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+# -- identities -------------------------------------------------------------------------------
+
+WALK = along([SIGMAS[t] for t in (900, 500, 100)])
+
+
+def plain(world, start):
+    x = start
+    for step in WALK.down:
+        x = x + (step.end - step.start) * world.noise(x, step.at)
+    return x
+
+
+def test_gamma_0_tau_1_and_the_pictures_own_features_are_a_plain_run(world):
+    """Keys, values and queries come from the run itself, so nothing changes."""
+    same = Settings(gamma=0.0, tau=1.0)
+    # Of a picture with itself, every step whose state is the trajectory's is untouched.
+    trajectory = world.trajectory(world.content, WALK)
+    state = trajectory[WALK.down[0].at]
+    with self_attention_hooks(world.unet, world.layers) as hooks:
+        for gamma in (0.0, 0.75):
+            with hooks.capturing(PARTS) as features:
+                expected = world.noise(state, WALK.down[0].at)
+            injection = styleid.Injection(
+                features, [features], state, [0], replace(same, gamma=gamma)
+            )
+            with hooks.acting(injection.act, injection.look):
+                found = world.noise(state, WALK.down[0].at)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+            assert hooks.replaced > 0
+
+
+def test_outside_its_part_of_the_sampling_it_does_nothing(small):
+    never = Settings(start=1.0, end=1.0, adain=0.0)
+    top = small.trajectory(small.content, WALK)[WALK.up[-1].end]
+    torch.testing.assert_close(small.stylise(WALK, never), plain(small, top), atol=1e-5, rtol=0)
+    early, late = Settings(end=0.3), Settings(start=0.3)
+    results = [small.stylise(WALK, s) for s in (Settings(), early, late, never)]
+    for i, a in enumerate(results):
+        for b in results[:i]:
+            assert (a - b).abs().max() > 1e-3
+
+
+def test_gamma_1_makes_the_result_independent_of_the_current_query(small):
+    with self_attention_hooks(small.unet, small.layers[-1:]) as hooks:
+        seen = []
+        with hooks.capturing(PARTS) as features:
+            small.noise(small.style, SIGMAS[500])
+        for latent in (small.content, small.other):
+            injection = styleid.Injection(features, [features], latent, [0], Settings(gamma=1.0))
+
+            def act(number, part, x, injection=injection):
+                changed = injection.act(number, part, x)
+                seen.append((part, x, changed))
+                return changed
+
+            with hooks.acting(act):
+                small.noise(latent, SIGMAS[500])
+    (_, q1, changed1), (_, q2, changed2) = (entry for entry in seen if entry[0] == QUERY)
+    assert (q1 - q2).abs().max() > 0.01
+    assert torch.equal(changed1, changed2)
+    torch.testing.assert_close(changed1, 1.5 * features[0, QUERY])
+
+
+def test_tau_on_the_query_is_tau_on_the_logits():
+    q, k, v = torch.randn(3, 1, 2, 16, 8).unbind(0)
+    ours = F.scaled_dot_product_attention(1.5 * q, k, v)
+    torch.testing.assert_close(ours, F.scaled_dot_product_attention(q, k, v, scale=1.5 / 8**0.5))
+
+
+def test_share_of_adain(small):
+    style, content = (small.trajectory(x, WALK) for x in (small.style, small.content))
+    none, half, full = (styleid.first_state(WALK, style, [content], s) for s in (0.0, 0.5, 1.0))
+    top = WALK.up[-1].end
+    torch.testing.assert_close(none, content[top])
+    torch.testing.assert_close(full, straight_adain(content[top], style[top]))
+    torch.testing.assert_close(half, (none + full) / 2)
+
+
+# -- batches ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["cu", "uc", "interleaved", "apart"])
+def test_each_row_gets_the_content_of_its_picture(small, order):
+    """However the WebUI arranges prompt and negative rows of the pictures of a batch."""
+    contents = [small.content, small.other]
+    alone = [small.stylise(WALK, Settings(), [content]) for content in contents]
+
+    def predict(x, sigma):
+        scaled = x.half().float()  # the UNet may see other numbers than the sampler holds
+        assert not torch.equal(scaled, x)
+        if order == "apart":
+            return torch.cat([small.noise(row[None], sigma) for row in x])
+        if order == "interleaved":
+            return small.noise(x.repeat_interleave(2, 0), sigma)[::2]
+        rows = small.noise(torch.cat([x, x]), sigma)
+        return rows[: len(x)] if order == "cu" else rows[len(x) :]
+
+    batch = small.stylise(WALK, Settings(), contents, [0, 1, 0], predict)
+    for found, expected in zip(batch.split(1), [alone[0], alone[1], alone[0]]):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+    assert (alone[0] - alone[1]).abs().max() > 0.1
+
+
+# -- what is left, and what it costs ------------------------------------------------------------
+
+
+def hooks_of(unet):
+    kinds = ("_forward_hooks", "_forward_pre_hooks")
+    return sum(len(getattr(m, kind)) for m in unet.modules() for kind in kinds)
+
+
+def test_hooks_are_gone_however_the_block_ends(small):
+    assert hooks_of(small.unet) == 0
+    with pytest.raises(ZeroDivisionError), self_attention_hooks(small.unet, small.layers):
+        assert hooks_of(small.unet) == 3 * len(small.layers) + 1
+        raise ZeroDivisionError
+    assert hooks_of(small.unet) == 0
+    left = SelfAttentionHooks(small.layers)
+    left.attach(small.unet)  # and never detached
+    with self_attention_hooks(small.unet, small.layers):
+        assert hooks_of(small.unet) == 3 * len(small.layers) + 1
+    assert hooks_of(small.unet) == 0
+    assert not hasattr(small.unet, "_instantstyle_self_attention")
+
+
+def test_idle_hooks_change_nothing(small):
+    expected = small.noise(small.content, SIGMAS[500])
+    with self_attention_hooks(small.unet, small.layers) as hooks:
+        assert torch.equal(small.noise(small.content, SIGMAS[500]), expected)
+        assert hooks.replaced == 0
+
+
+def test_a_unet_whose_self_attention_is_never_reached_is_an_error(small):
+    with (
+        self_attention_hooks(small.unet, small.layers) as hooks,
+        pytest.raises(Exception, match="was not reached"),
+        hooks.capturing((KEY,)),
+    ):
+        pass
+
+
+def test_features_live_for_one_step_only(small, monkeypatch):
+    made, alive = [], []
+
+    class Watched(styleid.Injection):
+        def __init__(self, style, *rest):
+            super().__init__(style, *rest)
+            made.append(weakref.ref(style[0, KEY]))
+
+    monkeypatch.setattr(styleid, "Injection", Watched)
+
+    def predict(x, sigma):
+        alive.append(sum(ref() is not None for ref in made))
+        return small.noise(x, sigma)
+
+    small.stylise(WALK, Settings(), predict=predict)
+    assert alive == [1] * len(WALK.down)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_memory_at_512_pixels_and_50_steps_of_a_real_sd15(dtype):
+    """Counted on a UNet of the real size without numbers. The published code keeps 3.5 GB."""
+    real = replace(SD15_TINY, model_channels=320, context_dim=768)
+    with torch.device("meta"):
+        unet = UNetModel(real).to(dtype)
+        x, context = torch.empty(1, 4, 64, 64, dtype=dtype), torch.empty(1, 77, 768, dtype=dtype)
+        with self_attention_hooks(unet, find_self_attention(unet, BLOCKS)) as hooks:
+            with hooks.capturing((KEY, VALUE)) as style:
+                unet(x, timesteps=torch.ones(1), context=context)
+            with hooks.capturing((QUERY,)) as content:
+                unet(x, timesteps=torch.ones(1), context=context)
+    assert sum(x.numel() for x in (*style.values(), *content.values())) == 17_694_720
+    walk = published(50, SIGMAS)
+    states = 2 * len(walk.kept) * 4 * 64 * 64 * 4  # two pictures, in single precision
+    features = 17_694_720 * dtype.itemsize
+    assert features + states < 100e6
+    assert states == 6_553_600
