@@ -28,5 +28,5 @@ def test_a_file_says_the_same_as_its_unet(name, prefix):
 def test_a_file_without_such_a_unet_is_refused():
     text_encoder = {"model.encoder.layers.0.attn.to_q.weight": TensorInfo("F16", (8, 8), 128)}
     for tensors in ({}, text_encoder):
-        with pytest.raises(InstantStyleError, match="SD1.5 or SDXL"):
+        with pytest.raises(InstantStyleError, match=r"SD1\.5 or SDXL"):
             layers_in_file(tensors)
