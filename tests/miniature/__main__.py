@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.miniature import ROOT
+from tests.miniature.flavour import folders
 
 
 def enter(*, leave_repository: bool) -> None:
@@ -15,8 +16,9 @@ def enter(*, leave_repository: bool) -> None:
     if leave_repository:
         home = ROOT.parents[1]
         sys.path[:] = [x for x in sys.path if Path(x or ".").resolve() != home]
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
+    ours = [str(folder) for folder in folders()]
+    if ours[0] not in sys.path:
+        sys.path[:0] = ours
 
 
 def main() -> None:
@@ -29,12 +31,10 @@ def main() -> None:
     initialize.imports()
     initialize.initialize()
     import webui
+    from modules import host
     from modules.shared_cmd_options import cmd_opts
 
-    if cmd_opts.nowebui:
-        webui.api_only()
-    else:
-        webui.webui()
+    host.run(webui.api_only if cmd_opts.nowebui else webui.webui)
 
 
 if __name__ == "__main__":

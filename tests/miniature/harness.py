@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from tests.miniature.__main__ import enter
-from tests.miniature.recorder import Recorder
+from tests.miniature.recorder import Recorder, unet_of
 from tests.miniature.server import Server, flag_arguments, serve  # noqa: F401
 
 SMALL = {
@@ -104,7 +104,7 @@ class WebUI:
             script_callbacks.app_started_callback(self.demo, self.app)
         else:
             self.app, self.api = webui.api_only_app()
-        self.client = TestClient(self.app)
+        self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def add_extension(self, path: Path | str) -> None:
         """Loads one more extension, unless it is there already; reloads the UI for that."""
@@ -189,16 +189,16 @@ class WebUI:
 
     @property
     def unet(self):
-        return self.sd_model.model.diffusion_model
+        return unet_of(self.sd_model)
 
     def use(self, checkpoint: str) -> None:
         """Loads the checkpoint whose name contains the text, as the drop-down would."""
-        from modules import sd_models
+        from modules import host, sd_models
 
         info = sd_models.get_closet_checkpoint_match(checkpoint)
         assert info is not None, f"no checkpoint {checkpoint!r}"
         self.set(sd_model_checkpoint=info.title)
-        sd_models.reload_model_weights()  # where the setting was right but another one is loaded
+        host.load_chosen()  # where the setting was right but another one is loaded
 
     def set(self, **options) -> None:
         response = self.post("/sdapi/v1/options", options)

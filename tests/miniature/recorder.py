@@ -9,6 +9,12 @@ import torch
 from torch import Tensor
 
 
+def unet_of(sd_model) -> torch.nn.Module:
+    """The UNet that a loaded checkpoint samples with, wherever the WebUI keeps it."""
+    objects = getattr(sd_model, "forge_objects", None)
+    return (sd_model if objects is None else objects.unet).model.diffusion_model
+
+
 @dataclass
 class UNetCall:
     """One call. `rows` names them: c0, c1, ... of the prompt, u0, u1, ... of the negative one."""
@@ -57,7 +63,7 @@ class Recorder:
         """The refiner and hires fix may bring another UNet, so this is asked at each step."""
         from modules import shared
 
-        unet = shared.sd_model.model.diffusion_model
+        unet = unet_of(shared.sd_model)
         if id(unet) not in self._watched:
             self._watched.add(id(unet))
             handle = unet.register_forward_pre_hook(self._on_call, with_kwargs=True)
@@ -69,6 +75,7 @@ class Recorder:
         self._left = [
             (f"{kind}{i}", row)
             for kind, cond in (("c", params.text_cond), ("u", params.text_uncond))
+            if cond is not None  # Forge has no negative prompt with CFG 1
             for i, row in enumerate(cond["crossattn"] if isinstance(cond, dict) else cond)
         ]
 

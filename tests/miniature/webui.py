@@ -9,6 +9,8 @@ from pathlib import Path
 from modules import timer
 from modules.timer import startup_timer
 
+from tests.miniature.flavour import folders
+
 EVERYWHERE = {True: "0.0.0.0", False: None}  # noqa: S104
 
 
@@ -81,7 +83,7 @@ def allowed_paths() -> list[str]:
     return [
         *shared.cmd_opts.gradio_allowed_path,
         paths.data_path,
-        paths.script_path,
+        *(str(folder) for folder in folders()),
         *(x.path for x in extensions.active()),
     ]
 

@@ -33,13 +33,8 @@ def ensure_models() -> None:
 
 def initialize() -> None:
     ensure_models()
-    from modules import shared
+    from modules import host, shared
     from modules.call_queue import wrap_queued_call
-
-    def reload_weights() -> None:
-        from modules import sd_models
-
-        sd_models.reload_model_weights()
 
     def redo_hijack() -> None:
         from modules import sd_hijack
@@ -47,7 +42,9 @@ def initialize() -> None:
         sd_hijack.model_hijack.redo_hijack(shared.sd_model)
 
     shared.reload_gradio_theme()
-    shared.opts.onchange("sd_model_checkpoint", wrap_queued_call(reload_weights), call=False)
+    shared.opts.onchange(
+        "sd_model_checkpoint", wrap_queued_call(host.checkpoint_chosen), call=False
+    )
     shared.opts.onchange("cross_attention_optimization", wrap_queued_call(redo_hijack), call=False)
     initialize_rest(reload_script_modules=False)
 
@@ -57,6 +54,7 @@ def initialize_rest(*, reload_script_modules: bool = False) -> None:
     from modules import (
         extensions,
         extra_networks,
+        host,
         modelloader,
         script_callbacks,
         scripts,
@@ -83,11 +81,8 @@ def initialize_rest(*, reload_script_modules: bool = False) -> None:
     script_callbacks.on_list_optimizers(sd_hijack_optimizations.list_optimizers)
     sd_hijack.list_optimizers()
     sd_unet.list_unets()
-    # A1111 loads in a thread, and a setting posted meanwhile breaks it; here the start waits
     if not shared.cmd_opts.skip_load_model_at_start:
-        assert shared.sd_model is not None, "the checkpoint could not be loaded"
-        if sd_hijack.current_optimizer is None:
-            sd_hijack.apply_optimizations()
+        host.load_at_start()
     extra_networks.initialize()
     extra_networks.register_default_extra_networks()
     startup_timer.record("initialize extra networks")

@@ -9,6 +9,7 @@ import torch
 from modules import (
     devices,
     extra_networks,
+    host,
     images,
     lowvram,
     paths,
@@ -79,26 +80,14 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
     # a setting that was never saved is not in `data`, and is then not put back either
     stored = {k: opts.data[k] for k in p.override_settings if k in opts.data}
     try:
-        wanted = p.override_settings.get("sd_model_checkpoint")
-        if sd_models.checkpoint_aliases.get(wanted) is None:
-            p.override_settings.pop("sd_model_checkpoint", None)
-            sd_models.reload_model_weights()
-        for key, value in p.override_settings.items():
-            opts.set(key, value, is_api=True, run_callbacks=False)
-            if key == "sd_model_checkpoint":
-                sd_models.reload_model_weights()
-            if key == "sd_vae":
-                sd_vae.reload_vae_weights()
+        host.apply_override_settings(p)
         sd_models.apply_token_merging(p.sd_model, p.get_token_merging_ratio())
         sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
         return process_images_inner(p)
     finally:
         sd_models.apply_token_merging(p.sd_model, 0)
         if p.override_settings_restore_afterwards:
-            for key, value in stored.items():
-                setattr(opts, key, value)
-                if key == "sd_vae":
-                    sd_vae.reload_vae_weights()
+            host.put_settings_back(stored)
 
 
 def _prepare(p: StableDiffusionProcessing) -> None:
@@ -137,7 +126,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     _prepare(p)
     infotexts: list[str] = []
     output_images: list[Image.Image] = []
-    with torch.no_grad():
+    with host.sampling_mode():
         with devices.autocast():
             p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
             sd_unet.apply_unet()
@@ -150,7 +139,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
                 state.skipped = False
             if state.interrupted or state.stopping_generation:
                 break
-            sd_models.reload_model_weights()  # a refiner may have left another one behind
+            host.begin_batch(p)
             if not _sample_batch(p, n, output_images, infotexts):
                 break
 
@@ -207,6 +196,7 @@ def _sample_batch(p, n: int, output_images: list, infotexts: list) -> bool:
     if not p.disable_extra_networks:
         with devices.autocast():
             extra_networks.activate(p, p.extra_network_data)
+    host.extra_networks_activated(p)
     if p.scripts is not None:
         p.scripts.process_batch(p, **told, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
     p.setup_conds()
@@ -284,7 +274,7 @@ def _finish_image(p, i: int, sample: torch.Tensor, output_images: list, infotext
         )
 
     if p.scripts is not None:
-        pp = scripts.PostprocessImageArgs(image)
+        pp = host.postprocess_image_args(p, image, i)
         p.scripts.postprocess_image(p, pp)
         image = pp.image
     mask = getattr(p, "mask_for_overlay", None)
@@ -296,7 +286,7 @@ def _finish_image(p, i: int, sample: torch.Tensor, output_images: list, infotext
         mask, overlay = ppmo.mask_for_overlay, ppmo.overlay_image
     image, denoised = apply_overlay(image, p.paste_to, overlay)
     if p.scripts is not None:
-        pp = scripts.PostprocessImageArgs(image)
+        pp = host.postprocess_image_args(p, image, i)
         p.scripts.postprocess_image_after_composite(p, pp)
         image = pp.image
 

@@ -13,6 +13,7 @@ import torch
 from modules import (
     devices,
     extra_networks,
+    host,
     prompt_parser,
     rng,
     scripts,
@@ -31,8 +32,7 @@ opt_f = 8
 
 def txt2img_image_conditioning(sd_model, x: Tensor, width: int, height: int) -> Tensor:
     """What an inpainting model is told where nothing is given: all of it is masked."""
-    hybrid = sd_model.model.conditioning_key in {"hybrid", "concat"}
-    if not hybrid and not sd_model.is_sdxl_inpaint:
+    if not host.is_inpainting(sd_model):
         return x.new_zeros(x.shape[0], 5, 1, 1)
     grey = torch.full((x.shape[0], 3, height, width), 0.5, device=x.device)
     latent = sd_samplers_common.images_tensor_to_samples(grey)
@@ -189,8 +189,7 @@ class StableDiffusionProcessing:
     # -- extra channels of inpainting models -------------------------------------------------
 
     def txt2img_image_conditioning(self, x, width=None, height=None) -> Tensor:
-        key = self.sd_model.model.conditioning_key
-        self.is_using_inpainting_conditioning = key in {"hybrid", "concat"}
+        self.is_using_inpainting_conditioning = host.is_hybrid(self.sd_model)
         return txt2img_image_conditioning(
             self.sd_model, x, width or self.width, height or self.height
         )
@@ -214,17 +213,17 @@ class StableDiffusionProcessing:
         latent = self.sd_model.get_first_stage_encoding(self.sd_model.encode_first_stage(image))
         mask = torch.nn.functional.interpolate(mask, size=latent_image.shape[-2:])
         mask = mask.expand(latent.shape[0], -1, -1, -1)
-        return torch.cat([mask, latent], dim=1).to(shared.device).type(self.sd_model.dtype)
+        return torch.cat([mask, latent], dim=1).to(shared.device, devices.dtype_unet)
 
     def img2img_image_conditioning(
         self, source_image, latent_image, image_mask=None, round_image_mask=True
     ) -> Tensor:
         source_image = devices.cond_cast_float(source_image)
-        if self.sampler.conditioning_key in {"hybrid", "concat"}:
+        if host.is_hybrid(self.sd_model):
             return self.inpainting_image_conditioning(
                 source_image, latent_image, image_mask, round_image_mask
             )
-        if self.sampler.model_wrap.inner_model.is_sdxl_inpaint:
+        if host.is_inpainting(self.sd_model):
             return self.inpainting_image_conditioning(source_image, latent_image, image_mask)
         return latent_image.new_zeros(latent_image.shape[0], 5, 1, 1)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from modules import (
     devices,
+    host,
     images,
     masking,
     scripts,
@@ -168,7 +169,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
 
     def init(self, all_prompts, all_seeds, all_subseeds) -> None:
         self.extra_generation_params["Denoising strength"] = self.denoising_strength
-        if shared.sd_model.cond_stage_key != "edit":
+        if getattr(shared.sd_model, "cond_stage_key", "txt") != "edit":
             self.image_cfg_scale = None
         self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
         mask, region = (None, None) if self.image_mask is None else self._prepare_mask()
@@ -223,6 +224,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         if self.initial_noise_multiplier != 1.0:
             self.extra_generation_params["Noise multiplier"] = self.initial_noise_multiplier
             x *= self.initial_noise_multiplier
+        host.begin_pass(self)
         if self.scripts is not None:
             self.scripts.process_before_every_sampling(
                 p=self, x=self.init_latent, noise=x, c=conditioning, uc=unconditional_conditioning

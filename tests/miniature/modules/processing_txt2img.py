@@ -10,6 +10,7 @@ import torch
 from modules import (
     devices,
     extra_networks,
+    host,
     images,
     lowvram,
     prompt_parser,
@@ -162,6 +163,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             samples, decoded_samples = self._given_first_pass()
         else:
             x = self.rng.next()
+            host.begin_pass(self)
             if self.scripts is not None:
                 self.scripts.process_before_every_sampling(
                     p=self, x=x, noise=x, c=conditioning, uc=unconditional_conditioning
@@ -181,8 +183,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                     self.sd_model, samples, target_device=devices.cpu, check_for_nans=True
                 )
                 decoded_samples = torch.stack(decoded).to(dtype=torch.float32)
-        with sd_models.SkipWritingToConfig():
-            sd_models.reload_model_weights(info=self.hr_checkpoint_info)
+        host.load_hires_checkpoint(self)
         return self.sample_hr_pass(
             samples, decoded_samples, seeds, subseeds, subseed_strength, prompts
         )
@@ -272,9 +273,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         sd_models.apply_token_merging(self.sd_model, self.get_token_merging_ratio(for_hr=True))
         if self.scripts is not None:
             self.scripts.before_hr(self)
-            self.scripts.process_before_every_sampling(
-                p=self, x=samples, noise=noise, c=self.hr_c, uc=self.hr_uc
-            )
+            host.announce_second_pass(self, x=samples, noise=noise, c=self.hr_c, uc=self.hr_uc)
         samples = self.sampler.sample_img2img(
             self,
             samples,

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import numpy as np
 import torch
-from modules import devices, images, sampling, sd_models, shared
+from modules import devices, host, images, sampling, shared
 from modules.shared import state
 from PIL import Image
 from torch import Tensor
@@ -35,8 +35,7 @@ approximation_indexes = {"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 
 def samples_to_images_tensor(sample: Tensor, approximation=None, model=None) -> Tensor:
     """Latents [B, 4, h, w] -> pixels [B, 3, 8h, 8w] in -1..1. Only the full decoder exists here."""
     model = shared.sd_model if model is None else model
-    with torch.no_grad():
-        return model.decode_first_stage(sample.to(model.first_stage_model.dtype))
+    return model.decode_first_stage(sample)
 
 
 def single_sample_to_image(sample: Tensor, approximation=None) -> Image.Image:
@@ -96,7 +95,7 @@ class InterruptedException(BaseException):
     pass
 
 
-def _completed_ratio(denoiser, sigma: Tensor | None) -> float:
+def completed_ratio(denoiser, sigma: Tensor | None) -> float:
     if shared.opts.refiner_switch_by_sample_steps or sigma is None:
         denoiser.p.extra_generation_params["Refiner switch by sampling steps"] = True
         return denoiser.step / denoiser.total_steps
@@ -112,7 +111,7 @@ def apply_refiner(cfg_denoiser, sigma: Tensor | None = None) -> bool:
     info = p.refiner_checkpoint_info
     if info is None or shared.sd_model.sd_checkpoint_info == info:
         return False
-    if p.refiner_switch_at is not None and _completed_ratio(cfg_denoiser, sigma) < (
+    if p.refiner_switch_at is not None and completed_ratio(cfg_denoiser, sigma) < (
         p.refiner_switch_at
     ):
         return False
@@ -124,8 +123,7 @@ def apply_refiner(cfg_denoiser, sigma: Tensor | None = None) -> bool:
             p.extra_generation_params["Hires refiner"] = which
     p.extra_generation_params["Refiner"] = info.short_title
     p.extra_generation_params["Refiner switch at"] = p.refiner_switch_at
-    with sd_models.SkipWritingToConfig():
-        sd_models.reload_model_weights(info=info)
+    host.load_refiner(info)
     devices.torch_gc()
     p.setup_conds()
     cfg_denoiser.update_inner_model()
@@ -150,7 +148,8 @@ class Sampler:
         self.eta_option_field = "eta_ancestral"
         self.eta_infotext_field = "Eta"
         self.eta_default = 1.0
-        self.conditioning_key = getattr(shared.sd_model.model, "conditioning_key", "crossattn")
+        model = getattr(shared.sd_model, "model", None)
+        self.conditioning_key = getattr(model, "conditioning_key", "crossattn")
         self.p = None
         self.model_wrap = None
         self.model_wrap_cfg = None
@@ -232,17 +231,18 @@ class Sampler:
             "cond_scale": p.cfg_scale,
             "s_min_uncond": self.s_min_uncond,
         }
-        samples = self.launch_sampling(
-            steps,
-            lambda: self.func(
-                self.model_wrap_cfg,
-                x,
-                extra_args=self.sampler_extra_args,
-                disable=False,
-                callback=self.callback_state,
-                **kw,
-            ),
-        )
+        with host.unet_loaded(x):
+            samples = self.launch_sampling(
+                steps,
+                lambda: self.func(
+                    self.model_wrap_cfg,
+                    x,
+                    extra_args=self.sampler_extra_args,
+                    disable=False,
+                    callback=self.callback_state,
+                    **kw,
+                ),
+            )
         self.add_infotext(p)
         return samples
 

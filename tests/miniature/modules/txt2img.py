@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 
 import gradio as gr
-from modules import infotext_utils, processing, scripts, shared
+from modules import infotext_utils, processing, scripts, shared, ui_tempdir
 from modules.infotext_utils import create_override_settings_dict, parse_generation_parameters
 from modules.shared import opts
 from modules.ui_common import plaintext_to_html
@@ -110,7 +110,7 @@ def txt2img_upscale(
             pictures.extend(processed.images)
             continue
         unchanged = Image.new(mode="RGB", size=(1, 1))
-        unchanged.already_saved_as = item["name"].rsplit("?", 1)[0]
+        unchanged.already_saved_as = ui_tempdir.saved_file(item)
         pictures.append(unchanged)
     geninfo["infotexts"][gallery_index] = processed.info
     comments = plaintext_to_html(processed.comments, classname="comments")

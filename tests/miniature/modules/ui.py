@@ -12,6 +12,7 @@ from modules import (
     script_callbacks,
     scripts,
     shared,
+    ui_canvas,
     ui_common,
     ui_img2img,
     ui_loadsave,
@@ -89,7 +90,10 @@ def create_ui() -> gr.Blocks:
     shared.tab_names = [label for _, label, _ in interfaces]
 
     with gr.Blocks(
-        theme=shared.gradio_theme, analytics_enabled=False, title="Stable Diffusion"
+        theme=shared.gradio_theme,
+        analytics_enabled=False,
+        title="Stable Diffusion",
+        **ui_canvas.PAGE,
     ) as demo:
         settings.add_quicksettings()
         infotext_utils.connect_paste_params_buttons()

@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import gradio as gr
-from modules import img2img, infotext_utils, scripts, shared, ui_common, ui_toprow
+from modules import (
+    img2img,
+    infotext_utils,
+    scripts,
+    shared,
+    ui_canvas,
+    ui_common,
+    ui_toprow,
+)
 from modules.call_queue import wrap_gradio_gpu_call
 from modules.infotext_utils import PasteField
 from modules.ui_components import FormGroup, FormRow
@@ -30,39 +38,27 @@ def _picture(label: str, elem_id: str, **kwargs) -> gr.Image:
 
 
 def _create_sources(f: SimpleNamespace) -> None:
-    size = {"height": shared.opts.img2img_editor_height, "show_label": False}
+    height = shared.opts.img2img_editor_height
     with gr.Tabs(elem_id="mode_img2img"):
         with gr.TabItem("img2img", id="img2img", elem_id="img2img_img2img_tab") as plain:
-            f.init_img = _picture(
-                "Image for img2img", "img2img_image", tool="editor", image_mode="RGBA", **size
-            )
+            init = ui_canvas.create("Image for img2img", "img2img_image", "editor", "RGBA", height)
         with gr.TabItem("Sketch", id="img2img_sketch", elem_id="img2img_img2img_sketch_tab") as sk:
-            f.sketch = _picture(
-                "Image for img2img",
-                "img2img_sketch",
-                tool="color-sketch",
-                image_mode="RGB",
-                **size,
+            sketch = ui_canvas.create(
+                "Image for img2img", "img2img_sketch", "color-sketch", "RGB", height
             )
         with gr.TabItem("Inpaint", id="inpaint", elem_id="img2img_inpaint_tab") as inpaint:
-            f.init_img_with_mask = _picture(
-                "Image for inpainting with mask",
-                "img2maskimg",
-                tool="sketch",
-                image_mode="RGBA",
-                **size,
+            masked = ui_canvas.create(
+                "Image for inpainting with mask", "img2maskimg", "sketch", "RGBA", height
             )
         with gr.TabItem(
             "Inpaint sketch", id="inpaint_sketch", elem_id="img2img_inpaint_sketch_tab"
         ) as inpaint_sketch:
-            f.inpaint_color_sketch = _picture(
-                "Color sketch inpainting",
-                "inpaint_sketch",
-                tool="color-sketch",
-                image_mode="RGB",
-                **size,
+            color = ui_canvas.create(
+                "Color sketch inpainting", "inpaint_sketch", "color-sketch", "RGB", height
             )
-            f.inpaint_color_sketch_orig = gr.State(None)
+            color.inputs += ui_canvas.original_of_sketch()
+        f.init_img, f.init_img_with_mask = init.value, masked.value
+        f.sources = [x for box in (init, sketch, masked, color) for x in box.inputs]
         with gr.TabItem(
             "Inpaint upload", id="inpaint_upload", elem_id="img2img_inpaint_upload_tab"
         ) as upload:
@@ -258,11 +254,7 @@ def create() -> None:
             toprow.prompt,
             toprow.negative_prompt,
             toprow.ui_styles.dropdown,
-            f.init_img,
-            f.sketch,
-            f.init_img_with_mask,
-            f.inpaint_color_sketch,
-            f.inpaint_color_sketch_orig,
+            *f.sources,
             f.init_img_inpaint,
             f.init_mask_inpaint,
             f.mask_blur,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import gradio as gr
 from modules import patches, shared
-from PIL import PngImagePlugin
+from modules.ui_tempdir_files import check_tmp_file, register_tmp_file, save_anew  # noqa: F401
 
 
-def register_tmp_file(gradio: gr.Blocks, filename: str) -> None:
-    gradio.temp_file_sets[0] |= {str(Path(filename).absolute())}
-
-
-def check_tmp_file(gradio: gr.Blocks, filename: str) -> bool:
-    return any(filename in known for known in gradio.temp_file_sets)
+def saved_file(item: dict) -> str:
+    """The file behind a picture of the gallery, as an event receives it."""
+    return item["name"].rsplit("?", 1)[0]
 
 
 def save_pil_to_file(self, pil_image, dir=None, format="png") -> str:
@@ -26,15 +22,7 @@ def save_pil_to_file(self, pil_image, dir=None, format="png") -> str:
         register_tmp_file(shared.demo, saved)
         register_tmp_file(shared.demo, with_time)
         return with_time
-    folder = shared.opts.temp_dir or dir
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    metadata = PngImagePlugin.PngInfo()
-    for key, value in pil_image.info.items():
-        if isinstance(key, str) and isinstance(value, str):
-            metadata.add_text(key, value)
-    with tempfile.NamedTemporaryFile(delete=False, suffix=".png", dir=folder) as file:
-        pil_image.save(file, format="PNG", pnginfo=metadata)
-    return file.name
+    return save_anew(pil_image, shared.opts.temp_dir or dir)
 
 
 patches.patch(

@@ -101,6 +101,7 @@ class StableDiffusion(nn.Module):
     @torch.no_grad()
     def decode_first_stage(self, latents: Tensor) -> Tensor:
         """Scaled latents [B, 4, h, w] -> pixels [B, 3, 8h, 8w], about -1..1."""
+        latents = latents.to(self.first_stage_model.dtype)
         return self.first_stage_model.decode(latents / self.scale_factor)
 
     def apply_model(self, x: Tensor, t: Tensor, cond: dict) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import gradio as gr
 from fastapi.exceptions import HTTPException
 from modules import infotext_utils
@@ -65,12 +67,20 @@ def get_script(script_name: str | None, script_runner):
     return script_runner.scripts[script_name_to_index(script_name, script_runner.scripts)]
 
 
+def _type_of(field) -> type:
+    """The type of a field of a request, `str` of an optional one as well; pydantic 1 and 2."""
+    if hasattr(field, "type_"):
+        return field.type_
+    allowed = [x for x in get_args(field.annotation) if x is not type(None)]
+    return allowed[0] if len(allowed) == 1 else field.annotation
+
+
 def _field_value(field, params: dict, request):
     value = field.function(params) if field.function else params.get(field.label)
     if value is None:
         return None
     if field.api in request.__fields__:
-        target_type = request.__fields__[field.api].type_
+        target_type = _type_of(request.__fields__[field.api])
     else:
         target_type = type(field.component.value)
     if target_type is type(None):

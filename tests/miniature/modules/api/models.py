@@ -29,13 +29,13 @@ API_NOT_ALLOWED = {
 
 COMMON = {
     "sampler_index": (str, "Euler"),
-    "script_name": (str, None),
+    "script_name": (Optional[str], None),  # noqa: UP045
     "script_args": (list, []),
     "send_images": (bool, True),
     "save_images": (bool, False),
     "alwayson_scripts": (dict, {}),
-    "force_task_id": (str, None),
-    "infotext": (str, None),
+    "force_task_id": (Optional[str], None),  # noqa: UP045
+    "infotext": (Optional[str], None),  # noqa: UP045
 }
 
 
@@ -55,10 +55,7 @@ def _request_model(name: str, processing_class: type, additional: Dict[str, tupl
             fields[key] = (Optional[kind], Field(default=default, exclude=False))  # noqa: UP045
     for key, (kind, default, *excluded) in additional.items():
         fields[key] = (kind, Field(default=default, exclude=bool(excluded)))
-    model = create_model(name, **fields)
-    model.__config__.allow_population_by_field_name = True
-    model.__config__.allow_mutation = True
-    return model
+    return create_model(name, __module__=__name__, **fields)
 
 
 StableDiffusionTxt2ImgProcessingAPI = _request_model(
@@ -69,16 +66,16 @@ StableDiffusionImg2ImgProcessingAPI = _request_model(
     StableDiffusionProcessingImg2Img,
     {
         **COMMON,
-        "init_images": (list, None),
+        "init_images": (Optional[list], None),  # noqa: UP045
         "denoising_strength": (float, 0.75),
-        "mask": (str, None),
+        "mask": (Optional[str], None),  # noqa: UP045
         "include_init_images": (bool, False, True),
     },
 )
 
 
 class TextToImageResponse(BaseModel):
-    images: List[str] = None  # noqa: UP006
+    images: Optional[List[str]] = None  # noqa: UP006, UP045
     parameters: dict
     info: str
 
@@ -105,8 +102,8 @@ class ProgressResponse(BaseModel):
     progress: float
     eta_relative: float
     state: dict
-    current_image: str = None
-    textinfo: str = None
+    current_image: Optional[str] = None  # noqa: UP045
+    textinfo: Optional[str] = None  # noqa: UP045
 
 
 def _options_model():
@@ -146,6 +143,9 @@ class SchedulerItem(BaseModel):
 
 
 class UpscalerItem(BaseModel):
+    class Config:
+        protected_namespaces = ()  # pydantic 2 keeps names that begin with model_ for itself
+
     name: str
     model_name: Optional[str]  # noqa: UP045
     model_path: Optional[str]  # noqa: UP045
@@ -154,6 +154,9 @@ class UpscalerItem(BaseModel):
 
 
 class SDModelItem(BaseModel):
+    class Config:
+        protected_namespaces = ()  # pydantic 2 keeps names that begin with model_ for itself
+
     title: str
     model_name: str
     hash: Optional[str]  # noqa: UP045
