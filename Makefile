@@ -9,7 +9,7 @@ VENV := .venv
 # The models of the tests are tiny: a second thread costs them more than it gives.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve test test-unit test-host test-webui contract lint format clean
+.PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -19,6 +19,11 @@ serve: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve \
 	  --extension . $(ARGS)
 
+# The same with Gradio 4.40, as Forge.
+serve-forge: $(VENV)/page-4.40/.ready
+	$(VENV)/page-4.40/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve-forge \
+	  --extension . $(ARGS)
+
 test: test-unit test-host
 
 test-unit: $(VENV)/engine/.ready
@@ -26,6 +31,10 @@ test-unit: $(VENV)/engine/.ready
 
 test-host: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
+
+# The same once more where Gradio 4.40 makes the miniature a Forge.
+test-forge: $(VENV)/page-4.40/.ready
+	$(VENV)/page-4.40/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
 
 # The API and page scenarios against a real WebUI: INSTANTSTYLE_WEBUI=<its folder> make test-webui
 test-webui: $(VENV)/page-3.41/.ready

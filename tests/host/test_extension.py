@@ -11,7 +11,7 @@ import pytest
 
 from tests.host.miniature.cases import CHECKPOINTS, ROWS
 from tests.miniature import harness
-from tests.miniature.recorder import Recorder
+from tests.miniature.recorder import Recorder, unet_of
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"c": 0, "u": 1}
@@ -47,9 +47,11 @@ def webui(session, request):
 
 
 def hooks_on(model):
+    """Our hooks on a checkpoint; where it is no module itself, as in Forge, on its UNet."""
+    modules = model if hasattr(model, "named_modules") else unet_of(model)
     return [
         name
-        for name, module in model.named_modules()
+        for name, module in modules.named_modules()
         for kind in ("_forward_hooks", "_forward_pre_hooks")
         for hook in getattr(module, kind).values()
         if "lib_instantstyle" in getattr(hook, "__module__", "")
@@ -62,16 +64,16 @@ def hooks_on(model):
 @pytest.mark.parametrize("case", list(ROWS))
 def test_our_rows_are_the_real_rows(webui, case, monkeypatch):
     """The recorder finds out by content which row is which; we must have come to the same."""
-    from lib_instantstyle.pure.rows import RowCounter
+    from lib_instantstyle.hosts.denoiser import DenoiserClock
 
     taken = []
-    take = RowCounter.take
+    rows = DenoiserClock.rows
 
-    def spy(self, count):
-        taken.append(take(self, count))
+    def spy(self, call):
+        taken.append(rows(self, call))
         return taken[-1]
 
-    monkeypatch.setattr(RowCounter, "take", spy)
+    monkeypatch.setattr(DenoiserClock, "rows", spy)
     fields, options, _ = ROWS[case]
     webui.shared.opts.data.update(options)
     with Recorder() as recorder:

@@ -1,0 +1,1 @@
+"""Forge's own package beside `modules`: memory, patchers, engines."""

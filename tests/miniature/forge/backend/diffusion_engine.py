@@ -1,0 +1,65 @@
+"""What Forge loads a checkpoint into: an object without A1111's `model` and `conditioner`."""
+
+from __future__ import annotations
+
+import torch
+from backend import memory_management
+
+from tests.miniature.forge_family.patchers import forge_objects_of
+from tests.miniature.networks import load_checkpoint
+
+
+class ForgeDiffusionEngine:
+    """SD1.5; SDXL is a subclass. `forge_objects` holds the parts, the rest is for old callers."""
+
+    is_sd2 = is_sd3 = is_sdxl = False
+    is_sd1 = True
+    first_stage_model = cond_stage_model = None
+    use_distilled_cfg_scale = False
+
+    def __init__(self, model) -> None:
+        self._model = model  # the networks, which forge_objects share
+        self.is_inpaint = model.model.diffusion_model.in_channels == 9
+        self.alphas_cumprod = model.alphas_cumprod
+        self.forge_objects = forge_objects_of(model)
+        self.forge_objects_original = self.forge_objects.shallow_copy()
+        self.forge_objects_after_applying_lora = self.forge_objects.shallow_copy()
+        self.extra_generation_params: dict = {}
+        self.comments: list[str] = []
+        self._add_text_engines(model)
+
+    def _add_text_engines(self, model) -> None:
+        self.text_processing_engine = model.cond_stage_model
+
+    @torch.inference_mode()
+    def get_learned_conditioning(self, prompt):
+        memory_management.load_model_gpu(self.forge_objects.clip.patcher)
+        return self._model.get_learned_conditioning(prompt)
+
+    @torch.inference_mode()
+    def encode_first_stage(self, x):
+        memory_management.load_model_gpu(self.forge_objects.vae.patcher)
+        return self._model.encode_first_stage(x)
+
+    @torch.inference_mode()
+    def decode_first_stage(self, x):
+        memory_management.load_model_gpu(self.forge_objects.vae.patcher)
+        return self._model.decode_first_stage(x)
+
+    def get_first_stage_encoding(self, x):
+        return x
+
+
+class StableDiffusionXL(ForgeDiffusionEngine):
+    is_sdxl = True
+    is_sd1 = False
+
+    def _add_text_engines(self, model) -> None:
+        self.text_processing_engine_l, self.text_processing_engine_g = model.conditioner.embedders[
+            :2
+        ]
+
+
+def forge_loader(filename: str, dtype: torch.dtype) -> ForgeDiffusionEngine:
+    model = load_checkpoint(filename, dtype=dtype)
+    return (StableDiffusionXL if model.is_sdxl else ForgeDiffusionEngine)(model)

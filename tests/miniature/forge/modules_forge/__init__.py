@@ -1,0 +1,1 @@
+"""Forge's additions to the WebUI itself."""

@@ -1,0 +1,1 @@
+"""What Forge, reForge and Forge Classic have in common: patchers, an account of memory, rows."""
