@@ -190,3 +190,91 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
         assert "text encoder was trained away from the image encoder" in said[0]
     finally:
         shutil.rmtree(own_folder() / "cache", ignore_errors=True)
+
+
+# -- what a reference shows -----------------------------------------------------------------------
+
+
+def picture():
+    from lib_instantstyle.tensor.pictures import decode_picture
+
+    return decode_picture(REFERENCE)
+
+
+@pytest.fixture
+def few_nouns(session, monkeypatch):
+    """A hundred of them, and nothing left on disk."""
+    from lib_instantstyle.pure.nouns import nouns
+    from lib_instantstyle.webui import content_report
+
+    few = nouns()[::15]
+    monkeypatch.setattr(content_report, "nouns", lambda: few)
+    yield few
+    shutil.rmtree(own_folder() / "cache", ignore_errors=True)
+
+
+def test_a_reference_is_described_without_a_generation(session, few_nouns):
+    from lib_instantstyle.pure.nouns import caption
+    from lib_instantstyle.pure.units import parse_unit
+    from lib_instantstyle.tensor.embedding import image_vector
+    from lib_instantstyle.tensor.selection import choose
+    from lib_instantstyle.tensor.unet import find_layers
+    from lib_instantstyle.webui.content_report import describe_content
+
+    session.use("tiny_sdxl.")
+    unit = parse_unit({"content": "a cup | tea", "content_scale": 0.7})
+    told = []
+    report = describe_content(picture(), unit, 5, lambda done, total: told.append((done, total)))
+    assert told[0] == (32, len(few_nouns)) and told[-1] == (len(few_nouns), len(few_nouns))
+    assert (report.adapter, report.image_encoder) == ("ip-adapter_sdxl", "CLIP-ViT-bigG")
+    assert (report.text_encoder, report.comment) == ("the loaded checkpoint's text encoder", "")
+
+    host, p = loaded()
+    from lib_instantstyle.hosts import model_folders
+
+    catalog = scan(model_folders())
+    tower = choose("auto", catalog, find_layers(host.unet(p))).tower
+    with torch.no_grad():
+        image = image_vector(picture(), tower, host.device(), host.encoder_dtype())
+    texts = [
+        session.sd_model.get_learned_conditioning([text])["vector"][0, :256].float()
+        for text in ("a cup", "tea", *(caption(s.noun) for s in report.suggestions))
+    ]
+    left = image - 0.7 * (texts[0] + texts[1]) / 2
+    cosine = torch.nn.functional.cosine_similarity
+    for found, text in zip(report.texts, texts):
+        assert found.before == pytest.approx(float(cosine(image, text, dim=0)), abs=1e-5)
+        assert found.after == pytest.approx(float(cosine(left, text, dim=0)), abs=1e-5)
+    assert report.removed == pytest.approx(float((image - left).norm() / image.norm()), abs=1e-5)
+    assert len(report.suggestions) == 5
+    for found, text in zip(report.suggestions, texts[2:]):
+        assert found.cosine == pytest.approx(float(cosine(image, text, dim=0)), abs=1e-3)
+    assert [s.cosine for s in report.suggestions] == sorted(
+        (s.cosine for s in report.suggestions), reverse=True
+    )
+
+
+def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
+    from lib_instantstyle.hosts import text
+    from lib_instantstyle.pure.units import Unit
+    from lib_instantstyle.webui.content_report import describe_content
+
+    session.use("tiny_sdxl.")
+    first = describe_content(picture(), Unit())
+    assert first.texts == () and first.removed == 0
+
+    def refuse(*args):
+        raise AssertionError("the text encoder ran")
+
+    monkeypatch.setattr(text, "_pooled", refuse)
+    assert describe_content(picture(), Unit()) == first
+
+
+def test_what_is_missing_for_a_description_is_said(session):
+    from lib_instantstyle.pure.errors import InstantStyleError
+    from lib_instantstyle.pure.units import Unit
+    from lib_instantstyle.webui.content_report import describe_content
+
+    session.use("tiny_sd15.")
+    with pytest.raises(InstantStyleError, match="content cannot be read: the loaded checkpoint"):
+        describe_content(picture(), Unit())

@@ -1,0 +1,137 @@
+"""What a reference shows, in CLIP's words, and what a subtraction takes out of it.
+
+Needs no generation: the loaded checkpoint serves. The text vectors of the suggested words are
+computed once for each text encoder and come from the disk afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lib_instantstyle.hosts import (
+    Host,
+    current,
+    loaded_checkpoint,
+    model_folders,
+    queue_lock,
+)
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.nouns import caption, nouns
+from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.tensor.content import content_texts, remove_content
+from lib_instantstyle.tensor.embedding import image_vector
+from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.tensor.word_vectors import word_vectors
+from lib_instantstyle.tensor.zero_shot import best_matches, cosines
+from lib_instantstyle.webui.content_source import ContentSource, content_source
+from lib_instantstyle.webui.subtracting import check_subtraction
+
+SUGGESTIONS = 8
+Progress = Callable[[int, int], None]  # done, of
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How like the reference and one text of `content` are: cosines, from -1 to 1."""
+
+    text: str
+    before: float
+    after: float  # with the content taken out
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A thing that the reference may show."""
+
+    noun: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class ContentReport:
+    """What a reference shows and what `content` takes out of it.
+
+    removed: length of what is taken out, as a share of the reference vector's. agreement and
+    comment: see ContentSource.
+    """
+
+    adapter: str
+    image_encoder: str
+    text_encoder: str
+    agreement: float | None
+    texts: tuple[Similarity, ...]
+    removed: float
+    suggestions: tuple[Suggestion, ...]
+    comment: str
+
+
+def describe_content(
+    picture: Picture, unit: Unit, count: int = SUGGESTIONS, progress: Progress | None = None
+) -> ContentReport:
+    """Report on `picture` with `unit`'s adapter, content and clip_source, by the loaded checkpoint.
+
+    count: how many words to suggest; 0 for none, which then asks for no word vectors. progress:
+    told how many words of how many were read, where they have to be. Waits for a generation under
+    way, so the caller must not hold the WebUI's queue lock. Raises InstantStyleError where adapter,
+    image encoder or text encoder are missing.
+    """
+    with queue_lock(), torch.no_grad():
+        p = loaded_checkpoint()
+        host = current(p)
+        catalog = scan(model_folders())
+        choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
+        check_subtraction(choice.adapter)
+        image = image_vector(
+            picture, choice.tower, host.device(), host.encoder_dtype(), host.keeps_encoder()
+        )
+        source = content_source(len(image), unit.clip_source, catalog, host, p)
+        texts, removed = _subtraction(image, unit, source)
+        return ContentReport(
+            adapter=choice.adapter.name,
+            image_encoder=choice.tower.name,
+            text_encoder=source.encoder.title,
+            agreement=source.agreement,
+            texts=texts,
+            removed=removed,
+            suggestions=suggest(image, source, host, count, progress),
+            comment=source.comment,
+        )
+
+
+def suggest(
+    image: torch.Tensor,
+    source: ContentSource,
+    host: Host,
+    count: int = SUGGESTIONS,
+    progress: Progress | None = None,
+) -> tuple[Suggestion, ...]:
+    """The `count` nouns that are most like the image vector [E], best first."""
+    if not count:
+        return ()
+    names = nouns()
+
+    def tell(done: int) -> None:
+        if progress:
+            progress(done, len(names))
+
+    captions = [caption(noun) for noun in names]
+    vectors = word_vectors(source.encoder, captions, host.cache_folder(), tell)
+    return tuple(Suggestion(*found) for found in best_matches(image, vectors, names, count))
+
+
+def _subtraction(
+    image: torch.Tensor, unit: Unit, source: ContentSource
+) -> tuple[tuple[Similarity, ...], float]:
+    texts = content_texts(unit.content)
+    if not texts:
+        return (), 0.0
+    vectors = source.encoder.vectors(texts)
+    left = remove_content(image, list(vectors), unit.content_scale, unit.content_mode)
+    before, after = cosines(image, vectors), cosines(left, vectors)
+    found = tuple(Similarity(text, float(b), float(a)) for text, b, a in zip(texts, before, after))
+    return found, float((image - left).norm() / image.norm())
