@@ -19,11 +19,20 @@ def plot_module() -> Any:
 
 def script_arguments(p: Any, name: str) -> Sequence[Any]:
     """The arguments that the always-on script `name` has in the generation `p`."""
-    for script in p.scripts.alwayson_scripts:
-        if script.title() == name:
-            arguments: Sequence[Any] = p.script_args[script.args_from : script.args_to]
-            return arguments
-    return ()
+    script = _script(p, name)
+    arguments: Sequence[Any] = p.script_args[script.args_from : script.args_to]
+    return arguments
+
+
+def give_script_argument(p: Any, name: str, value: object) -> None:
+    """Make `value` the only argument of the always-on script `name`, for `p` and no copy of it."""
+    script = _script(p, name)
+    before, after = p.script_args[: script.args_from], p.script_args[script.args_to :]
+    p.script_args = (*before, value, *[None] * (script.args_to - script.args_from - 1), *after)
+
+
+def _script(p: Any, name: str) -> Any:
+    return next(script for script in p.scripts.alwayson_scripts if script.title() == name)
 
 
 def axes_in_use(p: Any) -> Sequence[str]:

@@ -134,7 +134,14 @@ def parse_unit(given: Mapping[str, object], number: int = 1) -> Unit:
 
 
 def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
-    """The enabled units in a script's arguments, in any form that the API or the page sends.
+    """The enabled units in a script's arguments, checked; see `given_units`."""
+    given = given_units(arguments)
+    units = [parse_unit(unit, i) for i, unit in enumerate(given, start=1)]
+    return [unit for unit in units if unit.enabled]
+
+
+def given_units(arguments: Sequence[object]) -> Sequence[Mapping[str, object]]:
+    """The units in a script's arguments, in any form that the API or the page sends.
 
     - objects in slot 0 (or from slot 1 on after a bool): each object is a unit, or holds `units`;
       other slots are the WebUI's defaults and are ignored;
@@ -148,11 +155,9 @@ def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
     if isinstance(first, Mapping) or (
         first is True and len(arguments) > 1 and isinstance(arguments[1], Mapping)
     ):
-        given: Sequence[Mapping[str, object]] = [
-            unit for item in objects for unit in _units_of(item)
-        ]
+        given: list[Mapping[str, object]] = [unit for item in objects for unit in _units_of(item)]
     elif first is True and (page := page_values(arguments[1:])):
-        given = page
+        given = [*page]
     else:
         raise InstantStyleError(
             f"args begins with {shorten(first)}; an object for each unit, true or false followed "
@@ -160,8 +165,7 @@ def parse_arguments(arguments: Sequence[object]) -> list[Unit]:
         )
     if len(given) > UNIT_LIMIT:
         raise InstantStyleError(f"args has {len(given)} units; up to {UNIT_LIMIT} are allowed.")
-    units = [parse_unit(unit, i) for i, unit in enumerate(given, start=1)]
-    return [unit for unit in units if unit.enabled]
+    return given
 
 
 def page_values(values: Sequence[object]) -> list[dict[str, object]]:

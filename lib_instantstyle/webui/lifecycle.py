@@ -9,7 +9,6 @@ from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import OWN_KEY
 from lib_instantstyle.pure.units import parse_arguments
-from lib_instantstyle.webui.overrides import overridden
 
 _RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
 
@@ -27,7 +26,7 @@ def before_process(p: Any) -> None:
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check the units and make the plan, or refuse the generation."""
     try:
-        units = [unit for unit in overridden(p, parse_arguments(arguments)) if unit.acts]
+        units = [unit for unit in parse_arguments(arguments) if unit.acts]
         if not units:
             return
         from lib_instantstyle.webui import run

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.pure.block_weights import BlockWeights
 from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.units import AUTO, FIELDS, parse_unit
+from lib_instantstyle.pure.units import AUTO, FIELDS
 from lib_instantstyle.pure.values import one_of
 from lib_instantstyle.webui.typed_files import pictures_in, read_picture
 
@@ -26,13 +25,14 @@ def _as_typed(p: Any, values: Sequence[Any]) -> Sequence[Any]:
 class Axis:
     """One axis, for whichever unit.
 
-    changes: for a value, the fields that a cell's unit gets; raises InstantStyleError. expand:
-    what the values that were typed stand for, asked once before the plot starts.
+    changes: for a value, the fields that a cell's unit gets, as a request would give them. expand:
+    what the values that were typed stand for, asked once before the plot starts; may raise
+    InstantStyleError.
     """
 
     label: str
     type: type  # float, for which the plot knows ranges, or str
-    changes: Callable[[Any, int], Mapping[str, Any]]
+    changes: Callable[[Any], Mapping[str, object]]
     choices: Callable[[], list[str]] | None = None
     expand: Callable[[Any, Sequence[Any]], Sequence[Any]] = _as_typed
     cost: float = 0.0
@@ -43,13 +43,11 @@ def field_axis(name: str) -> Axis:
     field = FIELDS[name]
     is_number = str(field.type).startswith("float")
 
-    def changes(x: Any, number: int) -> Mapping[str, Any]:
+    def changes(x: Any) -> Mapping[str, object]:
         value = {"True": True, "False": False}.get(x, x) if field.type == "bool" else x
         value = round(value, _DIGITS) if isinstance(value, float) else value
-        changed = {name: getattr(parse_unit({name: value}, number), name)}
-        if name == "preset":
-            changed["blocks"] = BlockWeights()  # which would stand instead of the preset
-        return changed
+        # Own block weights would stand instead of the preset.
+        return {name: value, "blocks": ""} if name == "preset" else {name: value}
 
     return Axis(
         name.replace("_", " "),
@@ -74,8 +72,8 @@ def _choices(name: str) -> Callable[[], list[str]] | None:
 def block_axis() -> Axis:
     """One block alone in each cell: what it does, and which carries the style."""
 
-    def changes(x: Any, number: int) -> Mapping[str, Any]:
-        return {"blocks": parse_unit({"blocks": f"{x}=1"}, number).blocks}
+    def changes(x: Any) -> Mapping[str, object]:
+        return {"blocks": f"{x}=1"}
 
     def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
         return [name for x in values for name in (_block_names() if x == ALL else [x])]
@@ -94,9 +92,8 @@ def _block_names() -> list[str]:
 def reference_axis() -> Axis:
     """The reference: paths of picture files, or of folders with pictures."""
 
-    def changes(x: Any, number: int) -> Mapping[str, Any]:
-        image = parse_unit({"image": read_picture(x)}, number).image
-        return {"image": image, "style": ""}
+    def changes(x: Any) -> Mapping[str, object]:
+        return {"image": read_picture(x), "style": ""}
 
     def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
         return [path for x in values for path in pictures_in(p, x)]

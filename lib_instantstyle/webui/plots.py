@@ -1,22 +1,38 @@
-"""Axes of the X/Y/Z plot: every field that varies a picture, and a few combinations of fields."""
+"""Axes of the X/Y/Z plot: every field that varies a picture, and a few combinations of fields.
+
+A cell of a plot is made from a shallow copy of `p`, which shares dictionaries with all others. So
+a value is put into the arguments of the copy, as a request would have brought it: what forwards
+arguments elsewhere, such as a distributed runner, takes it along.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from lib_instantstyle import NAME
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.hosts.plots import axes_in_use, plot_module, script_arguments
+from lib_instantstyle.hosts.plots import (
+    axes_in_use,
+    give_script_argument,
+    plot_module,
+    script_arguments,
+)
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.units import AUTO, FIELDS, PICTURES, Unit, parse_arguments
+from lib_instantstyle.pure.units import (
+    AUTO,
+    FIELDS,
+    PICTURES,
+    Unit,
+    given_units,
+    parse_arguments,
+    parse_unit,
+)
 from lib_instantstyle.webui.errors import InstantStyle
-from lib_instantstyle.webui.overrides import override
 from lib_instantstyle.webui.plot_axes import Axis, block_axis, field_axis, reference_axis
 
 UNITS = 3  # units with axes
@@ -49,14 +65,16 @@ def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
     label = f"[{NAME}] {axis.label}" if number == 1 else f"[{NAME} {number}] {axis.label}"
 
     def apply(p: Any, x: Any, xs: Sequence[Any]) -> None:
-        override(p, number, axis.changes(x, number))
+        units = [dict(unit) for unit in given_units(script_arguments(p, NAME))]
+        units[number - 1].update(axis.changes(x))
+        give_script_argument(p, NAME, {"units": units})
 
     def confirm(p: Any, xs: list[Any]) -> None:
         try:
-            unit = _unit(p, number)
+            given = _given_unit(p, number)
             xs[:] = axis.expand(p, xs)
             for x in xs:
-                _check_fit(p, replace(unit, **axis.changes(x, number)))
+                _check_fit(p, parse_unit({**given, **axis.changes(x)}, number))
         except InstantStyleError as error:
             raise InstantStyle(f"{label}: {error}") from error
 
@@ -82,12 +100,11 @@ def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
     )
 
 
-def _unit(p: Any, number: int) -> Unit:
-    units = parse_arguments(script_arguments(p, NAME))
-    for unit in units:
-        if unit.number == number:
-            return unit
-    raise InstantStyleError(f"unit {number} is not on; switch it on, or choose another axis.")
+def _given_unit(p: Any, number: int) -> Mapping[str, object]:
+    arguments = script_arguments(p, NAME)
+    if not any(unit.number == number for unit in parse_arguments(arguments)):
+        raise InstantStyleError(f"unit {number} is not on; switch it on, or choose another axis.")
+    return given_units(arguments)[number - 1]
 
 
 def _check_fit(p: Any, unit: Unit) -> None:
