@@ -4,7 +4,7 @@ from modules import script_callbacks, scripts
 
 from lib_instantstyle import NAME
 from lib_instantstyle.hosts import settings
-from lib_instantstyle.webui import accordion, lifecycle, plots, routes
+from lib_instantstyle.webui import accordion, lifecycle, plots, routes, style_cards
 
 
 class InstantStyleScript(scripts.Script):
@@ -37,6 +37,7 @@ class InstantStyleScript(scripts.Script):
 
 plots.register()  # now: an API without a page has asked for the axes when `before_ui` comes
 script_callbacks.on_before_ui(plots.register)
+script_callbacks.on_before_ui(style_cards.register)
 script_callbacks.on_app_started(routes.register)
 script_callbacks.on_ui_settings(settings.register)
 script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)

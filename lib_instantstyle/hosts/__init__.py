@@ -110,3 +110,10 @@ def model_folders() -> Sequence[Path]:
     from lib_instantstyle.hosts.folders import model_folders
 
     return model_folders()
+
+
+def own_folder() -> Path:
+    """The only folder that is ever written to."""
+    from lib_instantstyle.hosts.folders import own_folder
+
+    return own_folder()

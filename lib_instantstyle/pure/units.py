@@ -82,6 +82,12 @@ class Unit:
     report: bool = _field(False, boolean, "measure the effect in each block")
     leak_meter: bool = _field(False, boolean, "measure how like the reference the result is")
     number: int = field(default=1, compare=False)  # its place among the units, from 1; no field
+    tag: str = field(default="", compare=False)  # the prompt's tag it comes from; no field
+
+    @property
+    def title(self) -> str:
+        """How sentences call it."""
+        return self.tag or f"unit {self.number}"
 
     @property
     def acts(self) -> bool:

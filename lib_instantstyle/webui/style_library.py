@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.pure.atomic_file import write_file
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.style_info import MAX_BYTES, StyleInfo, read_info
@@ -146,6 +147,11 @@ class StyleLibrary:
                 yield SavedStyle(path.stem, path, found)
             elif found is not None:
                 yield path.stem, str(found)
+
+
+def library() -> StyleLibrary:
+    """The styles of this WebUI."""
+    return StyleLibrary(own_folder() / "styles")
 
 
 def _look(path: Path) -> _Seen:

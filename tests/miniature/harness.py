@@ -90,7 +90,7 @@ class WebUI:
         """Page and API, in the order in which A1111 makes them."""
         import webui
         from fastapi.testclient import TestClient
-        from modules import progress, script_callbacks, ui
+        from modules import progress, script_callbacks, ui, ui_extra_networks
 
         if self.page:
             from gradio.routes import App
@@ -100,6 +100,7 @@ class WebUI:
             webui._drop_cors(self.app)
             progress.setup_progress_api(self.app)
             ui.setup_ui_api(self.app)
+            ui_extra_networks.add_pages_to_demo(self.app)
             self.api = webui.create_api(self.app)
             script_callbacks.app_started_callback(self.demo, self.app)
         else:

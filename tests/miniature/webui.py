@@ -96,7 +96,15 @@ def _auth() -> list[tuple] | None:
 
 
 def webui() -> None:
-    from modules import initialize, paths, progress, script_callbacks, shared, ui
+    from modules import (
+        initialize,
+        paths,
+        progress,
+        script_callbacks,
+        shared,
+        ui,
+        ui_extra_networks,
+    )
     from modules.shared_cmd_options import cmd_opts
 
     os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(paths.data_path) / "tmp" / "gradio"))
@@ -118,6 +126,7 @@ def webui() -> None:
         _drop_cors(app)
         progress.setup_progress_api(app)
         ui.setup_ui_api(app)
+        ui_extra_networks.add_pages_to_demo(app)
         create_api(app)
         startup_timer.record("add APIs")
         script_callbacks.app_started_callback(demo, app)

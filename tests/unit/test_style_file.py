@@ -17,40 +17,16 @@ from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.style_info import (
     KEY,
     THUMBNAIL,
-    StyleInfo,
     metadata_of,
     read_info,
     settings_of,
 )
-from lib_instantstyle.pure.tower_kind import OPEN_CLIP, TowerKind
+from lib_instantstyle.pure.tower_kind import OPEN_CLIP
 from lib_instantstyle.pure.units import parse_unit
-from lib_instantstyle.tensor.style_file import Style, read_style, write_style
+from lib_instantstyle.tensor.style_file import read_style, write_style
 from tests.unit.adapters import write
+from tests.unit.styles import INFO, KIND, style
 from tests.unit.towers import hugging_face_tensors, hugging_face_tower, open_clip_tensors
-
-KIND = TowerKind("Hugging Face", 80, 3, 320, 14, 28, 32)  # 5 tokens
-INFO = StyleInfo(
-    encoder="CLIP-ViT-H-14",
-    kind=KIND,
-    adapter="ip-adapter_sdxl_vit-h",
-    references=("a" * 64, "b" * 64),
-    weights=(1.0, 0.5),
-    created="2024-05-31T12:00:00Z",
-    settings={"weight": 0.8, "preset": "style+layout"},
-    thumbnail=b"\xff\xd8 a picture",
-)
-
-
-def style(info=INFO, scale=1.0):
-    torch.manual_seed(0)
-    count = len(info.references)
-    return Style(
-        info,
-        torch.randn(count, 32) if info.kind.embedding_width else None,
-        (torch.randn(count, 5, 80) * scale),
-        torch.randn(5, 80),
-        torch.randn(80),
-    )
 
 
 @pytest.fixture

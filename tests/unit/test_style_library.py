@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.style_file import read_style, write_style
 from lib_instantstyle.webui.style_library import StyleLibrary
-from tests.unit.test_style_file import INFO, style
+from tests.unit.styles import INFO, style
 
 
 @pytest.fixture

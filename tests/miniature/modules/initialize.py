@@ -65,6 +65,7 @@ def initialize_rest(*, reload_script_modules: bool = False) -> None:
         sd_unet,
         sd_vae,
         shared,
+        ui_extra_networks,
     )
 
     sd_samplers.set_samplers()
@@ -83,6 +84,8 @@ def initialize_rest(*, reload_script_modules: bool = False) -> None:
     sd_unet.list_unets()
     if not shared.cmd_opts.skip_load_model_at_start:
         host.load_at_start()
+    ui_extra_networks.initialize()
+    ui_extra_networks.register_default_pages()
     extra_networks.initialize()
     extra_networks.register_default_extra_networks()
     startup_timer.record("initialize extra networks")

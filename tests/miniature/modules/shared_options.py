@@ -452,6 +452,18 @@ options_templates.update(
 
 options_templates.update(
     options_section(
+        ("extra_networks", "Extra Networks", "sd"),
+        {
+            "extra_networks_default_multiplier": O(
+                1.0, "Default multiplier for extra networks", gr.Slider, _slider(0, 2, 0.01)
+            ),
+            "extra_networks_add_text_separator": O(" ", "Extra networks separator"),
+        },
+    )
+)
+
+options_templates.update(
+    options_section(
         ("ui", "Live previews", "ui"),
         {
             "show_progressbar": O(True, "Show progressbar"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import gradio as gr
+from gradio.context import Context
 from modules import (
     img2img,
     infotext_utils,
@@ -12,6 +13,7 @@ from modules import (
     shared,
     ui_canvas,
     ui_common,
+    ui_extra_networks,
     ui_toprow,
 )
 from modules.call_queue import wrap_gradio_gpu_call
@@ -228,11 +230,9 @@ def create() -> None:
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=True)
     dummy = gr.Label(visible=False)
-    with (
-        gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"]),
-        gr.Tab("Generation", id="img2img_generation"),
-        gr.Row(equal_height=False),
-    ):
+    tabs = gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"])
+    generation = gr.Tab("Generation", id="img2img_generation")
+    with tabs, generation, gr.Row(equal_height=False):
         with gr.Column(variant="compact", elem_id="img2img_settings"):
             scripts.scripts_img2img.prepare_ui()
             for category in ordered_ui_categories():
@@ -244,6 +244,8 @@ def create() -> None:
                 outputs=[f.inpaint_controls, f.mask_alpha],
             )
         panel = ui_common.create_output_panel(TAB, shared.opts.outdir_img2img_samples, toprow)
+    with tabs:
+        ui_extra_networks.create_ui(Context.root_block, [generation], "img2img")
     outputs = [panel.gallery, panel.generation_info, panel.infotext, panel.html_log]
     generate = {
         "fn": wrap_gradio_gpu_call(img2img.img2img, extra_outputs=[None, "", ""]),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import gradio as gr
+from gradio.context import Context
 from modules import (
     infotext_utils,
     processing,
@@ -18,6 +19,7 @@ from modules import (
     shared_items,
     txt2img,
     ui_common,
+    ui_extra_networks,
     ui_toprow,
 )
 from modules.call_queue import wrap_gradio_gpu_call, wrap_queued_call
@@ -271,17 +273,17 @@ def create() -> gr.components.Component:
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=False)
     dummy = gr.Label(visible=False)
-    with (
-        gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"]),
-        gr.Tab("Generation", id="txt2img_generation"),
-        gr.Row(equal_height=False),
-    ):
+    tabs = gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"])
+    generation = gr.Tab("Generation", id="txt2img_generation")
+    with tabs, generation, gr.Row(equal_height=False):
         with gr.Column(variant="compact", elem_id="txt2img_settings"):
             scripts.scripts_txt2img.prepare_ui()
             for category in ordered_ui_categories():
                 _create_section(category, f)
         _connect_resolution_preview(f)
         panel = ui_common.create_output_panel("txt2img", shared.opts.outdir_txt2img_samples, toprow)
+    with tabs:
+        ui_extra_networks.create_ui(Context.root_block, [generation], "txt2img")
     inputs = [
         dummy,
         toprow.prompt,

@@ -1,0 +1,80 @@
+"""Our tag among the WebUI's extra networks, and the cards that insert it into a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules import extra_networks, ui_extra_networks
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card on our page of the extra networks."""
+
+    name: str
+    file: Path
+    preview: str  # address of a picture, or a data URL
+    description: str
+    metadata: dict[str, Any]
+
+
+class TagNetwork(extra_networks.ExtraNetwork):  # type: ignore[misc]  # the WebUI has no types
+    """Makes the WebUI take our tags for its own; what they say is read from the prompts."""
+
+    def activate(self, p: Any, params_list: Any) -> None:
+        """Nothing: hires fix calls this with other tags, and swallows what is raised here."""
+
+    def deactivate(self, p: Any) -> None:
+        """Nothing was activated."""
+
+
+class CardsPage(ui_extra_networks.ExtraNetworksPage):  # type: ignore[misc]
+    """Cards, with the interface that the WebUI's page of extra networks asks for."""
+
+    def __init__(
+        self, title: str, tag: str, folder: Path, cards: Callable[[], Iterable[Card]]
+    ) -> None:
+        super().__init__(title)
+        self._tag = tag
+        self._folder = folder
+        self._cards = cards
+
+    def list_items(self) -> Iterator[dict[str, Any]]:
+        for place, card in enumerate(self._cards()):
+            yield self._item(card, place)
+
+    def create_item(
+        self, name: str, index: int | None = None, enable_filter: bool = True
+    ) -> dict[str, Any] | None:
+        found = (card for card in self._cards() if card.name == name)
+        return next((self._item(card, index) for card in found), None)
+
+    def allowed_directories_for_previews(self) -> list[str]:
+        return [str(self._folder)]
+
+    def _item(self, card: Card, place: int | None) -> dict[str, Any]:
+        without_ending = str(card.file.with_suffix(""))
+        quote = ui_extra_networks.quote_js
+        return {
+            "name": card.name,
+            "filename": str(card.file),
+            "shorthash": None,
+            "preview": self.find_preview(without_ending) or card.preview,
+            "description": card.description,
+            "search_terms": [self.search_terms_from_path(str(card.file))],
+            # JavaScript that the WebUI evaluates when a card is clicked.
+            "prompt": f"{quote(f'<{self._tag}:{card.name}:')}"
+            f" + opts.extra_networks_default_multiplier + {quote('>')}",
+            "local_preview": f"{without_ending}.preview.png",
+            "metadata": card.metadata,
+            "sort_keys": {"default": place, **self.get_sort_keys(str(card.file))},
+        }
+
+
+def register(title: str, tag: str, folder: Path, cards: Callable[[], Iterable[Card]]) -> None:
+    """Add tag and page; the WebUI forgets both before it builds its page anew."""
+    extra_networks.register_extra_network(TagNetwork(tag))
+    ui_extra_networks.register_page(CardsPage(title, tag, folder, cards))
