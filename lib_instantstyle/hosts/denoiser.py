@@ -32,6 +32,7 @@ class DenoiserClock:
         self._params: Any = None
         self._fresh = False
         self._fraction = 0.0
+        self.paused = False  # for UNet calls that are no part of the sampling
 
     def begin_step(self, params: Any) -> None:
         """Take the parameters of `on_cfg_denoiser`."""
@@ -44,6 +45,8 @@ class DenoiserClock:
 
     def rows(self, call: UnetCall) -> tuple[int, ...] | None:
         """Kinds of the rows of a UNet call; None before the first step."""
+        if self.paused:
+            return None
         announced = _announced(call)
         if announced is not None:
             return announced

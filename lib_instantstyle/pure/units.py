@@ -15,17 +15,19 @@ from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
 from lib_instantstyle.pure.values import (
     Reference,
     boolean,
+    integer,
     name,
     number,
     one_of,
     picture,
     references,
+    share,
     text,
 )
 
 AUTO = "auto"
 UNIT_LIMIT = 10  # units in one request
-METHODS = ("ip-adapter",)
+METHODS = IP_ADAPTER, STYLEID = "ip-adapter", "styleid"
 TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")
 CONTENT_MODES = ("difference", "projection")
 CLIP_SOURCES = (AUTO, "loaded", "file")
@@ -33,6 +35,7 @@ CROPS = ("center", "pad", "stretch", "tiles")
 CONCAT, EACH = "concat", "each"
 COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
+SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
 BOTH, BASE, HIRES = "both", "base", "hires"
 
@@ -48,7 +51,7 @@ class Unit:
     enabled: bool = _field(True, boolean, "unit on or off")
     image: tuple[Reference, ...] = _field((), references, "reference pictures")
     style: str = _field("", name("a saved style", ""), "name of a saved style, instead of image")
-    method: str = _field("ip-adapter", one_of(*METHODS), "how the style gets into the picture")
+    method: str = _field(IP_ADAPTER, one_of(*METHODS), "how the style gets into the picture")
     adapter: str = _field(AUTO, name("an adapter file", AUTO), "IP-Adapter file, or auto")
     preset: str = _field(DEFAULT_PRESET, one_of(*PRESETS), "which blocks get the style")
     blocks: BlockWeights = _field(
@@ -79,6 +82,15 @@ class Unit:
     embeds_scaling: str = _field("V only", one_of(*EMBEDS_SCALING), "what the weight multiplies")
     mask: str | None = _field(None, picture, "where in the picture the style acts (white)")
     hires_pass: str = _field(BOTH, one_of(BOTH, BASE, HIRES), "in which pass of hires fix")
+    gamma: float = _field(0.75, number(0, 1), "StyleID: share of the content's query")
+    tau: float = _field(1.5, number(0, 5), "StyleID: sharpness of the attention to the style")
+    adain: float = _field(1.0, share, "StyleID: share of the style's statistics at the start")
+    steps_of_inversion: int = _field(
+        0, integer(0, 1000), "StyleID: UNet calls of an inversion; 0: as many as sampling steps"
+    )
+    schedule: str = _field(
+        SAMPLER, one_of(*SCHEDULES), "StyleID: the sampler's noise levels, or the published code's"
+    )
     report: bool = _field(False, boolean, "measure the effect in each block")
     leak_meter: bool = _field(False, boolean, "measure how like the reference the result is")
     number: int = field(default=1, compare=False)  # its place among the units, from 1; no field

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,33 @@ def number(low: float, high: float, optional: bool = False) -> Callable[[object]
         raise InstantStyleError(f"a number from {low:g} to {high:g} is allowed")
 
     return parse
+
+
+def integer(low: int, high: int) -> Callable[[object], int]:
+    """A whole number from `low` to `high`."""
+    any_number = number(low, high)
+
+    def parse(value: object) -> int:
+        with suppress(InstantStyleError):
+            parsed = any_number(value)
+            if parsed is not None and parsed.is_integer():
+                return int(parsed)
+        raise InstantStyleError(f"a whole number from {low} to {high} is allowed")
+
+    return parse
+
+
+_share = number(0, 1)
+
+
+def share(value: object) -> float | None:
+    """A number from 0 to 1, or true or false for its ends."""
+    if isinstance(value, bool):
+        return float(value)
+    try:
+        return _share(value)
+    except InstantStyleError:
+        raise InstantStyleError("true, false or a number from 0 to 1 is allowed") from None
 
 
 def name(what: str, default: str) -> Callable[[object], str]:

@@ -50,7 +50,7 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
             weights = layer_weights(unit, layers)
             if not weights:
                 continue  # own block weights that are all zero: nothing to add, nothing to check
-            picture = _reference(unit, host)
+            picture = reference(unit, host)
             choice = choose(unit.adapter, catalog, layers, weights)
             adapter = choice.adapter
             if choice.muted:
@@ -86,7 +86,8 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
     return Prepared(Plan(tuple(terms)), infotext, tuple(comments))
 
 
-def _reference(unit: Unit, host: Host) -> Picture:
+def reference(unit: Unit, host: Host) -> Picture:
+    """The unit's reference picture; raises InstantStyleError if it has none."""
     if not unit.image:
         raise InstantStyleError(
             "it is on but has no reference; drop a picture, or untick InstantStyle."

@@ -18,12 +18,13 @@ from typing import Any
 from lib_instantstyle.hosts import Host, current
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.injection import remove_hooks
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.preparing import Prepared, prepare
 from lib_instantstyle.webui.sampling_pass import SamplingPass
+from lib_instantstyle.webui.styleid import prepare_styleid
 
 ATTRIBUTE = "_instantstyle_run"  # on p
 
@@ -32,29 +33,37 @@ class Run:
     """The style of one generation."""
 
     def __init__(self, units: Sequence[Unit], p: Any, host: Host) -> None:
-        self._units = units
         self._host = host
         unet = host.unet(p)
         remove_hooks(unet)
         layers = find_layers(unet)
-        self._prepared = prepare(units, layers, host, p)
+        self._units = [unit for unit in units if unit.method == IP_ADAPTER]
+        self._prepared = prepare(self._units, layers, host, p)
+        self._styleid = prepare_styleid(units, host, p, unet)
         self._signature = layers.signature
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
 
     @property
     def infotext(self) -> dict[str, str]:
-        return self._prepared.infotext
+        written = dict(self._prepared.infotext)
+        return written | self._styleid.infotext if self._styleid else written
 
     @property
     def comments(self) -> Sequence[str]:
         """What the user should be told beside the picture."""
-        return self._prepared.comments
+        comments = [*self._prepared.comments]
+        return [*comments, *self._styleid.comments] if self._styleid else comments
 
     @property
     def is_empty(self) -> bool:
         """True where no layer gets anything."""
-        return not self._prepared.plan.terms
+        return not self._prepared.plan.terms and self._styleid is None
+
+    def listen(self, p: Any) -> None:
+        """See what `p.init` makes of the picture to change."""
+        if self._styleid:
+            self._styleid.listen(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -79,6 +88,8 @@ class Run:
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
+            if self._styleid:
+                self._styleid.encode(p)
             result = sample(*args, **kwargs)
             if not self._host.interrupted():
                 self._check_effect(p)
@@ -95,7 +106,10 @@ class Run:
         with SamplingPass(plan, unet, layers, steps, self._host, p) as current:
             self._current = current
             self._passes.append(current)
-            return launch(steps, *args, **kwargs)
+            if self._styleid is None:
+                return launch(steps, *args, **kwargs)
+            with self._styleid.holding(p, unet, current.aside):
+                return launch(steps, *args, **kwargs)
 
     def _prepared_for(self, layers: UnetLayers, p: Any) -> Prepared:
         if layers.signature != self._signature:
@@ -109,6 +123,8 @@ class Run:
                 "the style could not be applied, because another script (such as img2img "
                 "alternative test) does the sampling itself; switch one of the two off."
             )
+        if self._styleid and self._styleid.replaced:
+            return
         if not any(each.expected for each in self._passes):
             p.comment("InstantStyle: no sampling step falls between start and end.")
         elif not any(each.fired for each in self._passes):
@@ -120,6 +136,7 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     run = Run(units, p, current(p))
     if not run.is_empty:
         setattr(p, ATTRIBUTE, run)
+        run.listen(p)
         p.extra_generation_params.update(run.infotext)
         for comment in run.comments:
             p.comment(comment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
+import torch
 from torch import nn
 
 from lib_instantstyle.hosts import Host
@@ -12,6 +13,7 @@ from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.schedule import acting_steps
 from lib_instantstyle.tensor.injection import Clock, Injection
+from lib_instantstyle.tensor.inversion import Denoiser
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 
@@ -65,6 +67,18 @@ class SamplingPass:
             "the style could not be applied, because the UNet's cross-attention was never "
             "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
         )
+
+    def aside(self, denoiser: Denoiser) -> Denoiser:
+        """`denoiser` with UNet calls that are no part of the sampling: no term, no row counted."""
+
+        def apart(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            self._clock.paused = True
+            try:
+                return denoiser(x, sigma)
+            finally:
+                self._clock.paused = False
+
+        return apart
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""

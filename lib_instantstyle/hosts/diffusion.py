@@ -1,0 +1,150 @@
+"""The loaded checkpoint as a plain diffusion model: pictures encoded, the UNet asked aside.
+
+Beside the sampling that the user set up, some methods need the latent of a picture and the noise
+that the UNet sees in it. Both go the WebUI's own ways, so that its memory management, precision
+and model types stay in charge, but past its guidance, progress bar and previews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from modules import prompt_parser, sd_samplers, sd_samplers_common, shared
+
+from lib_instantstyle.tensor.inversion import Denoiser
+
+
+class Diffusion:
+    """The checkpoint of the generation `p`, in AUTOMATIC1111's WebUI."""
+
+    def __init__(self, p: Any) -> None:
+        self._p = p
+
+    @property
+    def checkpoint(self) -> str:
+        """What tells this checkpoint and its VAE from others."""
+        model = self._p.sd_model
+        info = getattr(model, "sd_checkpoint_info", None)
+        return f"{getattr(info, 'filename', '')} {getattr(model, 'sd_model_hash', '')}"
+
+    def sigmas(self) -> list[float]:
+        """The level of each of the 1000 timesteps."""
+        table: list[float] = self._denoiser().sigmas.float().cpu().tolist()
+        return table
+
+    @contextmanager
+    def recording_latents(self) -> Iterator[list[torch.Tensor]]:
+        """Collect the latents [n, 4, h, w] of all pictures that the VAE encodes in this block.
+
+        They are the most probable ones, where the WebUI itself draws one of many at random.
+        """
+        latents: list[torch.Tensor] = []
+
+        def record(module: Any, args: Any, moments: torch.Tensor) -> None:
+            latents.append(self._scaled(moments.chunk(2, dim=1)[0].float()).to(shared.device))
+
+        handle = self._vae().quant_conv.register_forward_hook(record)
+        try:
+            yield latents
+        finally:
+            handle.remove()
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The most probable latent [1, 4, h, w] of a picture [1, 3, 8h, 8w] in 0..1."""
+        method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
+        with self.recording_latents() as latents:
+            encoded: torch.Tensor = sd_samplers_common.images_tensor_to_samples(
+                pixels, method, self._p.sd_model
+            )
+        return latents[0] if latents else encoded.float()  # TAESD knows one latent only
+
+    def empty_prompt(self, width: int, height: int) -> Any:
+        """The conditioning of one picture of this size (pixels) without any words."""
+        words = prompt_parser.SdConditioning([""], width=width, height=height)
+        return self._p.sd_model.get_learned_conditioning(words)
+
+    def asking(self, conditioning: Any) -> Denoiser:
+        """The UNet as a function of one latent and a level; ends when the user interrupts."""
+        denoiser = self._denoiser()
+
+        def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            stop_if_interrupted()
+            if isinstance(conditioning, dict):
+                cond = dict(conditioning)  # the WebUI changes what it is given
+            else:
+                cond = {"c_crossattn": [conditioning]}
+            denoised: torch.Tensor = denoiser(x, x.new_full([len(x)], sigma), cond=cond)
+            return (x - denoised) / sigma
+
+        return noise
+
+    def _denoiser(self) -> Any:
+        """k-diffusion's view of the model: called with a level, answers with a latent."""
+        return sd_samplers.create_sampler("Euler", self._p.sd_model).model_wrap
+
+    def _vae(self) -> Any:
+        return self._p.sd_model.first_stage_model
+
+    def _scaled(self, latent: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = latent * self._p.sd_model.scale_factor
+        return scaled
+
+
+class ForgeDiffusion(Diffusion):
+    """The same in Forge, reForge and Forge Classic."""
+
+    def asking(self, conditioning: Any) -> Denoiser:
+        patcher = self._p.sd_model.forge_objects.unet
+        parts = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
+
+        def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            stop_if_interrupted()
+            level = x.new_full([len(x)], sigma)
+            options = {
+                **patcher.model_options.get("transformer_options", {}),
+                "cond_or_uncond": [0],
+                "sigmas": level,
+                "cond_mark": torch.zeros_like(level),
+                "cond_indices": list(range(len(x))),
+                "uncond_indices": [],
+            }
+            more = {"y": parts["vector"].to(x.device)} if "vector" in parts else {}
+            denoised: torch.Tensor = patcher.model.apply_model(
+                x,
+                level,
+                c_crossattn=parts["crossattn"].to(x.device),
+                transformer_options=options,
+                **more,
+            )
+            return (x - denoised) / sigma
+
+        return noise
+
+    def _vae(self) -> Any:
+        return self._p.sd_model.forge_objects.vae.first_stage_model
+
+    def _scaled(self, latent: torch.Tensor) -> torch.Tensor:
+        scaling = self._vae()  # in Forge
+        if not hasattr(scaling, "process_in"):
+            scaling = self._p.sd_model.forge_objects.unet.model.model_config.latent_format
+        scaled: torch.Tensor = scaling.process_in(latent)
+        return scaled
+
+
+def diffusion_of(p: Any) -> Diffusion:
+    """The checkpoint that makes the generation `p`."""
+    return ForgeDiffusion(p) if hasattr(p.sd_model, "forge_objects") else Diffusion(p)
+
+
+def stop_if_interrupted() -> None:
+    """End the sampling under way, as the WebUI's own denoiser does, if the user wants it."""
+    if shared.state.interrupted or shared.state.skipped:
+        raise sd_samplers_common.InterruptedException
+
+
+def announce(text: str) -> None:
+    """Show what is going on beside the progress bar."""
+    shared.state.textinfo = text or None

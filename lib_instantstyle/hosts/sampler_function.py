@@ -1,0 +1,102 @@
+"""The WebUI's sampler with a function of ours in the place of its own.
+
+A sampler object calls `self.func(model, x, sigmas=... or timesteps=..., ...)` from inside
+`launch_sampling`. Whatever calls `model(...)` there has progress bar, previews, interruption and
+guidance from the WebUI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from modules import sd_samplers_common
+
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.trajectory import scale
+
+
+class Sampling:
+    """What a sampler's function is called with, in terms of sigma."""
+
+    def __init__(
+        self,
+        model: Callable[..., torch.Tensor],
+        levels: Sequence[float],
+        timesteps: dict[float, int] | None,
+        extra_args: dict[str, Any],
+        callback: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        """timesteps: of each level, for a model that takes these and answers with noise."""
+        self.levels = levels  # at which the sampler would ask the UNet, its start's included
+        self.extra_args = extra_args
+        self._model = model
+        self._timesteps = timesteps
+        self._callback = callback
+        self._sigma = 0.0
+        self._denoised: torch.Tensor | None = None
+
+    def predict(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The noise in the batch [B, 4, h, w], by the prompts and guidance that were set up."""
+        ones = x.new_ones([len(x)])
+        self._sigma = sigma
+        if self._timesteps is None:
+            self._denoised = self._model(x, sigma * ones, **self.extra_args)
+            return (x - self._denoised) / sigma
+        noise = self._model(x / scale(sigma), self._timesteps[sigma] * ones, **self.extra_args)
+        self._denoised = x - sigma * noise
+        return noise
+
+    def after_step(self, i: int, x: torch.Tensor) -> None:
+        """Let the WebUI know that step `i` is done."""
+        if self._callback is not None:
+            sigma = self._sigma
+            told = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
+            self._callback(told)
+
+
+@contextmanager
+def sampler_function(
+    p: Any, sigmas: Sequence[float], sample: Callable[[Sampling], torch.Tensor]
+) -> Iterator[None]:
+    """Let `sample` do the sampling of p's sampler, in img2img, in this block.
+
+    sigmas: the levels of the 1000 timesteps. `sample` returns latents [B, 4, h, w] as the VAE
+    takes them.
+    """
+    sampler = p.sampler
+    previous = sampler.func
+
+    def func(
+        model: Any,
+        x: torch.Tensor,
+        extra_args: dict[str, Any] | None = None,
+        callback: Any = None,
+        **schedule: Any,
+    ) -> torch.Tensor:
+        levels, timesteps = _levels(p, schedule, sigmas)
+        with torch.no_grad():
+            return sample(Sampling(model, levels, timesteps, dict(extra_args or {}), callback))
+
+    sampler.func = func
+    try:
+        yield
+    finally:
+        sampler.func = previous
+
+
+def _levels(
+    p: Any, schedule: dict[str, Any], sigmas: Sequence[float]
+) -> tuple[list[float], dict[float, int] | None]:
+    if "sigmas" in schedule:
+        return [float(sigma) for sigma in schedule["sigmas"] if sigma > 0], None
+    if "timesteps" not in schedule:
+        raise InstantStyleError(
+            "this sampler chooses its noise levels itself; choose DDIM or Euler."
+        )
+    # DDIM's function is given all but the highest timestep, which its start is noised for.
+    steps, highest = sd_samplers_common.setup_img2img_steps(p)
+    timesteps = p.sampler.get_timesteps(p, steps)[: highest + 1].tolist()
+    return [sigmas[t] for t in timesteps], {sigma: t for t, sigma in enumerate(sigmas)}
