@@ -64,7 +64,7 @@ def content_source(
     if measured is None or measured >= MIN_AGREEMENT:
         return ContentSource(loaded, measured)
     strays = (
-        f"InstantStyle: {loaded.title} was trained away from the image encoder (its vectors agree "
+        f"{loaded.title} was trained away from the image encoder (its vectors agree "
         f"with the stock encoder's to {measured:.2f}, {MIN_AGREEMENT:g} is needed)"
     )
     if clip_source == AUTO and file is not None:

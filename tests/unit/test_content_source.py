@@ -149,7 +149,7 @@ def test_auto_leaves_an_encoder_that_strayed_for_the_file_and_says_so(tmp_path, 
     assert found.encoder.title == "text encoder clip_h"
     assert found.agreement == pytest.approx(0.5**0.5, abs=0.1)
     assert found.comment == (
-        "InstantStyle: the loaded checkpoint's text encoder was trained away from the image "
+        "the loaded checkpoint's text encoder was trained away from the image "
         f"encoder (its vectors agree with the stock encoder's to {found.agreement:.2f}, 0.9 is "
         "needed); the content was read by text encoder clip_h."
     )

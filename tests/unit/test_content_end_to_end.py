@@ -1,0 +1,100 @@
+"""From a picture and words to the UNet's output, against transformers and diffusers.
+
+The official computation: the image vector of transformers' image tower minus the scaled, projected
+and pooled vector of its text tower, through diffusers' projection and diffusers' UNet.
+"""
+
+import pytest
+import torch
+from transformers import CLIPImageProcessorPil
+
+from lib_instantstyle.pure.units import parse_unit
+from lib_instantstyle.webui import preparing
+from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
+from tests.unit.adapters import adapter_tensors, write
+from tests.unit.test_adapter_types import World
+from tests.unit.test_preparing import reference
+from tests.unit.text_hosts import Loaded, TextHost, word_ids
+from tests.unit.text_towers import hugging_face_text_tensors, hugging_face_text_tower, padded
+from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+
+WIDTH = TOWERS["H"][3]
+
+
+@pytest.fixture(scope="module", params=[SDXL_TINY, SD15_TINY], ids=["sdxl", "sd15"])
+def world(request):
+    return World(request.param)
+
+
+@pytest.fixture
+def models(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
+    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_tower("H")))
+    write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_tower("H")))
+    write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
+    return tmp_path
+
+
+def image_embeds():
+    image, _ = reference()
+    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        return hugging_face_tower("H")(pixels).image_embeds[0]
+
+
+def text_embeds(*texts):
+    with torch.no_grad():
+        return hugging_face_text_tower("H")(padded(word_ids(texts), 0)).text_embeds
+
+
+def plan_of(world, host, **unit):
+    _, text = reference()
+    given = parse_unit({"image": text, "preset": "original", **unit})
+    return preparing.prepare([given], world.layers, host, None).plan
+
+
+@pytest.mark.parametrize(
+    ("content", "scale"), [("a cup", 0.5), ("a cup of coffee", 1.3), ("a cup | a spoon", 0.8)]
+)
+def test_the_unet_paints_what_the_official_computation_paints(world, models, content, scale):
+    plan = plan_of(world, TextHost(models), content=content, content_scale=scale)
+    texts = [text.strip() for text in content.split("|")]
+    official = image_embeds() - scale * text_embeds(*texts).mean(dim=0)
+    tensors = adapter_tensors(world.layers, WIDTH)
+    with torch.no_grad():
+        ours = world.run(plan)
+        theirs = world.run_diffusers(tensors, 1.0, official, torch.zeros(WIDTH))
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+        whole = world.run(plan_of(world, TextHost(models)))
+    assert (ours - whole)[0].abs().max() > 1e-3  # a prompt row
+    assert torch.equal(ours[1], whole[1])  # a negative-prompt row
+
+
+@pytest.mark.parametrize("off", [{"content": "a cup", "content_scale": 0}, {"content": " | "}])
+def test_nothing_to_subtract_changes_no_bit(world, models, off):
+    with torch.no_grad():
+        whole = world.run(plan_of(world, TextHost(models)))
+        assert torch.equal(world.run(plan_of(world, TextHost(models), **off)), whole)
+
+
+def test_a_reference_that_is_its_text_becomes_the_zero_image(world, models):
+    class Same(Loaded):
+        def _vector(self, text):
+            return image
+
+    whole = plan_of(world, TextHost(models))
+    image = _image_vector(models)
+    host = TextHost(models, Same(WIDTH))
+    plan = plan_of(world, host, content="itself", content_scale=1, clip_source="loaded")
+    assert plan.terms
+    for term, before in zip(plan.terms, whole.terms):
+        assert torch.equal(term.key[0], term.key[-1]) and torch.equal(term.value[0], term.value[-1])
+        assert not torch.equal(before.key[0], before.key[-1])
+
+
+def _image_vector(models):
+    """The very vector that is subtracted from, as it is remembered."""
+    from lib_instantstyle.tensor import embedding
+
+    (vector,) = (v for k, v in embedding._remembered.items() if str(models) in str(k))
+    return vector
