@@ -68,6 +68,15 @@ class Host(Protocol):
     def interrupted(self) -> bool:
         """Whether the user interrupted or skipped the generation under way."""
 
+    def is_hires_pass(self, p: Any) -> bool:
+        """Whether `p` is in hires fix's second pass."""
+
+    def region(self, p: Any) -> tuple[float, float, float, float] | None:
+        """The part of the picture that is sampled: left, top, right, bottom as shares of it.
+
+        None for the whole; inpainting "only masked" crops. Known once sampling begins.
+        """
+
     def download(self, url: str) -> Any:
         """The picture (PIL) behind a URL, if the WebUI's settings allow it."""
 

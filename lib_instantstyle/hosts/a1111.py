@@ -75,6 +75,22 @@ class A1111:
         state = shared.state
         return bool(state.interrupted or state.skipped or state.stopping_generation)
 
+    def is_hires_pass(self, p: Any) -> bool:
+        return bool(getattr(p, "is_hr_pass", False))
+
+    def region(self, p: Any) -> tuple[float, float, float, float] | None:
+        paste_to = getattr(p, "paste_to", None)
+        whole = getattr(p, "mask_for_overlay", None)
+        if not getattr(p, "inpaint_full_res", False) or paste_to is None or whole is None:
+            return None
+        x, y, width, height = paste_to
+        return (
+            x / whole.width,
+            y / whole.height,
+            (x + width) / whole.width,
+            (y + height) / whole.height,
+        )
+
     def download(self, url: str) -> Any:
         from fastapi import HTTPException
         from modules.api.api import decode_base64_to_image

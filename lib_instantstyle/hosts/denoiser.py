@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter, owners_of, row_code
 from lib_instantstyle.pure.schedule import completed_fraction
 from lib_instantstyle.tensor.context_rows import kinds_by_context
 from lib_instantstyle.tensor.injection import UnetCall
@@ -24,8 +24,11 @@ class DenoiserClock:
     of them.
     """
 
-    def __init__(self, steps: int, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, steps: int, warn: Callable[[str], None], tells_images_apart: bool = False
+    ) -> None:
         self.steps = steps  # that this pass executes
+        self._tells_images_apart = tells_images_apart
         self._warn = warn
         self._warned = False
         self._rows = RowCounter()
@@ -47,46 +50,84 @@ class DenoiserClock:
         """Kinds of the rows of a UNet call; None before the first step."""
         if self.paused:
             return None
-        announced = _announced(call)
+        announced = _announced(call, self._tells_images_apart)
         if announced is not None:
             return announced
         if self._fresh:
             self._begin()
         if not self._rows.known:
             return None
-        return self._rows.take(call.rows) or self._by_content(call)
+        return (
+            self._rows.take(call.rows)
+            or self._kinds(call.context, call.rows)
+            or self._guess(self._rows.in_order(call.rows))
+        )
 
     def fraction(self) -> float:
         """Completed share of the pass."""
         return self._fraction
 
+    def latent(self) -> tuple[int, int] | None:
+        """Height and width of the latent that this pass makes; None before the first step."""
+        if self._params is None:
+            return None
+        height, width = self._params.x.shape[-2:]
+        return height, width
+
+    def rows_of_part(self, context: Any, in_order: tuple[int, ...]) -> tuple[int, ...]:
+        """Kinds of rows that another extension took out of a call, by what they hold.
+
+        in_order: what they are if it takes the rows in their order.
+        """
+        return self._kinds(context, len(in_order)) or self._guess(in_order)
+
     def _begin(self) -> None:
         self._fresh = False
         prompt = len(_tokens(self._params.text_cond))
         negative = len(_tokens(self._params.text_uncond))
+        owners = None
+        if self._tells_images_apart:
+            owners = owners_of(_repeats(self._params.denoiser), prompt, negative or prompt)
         # The latents tell of rows beyond: instruct-pix2pix evaluates the negative prompt twice.
-        self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt))
+        self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt), owners)
 
-    def _by_content(self, call: UnetCall) -> tuple[int, ...]:
-        """More rows than the step has: another extension deals them out, so look what they hold."""
-        kinds = kinds_by_context(
-            call.context, _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
-        )
-        if kinds is not None:
-            return kinds
+    def _kinds(self, context: Any, count: int) -> tuple[int, ...] | None:
+        """Kinds of `count` rows that another extension deals out, by what they hold."""
+        if self._params is None:
+            return None
+        known = _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
+        kinds = kinds_by_context(context, *known)
+        return kinds if kinds is not None and len(kinds) == count else None
+
+    def _guess(self, in_order: tuple[int, ...]) -> tuple[int, ...]:
         if not self._warned:
             self._warned = True
             self._warn(AMBIGUOUS)
-        return self._rows.in_order(call.rows)
+        return in_order
 
 
-def _announced(call: UnetCall) -> tuple[int, ...] | None:
-    """Rows as the Forge family announces them with the call: one kind for each chunk of rows."""
+def _announced(call: UnetCall, tells_images_apart: bool) -> tuple[int, ...] | None:
+    """Rows as the Forge family announces them with the call: one kind for each chunk of rows.
+
+    A chunk has a row for each image of the batch.
+    """
     chunks = call.options.get("cond_or_uncond")
     if not chunks or call.rows % len(chunks):
         return None
     each = call.rows // len(chunks)
-    return tuple(NEGATIVE if chunk else PROMPT for chunk in chunks for _ in range(each))
+    return tuple(
+        row_code(NEGATIVE if chunk else PROMPT, image if tells_images_apart else 0)
+        for chunk in chunks
+        for image in range(each)
+    )
+
+
+def _repeats(denoiser: Any) -> list[int] | None:
+    """How many prompts each image of the batch joins with AND."""
+    p = getattr(denoiser, "p", None)
+    conditioning = getattr(p, "hr_c" if getattr(p, "is_hr_pass", False) else "c", None)
+    batch = getattr(conditioning, "batch", None)
+    return None if batch is None else [len(prompts) for prompts in batch]
 
 
 def _tokens(conditioning: Any) -> Any:

@@ -18,7 +18,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit, parse_unit
 
 KEY = "InstantStyle {}"  # one key per unit, counted from 1
-OWN_KEY = re.compile(r"InstantStyle \d+")
+OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _NOT_WRITTEN = ("enabled", *PICTURES)
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}

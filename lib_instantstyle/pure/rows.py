@@ -1,52 +1,91 @@
-"""Which rows of a UNet call are prompt and which are negative prompt.
+"""Which rows of a UNet call are prompt and which negative prompt, and of which image.
 
 A WebUI denoiser step works through its rows in order, prompt rows first and negative-prompt rows
 after them, but deals them out to UNet calls in many ways: all at once, prompt and negative apart,
 in slices that mix both, or without the negative rows. So neither "a call splits in half" nor "a
 call is all of one kind" holds; what holds is the order. This counter follows it.
+
+A row is told by one number: its kind, plus twice the number of its image in the batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 PROMPT, NEGATIVE = 0, 1
+
+
+def row_code(kind: int, image: int) -> int:
+    """The number of a row of `kind` that belongs to image `image` of the batch, from 0."""
+    return kind + 2 * image
+
+
+def kind_of(code: int) -> int:
+    """PROMPT or NEGATIVE."""
+    return code % 2
+
+
+def image_of(code: int) -> int:
+    """The image of the batch, from 0."""
+    return code // 2
 
 
 class RowCounter:
     """Deals out the rows of one denoiser step to its UNet calls."""
 
     def __init__(self) -> None:
-        self._prompt = 0
-        self._total = 0
+        self._rows: tuple[int, ...] = ()
         self._next = 0
 
-    def begin_step(self, prompt_rows: int, negative_rows: int) -> None:
-        """A denoiser step begins that has `prompt_rows` and then `negative_rows` rows."""
-        self._prompt = prompt_rows
-        self._total = prompt_rows + negative_rows
+    def begin_step(
+        self, prompt_rows: int, negative_rows: int, owners: Sequence[int] | None = None
+    ) -> None:
+        """A denoiser step begins that has `prompt_rows` and then `negative_rows` rows.
+
+        owners: the image of each prompt row, where images are to be told apart; each image has one
+        negative row then, in order. Without them all rows count as the first image's.
+        """
+        if owners is None:
+            self._rows = (PROMPT,) * prompt_rows + (NEGATIVE,) * negative_rows
+        else:
+            images = max(owners, default=0) + 1
+            self._rows = (
+                *(row_code(PROMPT, image) for image in owners),
+                *(row_code(NEGATIVE, row % images) for row in range(negative_rows)),
+            )
         self._next = 0
 
     @property
     def known(self) -> bool:
         """Whether any step has begun."""
-        return self._total > 0
+        return bool(self._rows)
 
     def take(self, count: int) -> tuple[int, ...] | None:
-        """The kinds (PROMPT or NEGATIVE) of the next `count` rows of the step.
+        """The codes of the next `count` rows of the step.
 
         None if the step has not so many left, because another extension deals out the rows anew;
         `in_order` is then the best guess by counting. When a step's rows are used up exactly,
         they begin anew: an extension that samples in tiles evaluates them once per tile.
         """
-        if self._next >= self._total:
+        if self._next >= len(self._rows):
             self._next = 0
         first, self._next = self._next, self._next + count
-        if self._next > self._total:
+        if self._next > len(self._rows):
             return None
-        return tuple(self._kind(row) for row in range(first, self._next))
+        return self._rows[first : self._next]
 
     def in_order(self, count: int) -> tuple[int, ...]:
-        """The kinds of `count` rows if the rows of the step stand in it over and over."""
-        return tuple(self._kind(row % self._total) for row in range(count))
+        """The codes of `count` rows if the rows of the step stand in it over and over."""
+        return tuple(self._rows[row % len(self._rows)] for row in range(count))
 
-    def _kind(self, row: int) -> int:
-        return PROMPT if row < self._prompt else NEGATIVE
+
+def owners_of(repeats: Sequence[int] | None, prompt_rows: int, images: int) -> list[int]:
+    """The image of each prompt row.
+
+    repeats: prompts that each image of the batch joins with AND, where that is known. Where it is
+    not, or does not add up, each image has as many rows as the others.
+    """
+    if repeats is not None and sum(repeats) == prompt_rows:
+        return [image for image, count in enumerate(repeats) for _ in range(count)]
+    each = max(1, prompt_rows // max(1, images))
+    return [min(row // each, max(1, images) - 1) for row in range(prompt_rows)]

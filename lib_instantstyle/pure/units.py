@@ -12,6 +12,7 @@ from typing import Any
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
+from lib_instantstyle.pure.schedule import TIME_CURVES
 from lib_instantstyle.pure.values import (
     Reference,
     boolean,
@@ -28,7 +29,6 @@ from lib_instantstyle.pure.values import (
 AUTO = "auto"
 UNIT_LIMIT = 10  # units in one request
 METHODS = IP_ADAPTER, STYLEID = "ip-adapter", "styleid"
-TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")
 CONTENT_MODES = ("difference", "projection")
 CLIP_SOURCES = (AUTO, "loaded", "file")
 CROPS = ("center", "pad", "stretch", "tiles")
@@ -73,8 +73,11 @@ class Unit:
     content_mode: str = _field("difference", one_of(*CONTENT_MODES), "how it is taken out")
     clip_source: str = _field(AUTO, one_of(*CLIP_SOURCES), "which text encoder reads the content")
     negative_image: str | None = _field(None, picture, "picture for the negative-prompt rows")
-    noise: str = _field("none", one_of(*NOISES), "noise on the picture for the negative rows")
+    noise: str = _field(
+        "none", one_of(*NOISES), "noise for the negative rows: on negative_image, or else on image"
+    )
     noise_strength: float = _field(0.5, number(0, 1), "how strong that noise is")
+    noise_blur: float = _field(0.0, number(0, 32), "width in pixels of a blur over that noise")
     reference_mask: str | None = _field(None, picture, "part of the reference that counts (white)")
     crop: str = _field("center", one_of(*CROPS), "how a picture that is not square is cut")
     sharpening: float = _field(0.0, number(0, 1), "of the cut picture")

@@ -17,24 +17,14 @@ from lib_instantstyle.tensor.projections import build_projection
 
 
 def image_tokens(
-    path: Path,
-    kind: AdapterKind,
-    feature: torch.Tensor,
-    device: torch.device,
-    zero_image: torch.Tensor | None = None,
+    path: Path, kind: AdapterKind, features: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """Tokens for prompt rows and for negative-prompt rows: [2, T, C], float32.
+    """The adapter's tokens for what it takes of pictures: [S, T, C] in float32.
 
-    feature: what the adapter takes of the reference, [E] or [N, W] (see embedding.feature_of).
-    zero_image: the same of the picture that is zero after CLIP's normalisation. Negative rows get
-    what the adapter saw in training where the picture was dropped: the projection of that, or for
-    a linear adapter of the zero vector. Neither is zero, for biases and LayerNorm act on it.
+    features: [S, E] or [S, N, W] (see embedding.features_of). The tokens of the zero vector or the
+    zero image are not zero, for biases and LayerNorm act on them.
     Raises InstantStyleError if a tensor is missing, misshapen or not finite.
     """
-    if not kind.projection.takes_hidden_states:
-        zero_image = torch.zeros_like(feature)
-    elif zero_image is None:
-        raise ValueError("an adapter that takes hidden states needs those of the zero image")
     with torch.device("meta"):
         projection = build_projection(kind.projection)
     with open_tensors(path, adapter_names) as read:
@@ -43,8 +33,7 @@ def image_tokens(
             for name, _ in projection.named_parameters()
         }
     fill(projection, tensors, path.name)
-    features = torch.stack([feature, zero_image]).to(device=device, dtype=torch.float32)
-    tokens: torch.Tensor = projection(features)
+    tokens: torch.Tensor = projection(features.to(device=device, dtype=torch.float32))
     return tokens
 
 

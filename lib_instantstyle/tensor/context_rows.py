@@ -10,14 +10,17 @@ import torch
 
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 
+CHUNK = 77  # tokens of one part of a long prompt
+
 
 def kinds_by_context(
     context: torch.Tensor | None, prompt: torch.Tensor, negative: torch.Tensor
 ) -> tuple[int, ...] | None:
     """Kinds of the rows of `context` [B, L, C], given the known rows of both prompts [n, L', C].
 
-    Token counts may differ: padding is put at the end, so the beginnings are compared. None where
-    a row is like both or like neither.
+    Token counts may differ. Padding is put at the end, so the beginnings are compared; and an
+    extension for regions of the picture hands out a prompt chunk by chunk, so a shorter row may
+    also be any of the known ones' chunks. None where a row is like both or like neither.
     """
     if context is None or context.dim() != 3:
         return None
@@ -34,5 +37,9 @@ def _is_among(row: torch.Tensor, known: torch.Tensor) -> bool:
     if row.shape[-1] != known.shape[-1]:
         return False
     tokens = min(row.shape[0], known.shape[1])
-    beginnings = known[:, :tokens].to(row)
-    return bool((beginnings == row[:tokens]).all(dim=2).all(dim=1).any())
+    last = known.shape[1] - tokens
+    chunks = range(0, last + 1, CHUNK) if tokens % CHUNK == 0 else (0,)
+    return any(
+        bool((known[:, i : i + tokens].to(row) == row[:tokens]).all(dim=2).all(dim=1).any())
+        for i in chunks
+    )

@@ -10,83 +10,76 @@ import torch
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
-from lib_instantstyle.tensor.clip_view import clip_pixels
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
-from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
-_ZERO_IMAGE = "zero image"  # in place of a picture's hash
+BATCH = 8  # views that the encoder sees at once: many references must not need much memory
 
 _lock = Lock()
 _remembered: OrderedDict[tuple[object, ...], torch.Tensor] = OrderedDict()
 _kept: dict[tuple[object, ...], ImageEncoder] = {}  # at most one, where the user asks for it
 
 
-def feature_of(
-    picture: Picture,
+def features_of(
+    sights: Sequence[Sight],
+    negative: Sight | None,
     kind: AdapterKind,
     tower: TowerFile,
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What an adapter of `kind` takes of `picture`, and the same of the zero image if it needs it.
+) -> torch.Tensor:
+    """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
 
-    The arguments `feature` and `zero_image` of adapter.image_tokens. keep: leave the encoder on
-    its device for the next picture; otherwise none stays.
+    [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
+    adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
+    there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
+    the next picture; otherwise none stays.
     """
     if not keep:
         _kept.clear()
-    if kind.projection.takes_hidden_states:
-        return hidden_states(picture, tower, device, dtype, keep)
-    return image_vector(picture, tower, device, dtype, keep), None
+    hidden = kind.projection.takes_hidden_states
+    if negative is None and hidden:
+        negative = ZERO_IMAGE
+    seen = [*sights, *([negative] if negative else [])]
+    features = encode(seen, tower, device, dtype, hidden, keep)
+    if negative is None:
+        features.append(torch.zeros_like(features[0]))
+    return torch.stack(features)
 
 
 def image_vector(
-    picture: Picture,
+    sight: Sight,
     tower: TowerFile,
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
 ) -> torch.Tensor:
-    """The CLIP image vector of `picture`: [E], float32, on the CPU, not normalised to length 1.
+    """The CLIP image vector of `sight`: [E], float32, on the CPU, not normalised to length 1.
 
-    The encoder is built for a picture not seen before, and let go of at once unless it is kept.
+    The encoder is built for something not seen before, and let go of at once unless it is kept.
     """
-    (vector,) = _encode([picture], tower, device, dtype, hidden=False, keep=keep)
+    (vector,) = encode([sight], tower, device, dtype, hidden=False, keep=keep)
     return vector
 
 
-def hidden_states(
-    picture: Picture,
-    tower: TowerFile,
-    device: torch.device,
-    dtype: torch.dtype,
-    keep: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states [N, W], float32, on the CPU, of `picture` and of the zero image.
-
-    They leave the last block but one; N is 257 at 224 pixels. The zero image is zero after CLIP's
-    normalisation, a flat picture of CLIP's mean colour: what adapters saw in training where the
-    picture was dropped. Both go through the encoder together.
-    """
-    pictures = [picture, None]
-    reference, zero_image = _encode(pictures, tower, device, dtype, hidden=True, keep=keep)
-    return reference, zero_image
-
-
-def _encode(
-    pictures: Sequence[Picture | None],
+def encode(
+    sights: Sequence[Sight],
     tower: TowerFile,
     device: torch.device,
     dtype: torch.dtype,
     hidden: bool,
-    keep: bool,
+    keep: bool = False,
 ) -> list[torch.Tensor]:
-    """One tensor for each picture, None being the zero image; the encoder runs at most once."""
+    """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
+
+    hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224 pixels,
+    instead of image vectors [E].
+    """
     status = tower.path.stat()
     source = (str(tower.path), status.st_size, status.st_mtime_ns, dtype, hidden)
-    keys = [(picture.sha256 if picture else _ZERO_IMAGE, *source) for picture in pictures]
+    keys = [(sight.key, *source) for sight in sights]
     found = _recall(keys)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
@@ -96,17 +89,15 @@ def _encode(
             encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden)
         if keep:
             _kept[source, device] = encoder
-        pixels = torch.cat([_pixels(pictures[i], tower.kind.image_size) for i in missing])
-        encoded = encoder(pixels.to(device=device, dtype=dtype)).float().cpu()
-        # Clones: a view would keep the whole batch alive for as long as one of it is remembered.
-        found.update({keys[i]: row.clone() for i, row in zip(missing, encoded)})
+        views = [sights[i].pixels(tower.kind.image_size) for i in missing]
+        batches = torch.split(torch.cat(views).to(device=device, dtype=dtype), BATCH)
+        encoded = torch.cat([encoder(batch).float().cpu() for batch in batches])
+        # Means are tensors of their own: a view would keep the whole batch alive for as long as
+        # one of it is remembered.
+        parts = torch.split(encoded, [len(of_one) for of_one in views])
+        found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
         _remember({keys[i]: found[keys[i]] for i in missing})
     return [found[key] for key in keys]
-
-
-def _pixels(picture: Picture | None, size: int) -> torch.Tensor:
-    """[1, 3, size, size]"""
-    return torch.zeros(1, 3, size, size) if picture is None else clip_pixels(picture.image, size)
 
 
 def _recall(keys: Sequence[tuple[object, ...]]) -> dict[tuple[object, ...], torch.Tensor]:

@@ -4,8 +4,6 @@ An IP-Adapter adds one term to a cross-attention: `to_out(text_attention + weigh
 softmax(q K^T / sqrt(d)) V)`. A forward hook on `to_q` sees q; a forward pre-hook on `to_out[0]`
 adds the term to its input. The WebUI's own attention, whatever it is, runs untouched between the
 two. (`to_out` as a whole would not do: some optimisations call `to_out[0]` past it.)
-
-Shapes: B rows of the UNet call, N latent tokens, h width, H heads, d = h / H, T image tokens.
 """
 
 from __future__ import annotations
@@ -17,14 +15,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.schedule import acts
-from lib_instantstyle.tensor.plan import Plan, Term
-from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
-
-Rows = tuple[int, ...]  # kind of each row of a UNet call: 0 prompt, 1 negative prompt
+from lib_instantstyle.tensor.layer_hook import CallState, LayerHook, Rows
+from lib_instantstyle.tensor.meter import Meter
+from lib_instantstyle.tensor.plan import Plan
+from lib_instantstyle.tensor.unet import UnetLayers
 
 _MARK = "_instantstyle_handles"  # on the UNet, so that whoever comes next finds what was left
 
@@ -42,109 +38,29 @@ class UnetCall:
 class Clock:
     """What a UNet call is told: which rows it has, and how far the pass has come.
 
-    rows: the kinds of the rows of a call, or None for a call that is no part of the denoising and
-    gets nothing. fraction: completed share of the pass.
+    rows: the codes of the rows of a call, or None for a call that is no part of the denoising and
+    gets nothing. fraction: completed share of the pass. steps: that the pass executes.
+    rows_of_part: the codes of some rows of the call, for layers that another extension calls with
+    a part of the rows; it is given what the layer attends to, and the codes by counting. latent:
+    height and width of the whole latent, where it is known.
     """
 
     rows: Callable[[UnetCall], Rows | None]
     fraction: Callable[[], float]
-
-
-class _Call:
-    """The UNet call under way."""
-
-    def __init__(self) -> None:
-        self.rows: Rows | None = None
-        self.fraction = 0.0
-
-
-class _LayerHook:
-    """The hook pair of one cross-attention."""
-
-    def __init__(self, found: CrossAttention, terms: list[Term], call: _Call) -> None:
-        self.fired = 0
-        self._found = found
-        self._terms = terms
-        self._call = call
-        self._query: torch.Tensor | None = None
-        self._ready: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def see_query(self, module: nn.Module, args: Any, query: torch.Tensor) -> None:
-        self._query = query if self._call.rows is not None else None
-
-    def add_term(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:
-        try:
-            return self._add_term(args)
-        except (InstantStyleError, torch.cuda.OutOfMemoryError):
-            raise
-        except Exception as error:  # ours to explain: the user would see a bare tensor error
-            raise InstantStyleError(
-                f"the style could not be added in {self._found.layer.diffusers} "
-                f"({type(error).__name__}: {error})."
-            ) from error
-
-    def _add_term(self, args: tuple[torch.Tensor, ...]) -> Any:
-        query, self._query = self._query, None
-        rows = self._call.rows
-        if query is None or rows is None:
-            return None
-        hidden, *rest = args
-        added = False
-        for i, term in enumerate(self._terms):
-            if acts(term.start, term.end, self._call.fraction):
-                image = self._attend(i, term, query, rows)
-                # Not in place: the WebUI may keep the tensor it handed over.
-                hidden = torch.add(hidden, image.to(hidden.dtype), alpha=term.weight)
-                added = True
-        if not added:
-            return None
-        self.fired += 1
-        return (hidden, *rest)
-
-    def _attend(self, i: int, term: Term, query: torch.Tensor, rows: Rows) -> torch.Tensor:
-        batch, tokens, width = query.shape
-        if batch != len(rows):
-            # Another extension calls this layer with a part of the rows. Where all rows of the
-            # call are of one kind it does not matter which part.
-            if len(set(rows)) != 1:
-                raise InstantStyleError(
-                    f"another extension calls {term.layer.diffusers} with {batch} of "
-                    f"{len(rows)} rows, and which ones cannot be told; switch it off."
-                )
-            rows = (rows[0],) * batch
-        key, value = self._rows_of(i, term, query, rows)
-        heads = query.view(batch, tokens, self._found.heads, -1).transpose(1, 2)  # [B, H, N, d]
-        image = F.scaled_dot_product_attention(heads, key, value)
-        return image.transpose(1, 2).reshape(batch, tokens, width)
-
-    def _rows_of(
-        self, i: int, term: Term, query: torch.Tensor, rows: Rows
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """K and V [B, H, T, d] for `rows`; gathered once per pattern of rows, then looked up."""
-        pattern = (i, rows, query.dtype, query.device)
-        found = self._ready.get(pattern)
-        if found is None:
-            index = torch.tensor(rows, device=term.key.device)
-            key, value = (
-                bank[index]
-                .to(device=query.device, dtype=query.dtype)
-                .view(len(rows), bank.shape[1], self._found.heads, -1)
-                .transpose(1, 2)
-                .contiguous()
-                for bank in (term.key, term.value)
-            )
-            found = self._ready[pattern] = (key, value)
-        return found
+    steps: int = 1
+    rows_of_part: Callable[[torch.Tensor | None, Rows], Rows] | None = None
+    latent: Callable[[], tuple[int, int] | None] = lambda: None
 
 
 class Injection:
     """A plan on a UNet. Whoever makes one detaches it, however the sampling ends; see `inject`."""
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
+    def __init__(self, plan: Plan, clock: Clock, meter: Meter | None = None) -> None:
         self._plan = plan
         self._clock = clock
-        self._call = _Call()
-        self._hooks: list[_LayerHook] = []
+        self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter)
+        self._masked = any(term.mask is not None for term in plan.terms)
+        self._hooks: list[LayerHook] = []
         self.unet: nn.Module | None = None
         self.unknown_calls = 0  # UNet calls whose rows nobody announced
 
@@ -169,11 +85,9 @@ class Injection:
             terms = [term for term in self._plan.terms if term.layer.number == number]
             if not terms:
                 continue
-            hook = _LayerHook(found, terms, self._call)
+            hook = LayerHook(found, terms, self._call)
             self._hooks.append(hook)
-            module: Any = found.module
-            handles.append(module.to_q.register_forward_hook(hook.see_query))
-            handles.append(module.to_out[0].register_forward_pre_hook(hook.add_term))
+            handles.extend(hook.attach())
 
     def detach(self) -> None:
         """Take the hooks off; the UNet is then as it was."""
@@ -190,13 +104,26 @@ class Injection:
             context = args[2]
         options = kwargs.get("transformer_options") or {}
         call = self._call
+        call.serial += 1
         call.rows = self._clock.rows(UnetCall(len(x), context, options)) if x is not None else None
         if call.rows is None:
             self.unknown_calls += 1
             return
-        call.fraction = self._clock.fraction()
-        if not self._plan.acts(call.fraction):
+        call.strengths = self._plan.strengths(self._clock.fraction(), self._clock.steps)
+        if not call.strengths:
             call.rows = None  # the layers need not even look
+        elif self._masked and x is not None:
+            call.latent = self._latent(x)
+
+    def _latent(self, x: torch.Tensor) -> tuple[int, int]:
+        height, width = x.shape[-2:]
+        whole = self._clock.latent()
+        if whole is not None and whole != (height, width):
+            raise InstantStyleError(
+                f"mask cannot be used: another extension calls the UNet with tiles of {width} x "
+                f"{height} cells instead of the whole picture; switch it off, or use no mask."
+            )
+        return height, width
 
 
 @contextmanager

@@ -14,23 +14,25 @@ from PIL import Image
 
 from lib_instantstyle.tensor.clip_view import MEAN
 
-NOTHING = tuple(round(255 * share) for share in MEAN)  # (123, 117, 104)
+Colour = tuple[int, int, int]
+
+NOTHING: Colour = (round(255 * MEAN[0]), round(255 * MEAN[1]), round(255 * MEAN[2]))
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BIT = 65535
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """`image` as RGB with 8 bits a channel, transparency filled with the mean colour."""
+def to_rgb(image: Image.Image, below: Colour = NOTHING) -> Image.Image:
+    """`image` as RGB with 8 bits a channel, transparency filled with the colour `below`."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _grey(image)
+        return _grey(image, below)
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         layer = image.convert("RGBA")
-        below = Image.new("RGBA", image.size, (*NOTHING, 255))
-        return Image.alpha_composite(below, layer).convert("RGB")
+        ground = Image.new("RGBA", image.size, (*below, 255))
+        return Image.alpha_composite(ground, layer).convert("RGB")
     return image.convert("RGB")
 
 
-def _grey(image: Image.Image) -> Image.Image:
+def _grey(image: Image.Image, below: Colour) -> Image.Image:
     """A grey picture of 16 or 32 bits, scaled to 8: Pillow's own conversion clips it.
 
     Whole numbers are 16-bit ones unless one is larger, then 31-bit ones. Floating-point numbers
@@ -46,5 +48,5 @@ def _grey(image: Image.Image) -> Image.Image:
     levels = np.clip(values * (255.0 / full), 0, 255).round().astype(np.uint8)
     colours = np.repeat(levels[..., None], 3, axis=-1)
     if "transparency" in image.info:  # one grey that stands for nothing
-        colours[given == image.info["transparency"]] = NOTHING
+        colours[given == image.info["transparency"]] = below
     return Image.fromarray(colours)

@@ -16,7 +16,7 @@ from functools import cache
 from PIL import Image, ImageOps
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.tensor.picture_modes import to_rgb
+from lib_instantstyle.tensor.picture_modes import NOTHING, Colour, to_rgb
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 128 * 1024 * 1024
@@ -32,8 +32,10 @@ class Picture:
     sha256: str  # of the file as it came, so the same file is recognised wherever it comes from
 
 
-def decode_picture(text: str, label: str = "image") -> Picture:
+def decode_picture(text: str, label: str = "image", below: Colour | None = None) -> Picture:
     """Decode base64 text or a data URL.
+
+    below: the colour where the picture is transparent, instead of CLIP's mean colour.
 
     Raises InstantStyleError if it is not base64, not a picture, damaged or too large.
     """
@@ -52,10 +54,10 @@ def decode_picture(text: str, label: str = "image") -> Picture:
         raise InstantStyleError(
             f"{label} is {shorten(text, 40)}; a picture as base64 text or data URL is allowed."
         ) from None
-    return Picture(open_picture(data, label), hashlib.sha256(data).hexdigest())
+    return Picture(open_picture(data, label, below), hashlib.sha256(data).hexdigest())
 
 
-def open_picture(data: bytes, label: str = "image") -> Image.Image:
+def open_picture(data: bytes, label: str = "image", below: Colour | None = None) -> Image.Image:
     """Open the bytes of a picture file as an upright RGB picture (an animation's first frame).
 
     Raises InstantStyleError as `decode_picture` does.
@@ -64,11 +66,13 @@ def open_picture(data: bytes, label: str = "image") -> Image.Image:
         # Pillow only warns of a decompression bomb below twice its limit; ours is checked later.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(data), formats=_formats())
-    return upright_rgb(image, label)
+    return upright_rgb(image, label, below)
 
 
-def upright_rgb(image: Image.Image, label: str = "image") -> Image.Image:
-    """`image` as an upright RGB picture; transparency becomes CLIP's mean colour.
+def upright_rgb(
+    image: Image.Image, label: str = "image", below: Colour | None = None
+) -> Image.Image:
+    """`image` as an upright RGB picture; transparency becomes CLIP's mean colour, or `below`.
 
     Raises InstantStyleError as `decode_picture` does.
     """
@@ -80,7 +84,7 @@ def upright_rgb(image: Image.Image, label: str = "image") -> Image.Image:
             # A camera's notes about a picture may be damaged where the picture is not.
             with suppress(Exception):
                 image = ImageOps.exif_transpose(image)
-        return to_rgb(image)
+        return to_rgb(image, below or NOTHING)
 
 
 @contextmanager

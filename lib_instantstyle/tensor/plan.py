@@ -5,33 +5,60 @@ A plan holds no module and runs nothing, so it can be printed and tested without
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
-from lib_instantstyle.pure.adapter_kind import AdapterKind
-from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import Layer
-from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.schedule import acts
-from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.presets import PRESETS, Gain
+from lib_instantstyle.pure.rows import image_of, kind_of
+from lib_instantstyle.pure.schedule import acting_steps, strength
+from lib_instantstyle.pure.units import BASE, BOTH, HIRES, Unit
+from lib_instantstyle.tensor.masks import Box, Mask
 from lib_instantstyle.tensor.unet import UnetLayers
+
+
+@dataclass(frozen=True)
+class When:
+    """The part of the sampling in which a term acts."""
+
+    start: float = 0.0
+    end: float = 1.0
+    curve: str = "constant"
+    hires_pass: str = BOTH  # of hires fix: both, base or hires
+
+    def strength(self, fraction: float, steps: int) -> float:
+        """The share, 0 to 1, of its weight that a term has in the step beginning at `fraction`."""
+        return strength(self.curve, self.start, self.end, fraction, steps)
+
+    def acting_steps(self, steps: int) -> list[int]:
+        """The steps (0-based) of a pass of `steps` steps in which the strength is not zero."""
+        within = acting_steps(self.start, self.end, steps)
+        return [step for step in within if self.strength(step / steps, steps)]
 
 
 @dataclass(frozen=True)
 class Term:
     """One unit's image attention in one layer.
 
-    key, value: [2, T, h]; row 0 for prompt rows, row 1 for negative-prompt rows.
+    key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
+    one for all images of the batch, or one for each, going round.
     """
 
     layer: Layer
     weight: float
     key: torch.Tensor
     value: torch.Tensor
-    start: float
-    end: float
+    when: When = When()
+    rows: tuple[tuple[int, ...], tuple[int, ...]] = ((0,), (1,))
+    mask: Mask | None = None
+    unit: int = 1
+
+    def row(self, code: int) -> int:
+        """The row of key and value that serves a UNet row of kind and image `code`."""
+        serving = self.rows[kind_of(code)]
+        return serving[image_of(code) % len(serving)]
 
 
 @dataclass(frozen=True)
@@ -40,72 +67,55 @@ class Plan:
 
     terms: tuple[Term, ...]
 
-    def acts(self, fraction: float) -> bool:
-        """Whether any term acts when `fraction` of a pass is completed."""
-        return any(acts(term.start, term.end, fraction) for term in self.terms)
+    def in_pass(self, hires: bool) -> Plan:
+        """What acts in hires fix's second pass, or in the first."""
+        left_out = BASE if hires else HIRES
+        return Plan(tuple(term for term in self.terms if term.when.hires_pass != left_out))
+
+    def within(self, box: Box) -> Plan:
+        """The plan for a part of the picture: its masks show what is in `box`."""
+        cropped = {id(term.mask): term.mask.within(box) for term in self.terms if term.mask}
+        return Plan(
+            tuple(
+                replace(term, mask=cropped[id(term.mask)]) if term.mask else term
+                for term in self.terms
+            )
+        )
+
+    def strengths(self, fraction: float, steps: int) -> dict[When, float]:
+        """Those times of the plan that act in the step beginning at `fraction`."""
+        return {when: s for when in self._whens if (s := when.strength(fraction, steps))}
+
+    def acting_steps(self, steps: int) -> set[int]:
+        """The steps (0-based) of a pass of `steps` steps in which any term acts."""
+        return {step for when in self._whens for step in when.acting_steps(steps)}
+
+    @cached_property
+    def _whens(self) -> frozenset[When]:
+        return frozenset(term.when for term in self.terms)
+
+    @property
+    def tells_images_apart(self) -> bool:
+        """Whether images of a batch get different tokens."""
+        return any(len(rows) > 1 for term in self.terms for rows in term.rows)
 
     def __str__(self) -> str:
         return "\n".join(
             f"{term.layer.diffusers} weight {term.weight:g} "
-            f"from {term.start:g} to {term.end:g} tokens {term.key.shape[1]}"
+            f"from {term.when.start:g} to {term.when.end:g} tokens {term.key.shape[1]}"
             for term in self.terms
         )
 
 
-def layer_weights(unit: Unit, unet: UnetLayers) -> dict[int, float]:
-    """Weights by adapter number N of the layers in which `unit` acts; zeros are left out.
+def layer_gains(unit: Unit, unet: UnetLayers) -> dict[int, Gain]:
+    """What each layer gets of `unit`, by adapter number N; layers that get nothing are left out.
 
-    Raises InstantStyleError where own block weights do not fit the UNet's layout.
+    Raises InstantStyleError where own block weights or the preset do not fit the UNet's layout.
     """
-    if unit.blocks:
-        vector: Mapping[int, float] = unit.blocks.vector(unet.layout)
-    else:
-        vector = PRESETS[unit.preset].vector(unet.layout)
+    chosen = unit.blocks or PRESETS[unit.preset]
+    gains = chosen.gains(unet.layout, unit.weight, unit.layout_weight, unit.boost)
     return {
-        number: weight
+        number: gains[found.layer.block.index]
         for number, found in unet.by_number.items()
-        if (weight := unit.weight * vector.get(found.layer.block.index, 0.0))
+        if found.layer.block.index in gains
     }
-
-
-def check_fit(name: str, kind: AdapterKind, unet: UnetLayers) -> None:
-    """Raise InstantStyleError, saying why, if adapter `name` does not fit the UNet.
-
-    An adapter may hold some of the layers only.
-    """
-    layout = kind.layout
-    if layout is not None and layout is not unet.layout:
-        raise InstantStyleError(
-            f"adapter {name} is made for {layout.title}, the loaded checkpoint is "
-            f"{unet.layout.title}; choose an adapter for {unet.layout.title}, or auto."
-        )
-    if kind.context_width != unet.context_width:
-        raise InstantStyleError(
-            f"adapter {name} has tokens of width {kind.context_width}, the loaded checkpoint "
-            f"takes {unet.context_width}; it was made for another family of checkpoints."
-        )
-    unknown = [number for number in kind.layer_widths if number not in unet.layout.by_number]
-    if unknown:
-        last = max(unet.layout.by_number)
-        raise InstantStyleError(
-            f"adapter {name} holds a layer {unknown[0]}, which {unet.layout.title} does not have; "
-            f"its layers have the odd numbers from 1 to {last}."
-        )
-    for number, found in unet.by_number.items():
-        if kind.layer_widths.get(number, found.width) != found.width:
-            raise InstantStyleError(
-                f"adapter {name} has width {kind.layer_widths[number]} in "
-                f"{found.layer.diffusers}, the loaded checkpoint {found.width}."
-            )
-
-
-def describe_layers(numbers: Collection[int], unet: UnetLayers) -> str:
-    """Layers by block: "up_blocks.0.attentions.1, down_blocks.2.attentions.1 (3 of 10 layers)"."""
-    parts = []
-    for block in unet.layout.blocks:
-        of_block = [n for n, found in unet.by_number.items() if found.layer.block is block]
-        count = sum(1 for n in of_block if n in numbers)
-        if count:
-            some = "" if count == len(of_block) else f" ({count} of {len(of_block)} layers)"
-            parts.append(block.diffusers + some)
-    return ", ".join(parts) or "none of this checkpoint"

@@ -22,7 +22,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.tensor.encoder_match import tower_for, towers_for
-from lib_instantstyle.tensor.plan import check_fit, describe_layers
+from lib_instantstyle.tensor.fit import check_fit, describe_layers
 from lib_instantstyle.tensor.unet import UnetLayers
 
 _STOCK_ADAPTERS = {"sdxl": "ip-adapter_sdxl.safetensors", "sd15": "ip-adapter_sd15.safetensors"}

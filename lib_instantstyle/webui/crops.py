@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from lib_instantstyle.tensor.clip_view import clip_view
-from lib_instantstyle.tensor.pictures import Picture
+from PIL import Image
 
 
-def save_crop(picture: Picture, size: int, folder: Path) -> str | None:
-    """Write the square of `size` pixels that CLIP sees of `picture` into `folder`.
+def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path) -> str | None:
+    """Write the squares that CLIP sees of a picture into `folder`, each once.
 
-    Named by the start of the picture's hash, as in infotext, and written once. None, or a sentence
-    for the user where it could not be written: that is no reason to make no picture.
+    sha256: of the picture; its start, as in infotext, begins the name. key: of what is seen of it
+    (see tensor/sights.py); where it is not the plain picture its own hash follows. None, or a
+    sentence for the user where it could not be written: no reason to make no picture.
     """
-    path = folder / f"{picture.sha256[:12]}-{size}.png"
-    if path.exists():
-        return None
+    name = f"{sha256[:12]}-{views[0].width}"
+    if key != sha256:
+        name += f"-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
+    for i, view in enumerate(views):
+        path = folder / f"{name}{f'-{i + 1}' if i else ''}.png"
+        if not path.exists() and (sentence := _save(view, path)):
+            return sentence
+    return None
+
+
+def _save(view: Image.Image, path: Path) -> str | None:
+    folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
-                clip_view(picture.image, size).save(file, "PNG")
+                view.save(file, "PNG")
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink()
             raise
     except OSError as error:
-        return f"InstantStyle: what CLIP saw could not be saved in {folder} ({error.strerror})."
+        return f"what CLIP saw could not be saved in {folder} ({error.strerror})."
     return None

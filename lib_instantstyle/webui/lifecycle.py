@@ -29,7 +29,11 @@ def process(p: Any, arguments: Sequence[object]) -> None:
         units = [unit for unit in parse_arguments(arguments) if unit.acts]
         if not units:
             return
+        from lib_instantstyle.hosts import settings
         from lib_instantstyle.webui import run
+
+        if settings.leaves_out(p):
+            return
 
         run.start(p, units)
     except InstantStyleError as error:

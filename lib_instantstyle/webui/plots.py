@@ -113,7 +113,7 @@ def _check_fit(p: Any, unit: Unit) -> None:
     The plot would print it and leave them black. Other checkpoints of the plot are not looked at.
     """
     from lib_instantstyle.hosts.loaded import chosen_layers
-    from lib_instantstyle.tensor.plan import layer_weights
+    from lib_instantstyle.tensor.plan import layer_gains
     from lib_instantstyle.tensor.selection import choose
 
     catalog = scan(model_folders())
@@ -122,8 +122,8 @@ def _check_fit(p: Any, unit: Unit) -> None:
             catalog.adapter(unit.adapter)
         return
     layers = chosen_layers()
-    if weights := layer_weights(unit, layers):
-        choose(unit.adapter, catalog, layers, weights)
+    if gains := layer_gains(unit, layers):
+        choose(unit.adapter, catalog, layers, gains)
 
 
 def _shown(x: Any) -> Any:

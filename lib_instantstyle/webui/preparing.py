@@ -1,29 +1,28 @@
-"""From units to a plan: references opened and encoded, adapters chosen and read."""
+"""From units to an injection plan: every step of DESIGN's way of the data, for all units."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from lib_instantstyle.hosts import Host, model_folders
 from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.embedding import feature_of
-from lib_instantstyle.tensor.pictures import Picture, decode_picture, upright_rgb
-from lib_instantstyle.tensor.plan import Plan, Term, describe_layers, layer_weights
-from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.tensor.plan import Plan, Term
+from lib_instantstyle.tensor.sights import sight_of, views_of
+from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import UnetLayers
-from lib_instantstyle.webui.crops import save_crop
-from lib_instantstyle.webui.subtracting import without_content
+from lib_instantstyle.webui.checking import CheckedUnit, check, naming, remarks
+from lib_instantstyle.webui.crops import save_crops
+from lib_instantstyle.webui.features import Features, unit_features
 
-HASH_LENGTH = 12  # hexadecimal digits of a reference's hash in infotext
+Ready = tuple[CheckedUnit, Features]
 
 
 @dataclass(frozen=True)
@@ -42,59 +41,60 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
     Raises InstantStyleError for anything that cannot be had: each sentence names the unit.
     """
     catalog = scan(model_folders())
-    terms: list[Term] = []
+    ready: list[Ready] = []
     infotext: dict[str, str] = {}
     comments: list[str] = []
     for unit in units:
-        try:
-            weights = layer_weights(unit, layers)
-            if not weights:
-                continue  # own block weights that are all zero: nothing to add, nothing to check
-            picture = reference(unit, host)
-            choice = choose(unit.adapter, catalog, layers, weights)
-            adapter = choice.adapter
-            if choice.muted:
-                comments.append(
-                    f"InstantStyle: adapter {adapter.name} holds nothing for "
-                    f"{describe_layers(choice.muted, layers)}; this part stays without style."
-                )
-                weights = {n: weight for n, weight in weights.items() if n not in choice.muted}
-            crops = host.crops_folder()
-            if crops and (sentence := save_crop(picture, choice.tower.kind.image_size, crops)):
-                comments.append(sentence)
-            feature, zero_image = feature_of(
-                picture,
-                adapter.kind,
-                choice.tower,
-                host.device(),
-                host.encoder_dtype(),
-                host.keeps_encoder(),
-            )
-            feature = without_content(feature, unit, adapter, catalog, host, p, comments.append)
-            tokens = image_tokens(adapter.path, adapter.kind, feature, host.device(), zero_image)
-            banks = keys_and_values(adapter.path, weights, tokens)
-        except InstantStyleError as error:
-            raise InstantStyleError(f"unit {unit.number}: {error}") from error
-        terms += [
-            Term(layers.by_number[n].layer, weight, *banks[n], unit.start, unit.end)
-            for n, weight in weights.items()
-        ]
-        written = replace(unit, adapter=adapter.name)
-        infotext[KEY.format(unit.number)] = unit_to_text(
-            written, {"image": picture.sha256[:HASH_LENGTH]}
-        )
-    return Prepared(Plan(tuple(terms)), infotext, tuple(comments))
+        checked = check(unit, layers, catalog, host)
+        if checked is None:
+            continue
+        comments += remarks(checked, layers, getattr(p, "cfg_scale", None) or 0.0)
+        comments += _save_crops(checked, host)
+        with naming(unit):
+            ready.append((checked, unit_features(checked, catalog, host, p, comments.append)))
+        written = replace(unit, adapter=checked.choice.adapter.name)
+        infotext[KEY.format(unit.number)] = unit_to_text(written, checked.pictures.hashes)
+    by_adapter: dict[Path, list[Ready]] = {}
+    for each in ready:
+        by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
+    terms = [term for group in by_adapter.values() for term in _terms(group, layers, host)]
+    said = tuple(f"InstantStyle: {comment}" for comment in dict.fromkeys(comments))
+    return Prepared(Plan(tuple(terms)), infotext, said)
 
 
-def reference(unit: Unit, host: Host) -> Picture:
-    """The unit's reference picture; raises InstantStyleError if it has none."""
-    if not unit.image:
-        raise InstantStyleError(
-            "it is on but has no reference; drop a picture, or untick InstantStyle."
+def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[Term]:
+    """The terms of all units with one adapter: its weights are read once for them."""
+    adapter = group[0][0].choice.adapter
+    stacks = [features for _, (features, _) in group]
+    numbers = sorted({number for checked, _ in group for number in checked.gains})
+    with naming(group[0][0].unit):
+        tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), host.device())
+        banks = keys_and_values(adapter.path, numbers, tokens)
+    terms = []
+    first = 0
+    for checked, (features, weights) in group:
+        rows = slice(first, first + len(features))
+        first = rows.stop
+        for number, gain in checked.gains.items():
+            key, value = banks[number]
+            layer = layers.by_number[number].layer
+            mask = checked.pictures.mask
+            terms.append(term_of(layer, gain, key[rows], value[rows], checked.unit, weights, mask))
+    return terms
+
+
+def _save_crops(checked: CheckedUnit, host: Host) -> list[str]:
+    folder, size = host.crops_folder(), checked.choice.tower.kind.image_size
+    if folder is None:
+        return []
+    unit, mask = checked.unit, checked.pictures.reference_mask
+    said = (
+        save_crops(
+            picture.sha256,
+            sight_of(picture, unit, mask).key,
+            views_of(picture, unit, size, mask),
+            folder,
         )
-    text = unit.image[0].image
-    if text.startswith(("http://", "https://")):
-        image = upright_rgb(host.download(text))
-        digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
-        return Picture(image, digest)
-    return decode_picture(text)
+        for picture in checked.pictures.references
+    )
+    return [sentence for sentence in said if sentence]

@@ -20,7 +20,9 @@ from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.injection import remove_hooks
+from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
+from lib_instantstyle.webui import report
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.preparing import Prepared, prepare
 from lib_instantstyle.webui.sampling_pass import SamplingPass
@@ -41,6 +43,8 @@ class Run:
         self._prepared = prepare(self._units, layers, host, p)
         self._styleid = prepare_styleid(units, host, p, unet)
         self._signature = layers.signature
+        self._layers = layers
+        self._meter = Meter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
 
@@ -93,6 +97,7 @@ class Run:
             result = sample(*args, **kwargs)
             if not self._host.interrupted():
                 self._check_effect(p)
+            self._report(p)
             return result
 
         wrap_next_call(p, "sample", around)
@@ -102,8 +107,11 @@ class Run:
     ) -> Any:
         unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
         layers = find_layers(unet)
-        plan = self._prepared_for(layers, p).plan
-        with SamplingPass(plan, unet, layers, steps, self._host, p) as current:
+        plan = self._prepared_for(layers, p).plan.in_pass(self._host.is_hires_pass(p))
+        region = self._host.region(p)
+        if region is not None:
+            plan = plan.within(region)
+        with SamplingPass(plan, unet, layers, steps, self._host, p, self._meter) as current:
             self._current = current
             self._passes.append(current)
             if self._styleid is None:
@@ -115,6 +123,7 @@ class Run:
         if layers.signature != self._signature:
             self._prepared = prepare(self._units, layers, self._host, p)
             self._signature = layers.signature
+            self._layers = layers
         return self._prepared
 
     def _check_effect(self, p: Any) -> None:
@@ -126,9 +135,22 @@ class Run:
         if self._styleid and self._styleid.replaced:
             return
         if not any(each.expected for each in self._passes):
-            p.comment("InstantStyle: no sampling step falls between start and end.")
+            p.comment(
+                "InstantStyle: no sampling step falls between start and end, or none in the passes "
+                "that hires_pass names."
+            )
         elif not any(each.fired for each in self._passes):
             raise InstantStyle(self._passes[-1].why_nothing)
+
+    def _report(self, p: Any) -> None:
+        if self._meter is None:
+            return
+        effects = report.block_effects(self._meter.effects(), self._layers)
+        report.keep(effects)
+        p.extra_generation_params.update(report.infotext(effects))
+        remark = report.remark(effects)
+        if remark:
+            p.comment(remark)
 
 
 def start(p: Any, units: Sequence[Unit]) -> None:

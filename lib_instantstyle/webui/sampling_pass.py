@@ -11,9 +11,9 @@ from torch import nn
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.schedule import acting_steps
 from lib_instantstyle.tensor.injection import Clock, Injection
 from lib_instantstyle.tensor.inversion import Denoiser
+from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 
@@ -22,17 +22,29 @@ class SamplingPass:
     """Context manager: the hooks stand on the UNet inside it and nowhere else."""
 
     def __init__(
-        self, plan: Plan, unet: nn.Module, layers: UnetLayers, steps: int, host: Host, p: Any
+        self,
+        plan: Plan,
+        unet: nn.Module,
+        layers: UnetLayers,
+        steps: int,
+        host: Host,
+        p: Any,
+        meter: Meter | None = None,
     ) -> None:
-        ranges = {(term.start, term.end) for term in plan.terms}
-        # Steps in which some term should act.
-        self.expected = len({s for a, b in ranges for s in acting_steps(a, b, steps)})
+        self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
         self._host = host
         self._p = p
         self._unet = unet
         self._layers = layers
-        self._clock = DenoiserClock(steps, p.comment)
-        self._injection = Injection(plan, Clock(self._clock.rows, self._clock.fraction))
+        self._clock = DenoiserClock(steps, p.comment, plan.tells_images_apart)
+        clock = Clock(
+            self._clock.rows,
+            self._clock.fraction,
+            steps,
+            self._clock.rows_of_part,
+            self._clock.latent,
+        )
+        self._injection = Injection(plan, clock, meter)
 
     def __enter__(self) -> SamplingPass:
         try:

@@ -276,14 +276,18 @@ def test_what_the_encoder_sees_is_saved_on_request(webui):
 
 
 def test_a_crop_that_cannot_be_saved_is_said_and_stops_nothing(tmp_path):
-    from lib_instantstyle.tensor.pictures import decode_picture
-    from lib_instantstyle.webui.crops import save_crop
+    from PIL import Image
+
+    from lib_instantstyle.webui.crops import save_crops
 
     (tmp_path / "file").write_text("no folder")
-    reference = decode_picture(UNIT["image"])
-    assert "could not be saved" in save_crop(reference, 224, tmp_path / "file" / "crops")
-    assert save_crop(reference, 224, tmp_path / "crops") is None
-    assert [f.suffix for f in (tmp_path / "crops").iterdir()] == [".png"]
+    views = [Image.new("RGB", (224, 224), colour) for colour in ("red", "blue")]
+    assert "could not be saved" in save_crops("1a", "1a", views, tmp_path / "file" / "crops")
+    assert save_crops("1a", "1a", views, tmp_path / "crops") is None
+    assert save_crops("1a", "1a; tiles", views, tmp_path / "crops") is None
+    names = sorted(file.name for file in (tmp_path / "crops").iterdir())
+    assert names[:2] == ["1a-224-2.png", names[1]] and names[-1] == "1a-224.png"
+    assert len(names) == 4
 
 
 # -- silent paths --------------------------------------------------------------------------------

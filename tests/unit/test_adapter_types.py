@@ -11,7 +11,8 @@ from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.injection import Clock, inject
-from lib_instantstyle.tensor.plan import Plan, Term, layer_weights
+from lib_instantstyle.tensor.plan import Plan, layer_gains
+from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
@@ -86,13 +87,13 @@ class World:
         return unet(self.x, self.t, self.context, added_cond_kwargs=added).sample
 
     def plan(self, path, kind, feature, zero_image, unit):
-        weights = layer_weights(unit, self.layers)
-        tokens = image_tokens(path, kind, feature, CPU, zero_image)
-        banks = keys_and_values(path, weights, tokens)
+        gains = layer_gains(unit, self.layers)
+        tokens = image_tokens(path, kind, torch.stack([feature, zero_image]), CPU)
+        banks = keys_and_values(path, gains, tokens)
         return Plan(
             tuple(
-                Term(self.layers.by_number[n].layer, w, *banks[n], 0.0, 1.0)
-                for n, w in weights.items()
+                term_of(self.layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
+                for n, gain in gains.items()
             )
         )
 
@@ -139,7 +140,7 @@ def test_pictures_equal_diffusers(world, projection, file_format, tmp_path):
 def test_a_style_only_file_is_the_whole_one_with_the_rest_muted(world, tmp_path):
     tensors = adapter_tensors(world.layers, WIDTH, projection="plus")
     unit = parse_unit({"preset": "style"})
-    kept = layer_weights(unit, world.layers)
+    kept = layer_gains(unit, world.layers)
     part = {
         name: tensor
         for name, tensor in tensors.items()
@@ -174,27 +175,13 @@ def test_tokens_equal_diffusers(projection, dtype, tmp_path):
     (oracle,) = unet.encoder_hid_proj.image_projection_layers
     with torch.no_grad():
         theirs = oracle(torch.stack([reference, zero_image]))
-        ours = image_tokens(path, adapter.kind, reference, CPU, zero_image)
+        ours = image_tokens(path, adapter.kind, torch.stack([reference, zero_image]), CPU)
     assert ours.shape == theirs.shape and ours.dtype == torch.float32
     assert (ours[0] - ours[1]).abs().max() > 0.1
     if dtype == torch.float32:
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     else:
         assert (ours - theirs).norm() / theirs.norm() < 2e-2
-
-
-def test_a_linear_adapter_has_the_zero_vector_in_negative_rows(tmp_path):
-    """Not the zero image's vector, even where one is given."""
-    world = World(SD15_TINY)
-    path = write(tmp_path / "a.safetensors", adapter_tensors(world.layers, WIDTH))
-    (adapter,) = scan([tmp_path]).adapters
-    reference, _ = features("linear")
-    with torch.no_grad():
-        first = image_tokens(path, adapter.kind, reference, CPU)
-        second = image_tokens(path, adapter.kind, reference, CPU, torch.ones(WIDTH))
-        zero = image_tokens(path, adapter.kind, torch.zeros(WIDTH), CPU)
-    assert torch.equal(first, second)
-    torch.testing.assert_close(first[1], zero[0])
 
 
 def test_bytes_read_are_the_projection_and_the_selected_layers(tmp_path, monkeypatch):

@@ -6,9 +6,11 @@ import torch
 from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
-from lib_instantstyle.tensor.embedding import feature_of, hidden_states, image_vector
+from lib_instantstyle.tensor.embedding import encode, features_of
 from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.test_catalog import SD15, unet_like
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
@@ -19,7 +21,16 @@ WIDTH, VECTOR = TOWERS["H"][0], TOWERS["H"][3]
 
 def picture(seed):
     noise = np.random.default_rng(seed).integers(0, 256, (50, 40, 3), dtype=np.uint8)
-    return Picture(Image.fromarray(noise), f"hash of {seed}")
+    return sight_of(Picture(Image.fromarray(noise), f"hash of {seed}"), Unit())
+
+
+def image_vector(sight, tower, device=CPU, dtype=torch.float32):
+    (vector,) = encode([sight], tower, device, dtype, hidden=False)
+    return vector
+
+
+def hidden_states(sight, tower, device=CPU, dtype=torch.float32):
+    return encode([sight, ZERO_IMAGE], tower, device, dtype, hidden=True)
 
 
 @pytest.fixture
@@ -72,11 +83,28 @@ def test_vectors_and_hidden_states_are_told_apart(tower, batches):
     write(tower.path.parent / "a.safetensors", adapter_tensors(linear, VECTOR))
     write(tower.path.parent / "b.safetensors", adapter_tensors(plus, WIDTH, projection="plus"))
     a, b = scan([tower.path.parent]).adapters
-    vector, nothing = feature_of(picture(1), a.kind, tower, CPU, torch.float32)
-    hidden, zero = feature_of(picture(1), b.kind, tower, CPU, torch.float32)
-    assert vector.shape == (VECTOR,) and nothing is None
-    assert hidden.shape == zero.shape == (257, WIDTH)
+    vectors = features_of([picture(1)], None, a.kind, tower, CPU, torch.float32)
+    hidden = features_of([picture(1)], None, b.kind, tower, CPU, torch.float32)
+    assert vectors.shape == (2, VECTOR) and hidden.shape == (2, 257, WIDTH)
     assert batches == [1, 2]
+    # A linear adapter saw the zero vector where the picture was dropped, not the zero image's.
+    assert not vectors[1].any() and hidden[1].any()
+
+
+def test_negative_rows_get_their_own_picture_where_there_is_one(tower, batches):
+    write(tower.path.parent / "a.safetensors", adapter_tensors(unet_like(SD15), VECTOR))
+    (adapter,) = scan([tower.path.parent]).adapters
+    found = features_of([picture(1)], picture(2), adapter.kind, tower, CPU, torch.float32)
+    assert torch.equal(found[1], image_vector(picture(2), tower))
+    assert batches == [2]
+
+
+def test_several_views_are_one_feature_their_mean(tower, batches):
+    views = torch.cat([picture(seed).pixels(224) for seed in range(10)])
+    found = image_vector(Sight("views", lambda size: views), tower)
+    assert batches == [8, 2]  # never all at once
+    singles = torch.stack([image_vector(picture(seed), tower) for seed in range(10)])
+    torch.testing.assert_close(found, singles.mean(dim=0), atol=1e-5, rtol=1e-5)
 
 
 def test_memory_is_bounded_in_bytes_and_what_was_used_last_stays(tower, batches, monkeypatch):

@@ -216,7 +216,7 @@ def test_any_part_of_an_adapter_loads_or_is_refused_with_a_sentence(tmp_path_fac
     feature = torch.zeros(257, 24) if kind != "linear" else torch.zeros(24)
     try:
         with torch.no_grad():
-            tokens = image_tokens(path, adapter.kind, feature, CPU, feature)
+            tokens = image_tokens(path, adapter.kind, torch.stack([feature, feature]), CPU)
             banks = keys_and_values(path, adapter.kind.layer_widths, tokens)
     except InstantStyleError as error:
         assert drop and str(error).startswith(path.name)

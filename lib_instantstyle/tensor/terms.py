@@ -1,0 +1,64 @@
+"""From keys and values to the terms of a plan: weights, several references, swapped sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lib_instantstyle.pure.layers import Layer
+from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.units import EACH, Unit
+from lib_instantstyle.tensor.masks import Mask
+from lib_instantstyle.tensor.plan import Term, When
+from lib_instantstyle.tensor.scaling import scale
+
+
+def when_of(unit: Unit) -> When:
+    """The part of the sampling in which `unit` acts."""
+    return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
+
+
+def term_of(
+    layer: Layer,
+    gain: Gain,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    unit: Unit,
+    weights: Sequence[float],
+    mask: Mask | None = None,
+) -> Term:
+    """What `unit` adds in one layer.
+
+    key, value: [n + 1, T, h], of n references and, last, of what negative-prompt rows get.
+    weights: of the n references; they scale what each adds. Several references lie side by side
+    in one softmax ("concat"), or each serves its own image of the batch ("each").
+    """
+    value_scale = value.new_tensor([*weights, unit.negative_weight])
+    value = value * value_scale[:, None, None]
+    prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])
+    if unit.combine != EACH:
+        count, _, width = prompt[0].shape
+        prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
+        # As many tokens as the prompt's; repeated, they give the same attention as once.
+        negative = (negative[0].repeat(1, count, 1), negative[1].repeat(1, count, 1))
+    if gain.swapped:
+        # A value of zero adds nothing, whatever the key.
+        negative = (prompt[0], prompt[1] * unit.negative_weight)
+        prompt = (prompt[0], torch.zeros_like(prompt[1]))
+    factor = 1.0
+    banks = []
+    for bank in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, *bank, gain.weight)
+        banks.append(pair)
+    prompts, negatives = len(prompt[0]), len(negative[0])
+    return Term(
+        layer,
+        factor,
+        torch.cat([bank[0] for bank in banks]),
+        torch.cat([bank[1] for bank in banks]),
+        when_of(unit),
+        (tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
+        mask,
+        unit.number,
+    )

@@ -1,0 +1,72 @@
+"""Everything about a unit that can be found out without loading a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lib_instantstyle.hosts import Host
+from lib_instantstyle.pure.catalog import Catalog
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.tensor.fit import describe_layers
+from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.selection import Choice, choose
+from lib_instantstyle.tensor.sights import has_negative_sight
+from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
+
+
+@dataclass(frozen=True)
+class CheckedUnit:
+    """A unit with its pictures, its files and its layers."""
+
+    unit: Unit
+    pictures: UnitPictures
+    choice: Choice
+    gains: Mapping[int, Gain]  # by adapter number N, of layers that the adapter holds
+
+
+def check(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host) -> CheckedUnit | None:
+    """Check `unit` against the UNet and the files that are there; None if it adds nothing.
+
+    Raises InstantStyleError, naming the unit, for anything that cannot be had.
+    """
+    with naming(unit):
+        gains = layer_gains(unit, layers)
+        if not gains:
+            return None  # all weights are zero: nothing to add, nothing to check
+        pictures = pictures_of(unit, host)
+        choice = choose(unit.adapter, catalog, layers, gains)
+        held = {number: gain for number, gain in gains.items() if number not in choice.muted}
+        return CheckedUnit(unit, pictures, choice, held)
+
+
+def remarks(checked: CheckedUnit, layers: UnetLayers, cfg_scale: float) -> list[str]:
+    """What the user should be told beside the picture."""
+    said = []
+    adapter, muted = checked.choice.adapter, checked.choice.muted
+    if muted:
+        said.append(
+            f"adapter {adapter.name} holds nothing for {describe_layers(muted, layers)}; "
+            "this part stays without style."
+        )
+    unit = checked.unit
+    swapped = any(gain.swapped for gain in checked.gains.values())
+    if cfg_scale == 1 and (swapped or unit.negative_weight != 1 or has_negative_sight(unit)):
+        said.append(
+            "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
+            "negative_weight, negative_image and noise do nothing."
+        )
+    return said
+
+
+@contextmanager
+def naming(unit: Unit) -> Iterator[None]:
+    """Put the unit's number before an error."""
+    try:
+        yield
+    except InstantStyleError as error:
+        raise InstantStyleError(f"unit {unit.number}: {error}") from error
