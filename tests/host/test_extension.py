@@ -170,7 +170,7 @@ def test_an_exception_while_sampling_leaves_nothing(webui, monkeypatch, error):
 
 
 def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
-    from lib_instantstyle.tensor import injection
+    from lib_instantstyle.tensor import layer_hook
 
     plain = webui.txt2img().png
 
@@ -178,7 +178,7 @@ def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(injection._LayerHook, "_attend", broken)
+        patch.setattr(layer_hook.LayerHook, "_attended", broken)
         answer = webui.txt2img(**style(UNIT), expect=422)
     assert "could not be added in " in answer.body["detail"]
     assert "RuntimeError: on purpose" in answer.body["detail"]
