@@ -11,7 +11,8 @@ import torch
 from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
-from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
+from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
@@ -50,17 +51,17 @@ def features_of(
 
 
 def image_vector(
-    sight: Sight,
+    picture: Picture,
     tower: TowerFile,
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
 ) -> torch.Tensor:
-    """The CLIP image vector of `sight`: [E], float32, on the CPU, not normalised to length 1.
+    """The CLIP image vector of `picture`: [E], float32, on the CPU, not normalised to length 1.
 
     The encoder is built for something not seen before, and let go of at once unless it is kept.
     """
-    (vector,) = encode([sight], tower, device, dtype, hidden=False, keep=keep)
+    (vector,) = encode([sight_of(picture)], tower, device, dtype, hidden=False, keep=keep)
     return vector
 
 
