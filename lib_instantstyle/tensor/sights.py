@@ -16,6 +16,7 @@ from lib_instantstyle.tensor.reference_view import reference_views
 
 _NO_NOISE = "none"
 _PLAIN = Unit()
+_PLAIN = Unit()
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Sight:
 ZERO_IMAGE = Sight("zero image", lambda size: torch.zeros(1, 3, size, size))
 
 
-def sight_of(picture: Picture, unit: Unit = Unit(), mask: Picture | None = None) -> Sight:
+def sight_of(picture: Picture, unit: Unit = _PLAIN, mask: Picture | None = None) -> Sight:
     """`picture` with the crop and the sharpening of `unit`, and the part that `mask` marks."""
     key = [picture.sha256]
     if unit.crop != "center":

@@ -29,7 +29,7 @@ from lib_instantstyle.tensor.pixels import to_pixels
 from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
 from lib_instantstyle.webui.errors import InstantStyle
-from lib_instantstyle.webui.preparing import HASH_LENGTH, reference
+from lib_instantstyle.webui.unit_pictures import HASH_LENGTH, references_of
 
 _DETERMINISTIC = ("DDIM", "Euler")  # what we do in place of any other sampler
 
@@ -156,7 +156,7 @@ def prepare_styleid(
                 f"unit {chosen[1].number} has the method 'styleid' too; one of them is allowed."
             )
         check(unit, p, unet)
-        picture = reference(unit, host)
+        picture = references_of(unit, host)[0]
     except InstantStyleError as error:
         raise InstantStyleError(f"unit {unit.number}: {error}") from error
     return StyleID(unit, picture, tuple(remarks(unit, p)))

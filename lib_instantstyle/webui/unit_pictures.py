@@ -33,11 +33,7 @@ def pictures_of(unit: Unit, host: Host) -> UnitPictures:
 
     Raises InstantStyleError if there is no reference, or one of them cannot be read.
     """
-    if not unit.image:
-        raise InstantStyleError(
-            "it is on but has no reference; drop a picture, or untick InstantStyle."
-        )
-    references = tuple(_picture(reference.image, host) for reference in unit.image)
+    references = references_of(unit, host)
     weights = tuple(reference.weight for reference in unit.image)
     hashes = {"image": " ".join(map(_weighted, references, weights))}
     negative = (
@@ -60,6 +56,18 @@ def pictures_of(unit: Unit, host: Host) -> UnitPictures:
         mask_of(masks["mask"].image) if "mask" in masks else None,
         hashes,
     )
+
+
+def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
+    """The reference pictures of `unit`, one or more.
+
+    Raises InstantStyleError as `pictures_of` does.
+    """
+    if not unit.image:
+        raise InstantStyleError(
+            "it is on but has no reference; drop a picture, or untick InstantStyle."
+        )
+    return tuple(_picture(reference.image, host) for reference in unit.image)
 
 
 def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
