@@ -1,0 +1,28 @@
+"""Plans for tests: from units and CLIP vectors, without encoders."""
+
+import torch
+
+from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.plan import Plan, layer_gains
+from lib_instantstyle.tensor.terms import term_of
+
+CPU = torch.device("cpu")
+
+
+def terms(layers, path, kind, unit, vectors, weights=None, negative=None, mask=None):
+    """What `unit` adds with the adapter at `path`: vectors [n, E] of its references."""
+    gains = layer_gains(unit, layers)
+    negative = torch.zeros_like(vectors[0]) if negative is None else negative
+    with torch.no_grad():
+        tokens = image_tokens(path, kind, torch.cat([vectors, negative[None]]), CPU)
+        banks = keys_and_values(path, gains, tokens)
+        weights = weights or [1.0] * len(vectors)
+        return tuple(
+            term_of(layers.by_number[n].layer, gain, *banks[n], unit, weights, mask)
+            for n, gain in gains.items()
+        )
+
+
+def plan(*units):
+    """One plan of several units' terms."""
+    return Plan(tuple(term for of_unit in units for term in of_unit))
