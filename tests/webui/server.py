@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tests.miniature.tiny import make_family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 BOOT_SECONDS = 300
@@ -58,17 +58,21 @@ def miniature(data: Path, *flags: str) -> Iterator[str]:
 
 
 @contextmanager
-def real(folder: Path, python: Path, data: Path, *flags: str) -> Iterator[str]:
-    """A real WebUI installed in `folder`; yields its address."""
+def real(
+    folder: Path, python: Path, data: Path, *flags: str, extensions: Sequence[Path] = ()
+) -> Iterator[str]:
+    """A real WebUI installed in `folder`, with more `extensions`; yields its address."""
     port = free_port()
     # Made by the WebUI's own Python, which has the vocabulary of its tokenizers.
     make = [str(python), "-m", "tests.miniature.tiny", "--out", str(data)]
     subprocess.run(make, cwd=ROOT, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     add_twin(data)
     (data / "extensions").mkdir(exist_ok=True)
-    link = data / "extensions" / "sd-webui-instantstyle"
-    if not link.exists():
-        link.symlink_to(ROOT, target_is_directory=True)
+    linked = {"sd-webui-instantstyle": ROOT, **{each.name: each for each in extensions}}
+    for name, target in linked.items():
+        link = data / "extensions" / name
+        if not link.exists():
+            link.symlink_to(target, target_is_directory=True)
     (data / "config.json").write_text(CONFIG, encoding="utf-8")
     command = [str(python), "-u", "launch.py", "--data-dir", str(data)]
     command += ["--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test"]
