@@ -34,6 +34,9 @@ class InstantStyleScript(scripts.Script):
     def process_before_every_sampling(self, p, *args, **kwargs):
         lifecycle.process_before_every_sampling(p)
 
+    def postprocess_image_after_composite(self, p, pp, *args):
+        lifecycle.postprocess_image_after_composite(p, pp)
+
 
 plots.register()  # now: an API without a page has asked for the axes when `before_ui` comes
 script_callbacks.on_before_ui(plots.register)

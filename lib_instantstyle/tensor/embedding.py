@@ -101,6 +101,11 @@ def encode(
     return [found[key] for key in keys]
 
 
+def let_go() -> None:
+    """Free the encoder that was left on its device."""
+    _kept.clear()
+
+
 def _recall(keys: Sequence[tuple[object, ...]]) -> dict[tuple[object, ...], torch.Tensor]:
     with _lock:
         found = {key: _remembered[key] for key in keys if key in _remembered}

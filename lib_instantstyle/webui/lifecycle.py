@@ -57,6 +57,12 @@ def process_before_every_sampling(p: Any) -> None:
         getattr(p, _RUN).arm(p)
 
 
+def postprocess_image_after_composite(p: Any, pp: Any) -> None:
+    """A picture is finished; what is written now reaches its own infotext."""
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).measure_leak(p, pp.image)
+
+
 def on_cfg_denoiser(params: Any) -> None:
     """A denoiser, of any generation, is about to evaluate a step."""
     run = getattr(getattr(params.denoiser, "p", None), _RUN, None)

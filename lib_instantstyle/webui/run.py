@@ -24,6 +24,7 @@ from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui import report
 from lib_instantstyle.webui.errors import InstantStyle
+from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from lib_instantstyle.webui.preparing import Prepared, prepare
 from lib_instantstyle.webui.sampling_pass import SamplingPass
 from lib_instantstyle.webui.styleid import prepare_styleid
@@ -42,6 +43,7 @@ class Run:
         self._units = [unit for unit in units if unit.method == IP_ADAPTER]
         self._prepared = prepare(self._units, layers, host, p)
         self._styleid = prepare_styleid(units, host, p, unet)
+        self._leak_meters = leak_meters(units, layers, host, p)
         self._signature = layers.signature
         self._layers = layers
         self._meter = Meter() if any(unit.report for unit in units) else None
@@ -141,6 +143,18 @@ class Run:
             )
         elif not any(each.fired for each in self._passes):
             raise InstantStyle(self._passes[-1].why_nothing)
+
+    def measure_leak(self, p: Any, image: Any) -> None:
+        """Write what the finished picture `image` (PIL) shows of the references' content."""
+        if not self._leak_meters:
+            return
+        last = getattr(p, "batch_index", 0) + 1 >= p.batch_size
+        try:
+            found = measure(self._leak_meters, image, self._host, last)
+        except Exception as error:  # the picture is there; what is only printed would be missed
+            p.comment(f"InstantStyle: the leak could not be measured ({error}).")
+            return
+        p.extra_generation_params.update(found)
 
     def _report(self, p: Any) -> None:
         if self._meter is None:

@@ -1,0 +1,122 @@
+"""How much of a reference's content a finished picture shows, by the same image encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from lib_instantstyle.hosts import Host, model_folders
+from lib_instantstyle.pure.catalog import Catalog, TowerFile, scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
+from lib_instantstyle.pure.units import IP_ADAPTER, Unit
+from lib_instantstyle.tensor.content import content_texts
+from lib_instantstyle.tensor.embedding import encode, let_go
+from lib_instantstyle.tensor.picture_modes import to_rgb
+from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.tensor.sights import Sight, sight_of
+from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.tensor.zero_shot import cosines
+from lib_instantstyle.webui.checking import naming
+from lib_instantstyle.webui.content_source import content_source
+from lib_instantstyle.webui.unit_pictures import pictures_of
+
+
+@dataclass(frozen=True)
+class LeakMeter:
+    """What the pictures of one unit are compared with.
+
+    references: [n, E]; several count by the mean of their cosines. texts: [m, E] of `content`,
+    whose mean is what was subtracted.
+    """
+
+    number: int
+    tower: TowerFile
+    references: torch.Tensor
+    texts: torch.Tensor | None
+
+    def read(self, picture: torch.Tensor) -> str:
+        """The line about a picture whose image vector is `picture` [E]."""
+        content = None
+        if self.texts is not None:
+            content = float(cosines(picture, self.texts.mean(dim=0, keepdim=True)))
+        return leak_to_text(content, float(cosines(picture, self.references).mean()))
+
+
+@torch.no_grad()
+def leak_meters(
+    units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any
+) -> tuple[LeakMeter, ...]:
+    """The meters of those `units` that ask for one.
+
+    Raises InstantStyleError where a picture or the words cannot be read.
+    """
+    asking = [unit for unit in units if unit.leak_meter and _adds_something(unit, layers)]
+    if not asking:
+        return ()
+    catalog = scan(model_folders())
+    return tuple(_meter(unit, layers, catalog, host, p) for unit in asking)
+
+
+@torch.no_grad()
+def measure(
+    meters: Sequence[LeakMeter], image: Image.Image, host: Host, last: bool
+) -> dict[str, str]:
+    """What each meter reads of the finished picture `image`, by key of infotext.
+
+    last: no other picture follows soon, so the encoder need not stay.
+    """
+    plain = to_rgb(image)
+    digest = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).hexdigest()
+    sight = sight_of(Picture(plain, digest))
+    found = {}
+    for meter in meters:
+        (vector,) = _vectors([sight], meter.tower, host, keep=True)
+        found[LEAK_KEY.format(meter.number)] = meter.read(vector)
+    if last and not host.keeps_encoder():
+        let_go()
+    return found
+
+
+def _meter(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host, p: Any) -> LeakMeter:
+    with naming(unit):
+        tower = _tower(unit, layers, catalog)
+        pictures = pictures_of(unit, host)
+        sights = [sight_of(each, unit, pictures.reference_mask) for each in pictures.references]
+        references = torch.stack(_vectors(sights, tower, host, host.keeps_encoder()))
+        texts = None
+        if named := content_texts(unit.content):
+            source = content_source(references.shape[1], unit.clip_source, catalog, host, p)
+            texts = source.encoder.vectors(named)
+        return LeakMeter(unit.number, tower, references, texts)
+
+
+def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
+    return unit.method != IP_ADAPTER or bool(layer_gains(unit, layers))
+
+
+def _vectors(
+    sights: Sequence[Sight], tower: TowerFile, host: Host, keep: bool
+) -> list[torch.Tensor]:
+    return encode(sights, tower, host.device(), host.encoder_dtype(), hidden=False, keep=keep)
+
+
+def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:
+    """The unit's own image encoder if it makes vectors, else the first one that does."""
+    towers = list(catalog.towers)
+    if unit.method == IP_ADAPTER:
+        towers.insert(0, choose(unit.adapter, catalog, layers, layer_gains(unit, layers)).tower)
+    for tower in towers:
+        if tower.kind.embedding_width:
+            return tower
+    raise InstantStyleError(
+        "leak_meter is on, but no CLIP image encoder with a projection to image vectors was "
+        "found; put one into models/clip_vision, or switch leak_meter off."
+    )
