@@ -17,7 +17,7 @@ class InstantStyleScript(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img):
-        built = accordion.build(self.elem_id)
+        built = accordion.build(self.elem_id, "img2img" if is_img2img else "txt2img")
         self.infotext_fields = built.paste_fields
         self.paste_field_names = built.paste_field_names
         return built.components

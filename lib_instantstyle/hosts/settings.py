@@ -6,10 +6,19 @@ from typing import Any
 
 from modules import shared
 
+from lib_instantstyle.pure.units import UNIT_LIMIT
+
 KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"
 NESTED = "instantstyle_nested"
+UNITS = "instantstyle_units"
+DEFAULT_UNITS = 3
 _SECTION = ("instantstyle", "InstantStyle")
+
+
+def page_units() -> int:
+    """How many units the page has; fixed when it is built."""
+    return min(max(int(shared.opts.data.get(UNITS, DEFAULT_UNITS)), 1), UNIT_LIMIT)
 
 
 def register() -> None:
@@ -37,6 +46,16 @@ def register() -> None:
             "Style the passes that another extension makes inside a generation",
             section=_SECTION,
         ).info("such as ADetailer's for faces, if its settings name instantstyle"),
+    )
+    shared.opts.add_option(
+        UNITS,
+        shared.OptionInfo(
+            DEFAULT_UNITS,
+            "Units on the page",
+            section=_SECTION,
+        )
+        .info(f"1 to {UNIT_LIMIT}; each has a reference and settings of its own")
+        .needs_reload_ui(),
     )
 
 

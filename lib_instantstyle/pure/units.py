@@ -11,6 +11,7 @@ from typing import Any
 
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.page_weights import without_unused_weights
 from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
 from lib_instantstyle.pure.schedule import TIME_CURVES
 from lib_instantstyle.pure.values import (
@@ -105,6 +106,11 @@ class Unit:
         return self.tag or f"unit {self.number}"
 
     @property
+    def is_untouched(self) -> bool:
+        """True where nothing of a unit was asked for: it is on, and that is all."""
+        return self == Unit()
+
+    @property
     def acts(self) -> bool:
         """False where the unit cannot change a picture: off, weight 0 or an empty range."""
         weights = (self.weight, self.layout_weight, self.boost)
@@ -116,17 +122,9 @@ PICTURES = ("reference_mask", "negative_image", "mask", "image")
 
 # The order of the page's values of one unit. Pictures come last, behind those of all units: the
 # WebUI prints the arguments of a failed request, and the text of a picture would bury the rest.
-PAGE_FIELDS = (
-    "preset",
-    "weight",
-    "content",
-    "content_scale",
-    "start",
-    "end",
-    "adapter",
-    "blocks",
-)
-PAGE_PICTURES = ("image",)
+PAGE_FIELDS = tuple(name for name in FIELDS if name not in PICTURES)
+PAGE_PICTURES = PICTURES
+NO_REFERENCE = "Unit {} is on but has no reference: drop a picture or untick InstantStyle."
 
 
 def parse_unit(given: Mapping[str, object], number: int = 1) -> Unit:
@@ -199,10 +197,12 @@ def page_values(values: Sequence[object]) -> list[dict[str, object]]:
         return []
     pictures = values[count * len(PAGE_FIELDS) :]
     return [
-        {
-            **dict(zip(PAGE_FIELDS, values[i * len(PAGE_FIELDS) :])),
-            **dict(zip(PAGE_PICTURES, pictures[i * len(PAGE_PICTURES) :])),
-        }
+        without_unused_weights(
+            {
+                **dict(zip(PAGE_FIELDS, values[i * len(PAGE_FIELDS) :])),
+                **dict(zip(PAGE_PICTURES, pictures[i * len(PAGE_PICTURES) :])),
+            }
+        )
         for i in range(count)
     ]
 

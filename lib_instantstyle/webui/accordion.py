@@ -1,21 +1,27 @@
-"""The accordion in txt2img and img2img."""
+"""The accordion in txt2img and img2img: a switch, units in tabs, and what the WebUI asks of them.
+
+Nothing is looked up while it is built. The page's script presses two hidden buttons: one when the
+accordion is first opened, to fill the lists of files, one whenever values have changed, for the
+lines that say what the units will do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.hosts.page import InputAccordion, PasteField, create_refresh_button
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import AUTO, PAGE_FIELDS, PAGE_PICTURES, Unit
-from lib_instantstyle.webui.paste import PASTERS
-
-_DEFAULT = Unit()
+from lib_instantstyle.hosts.page import InputAccordion, PasteField
+from lib_instantstyle.hosts.settings import page_units
+from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
+from lib_instantstyle.webui import reference_looks, status
+from lib_instantstyle.webui.choices import adapter_choices
+from lib_instantstyle.webui.controls import ElemId, unit_label
+from lib_instantstyle.webui.paste import paster, switch_paster
+from lib_instantstyle.webui.unit_tab import build_unit
 
 
 @dataclass(frozen=True)
@@ -27,123 +33,93 @@ class Accordion:
     paste_field_names: list[Any]
 
 
-def build(elem_id: Callable[[str], str]) -> Accordion:
-    """Build the accordion; without side effects, because the WebUI calls this up to three times."""
-    parts: dict[str, Any] = {}
-    with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as enabled:
-        parts["enabled"] = enabled
-        with gr.Row(elem_classes=["instantstyle-row"]):
-            with gr.Column(scale=1, min_width=240):
-                gr.HTML(_drop_zone(elem_id("image")), elem_id=elem_id("reference"))
-            with gr.Column(scale=2, min_width=300):
-                parts["preset"] = gr.Dropdown(
-                    choices=list(PRESETS),
-                    value=_DEFAULT.preset,
-                    label="Preset",
-                    elem_id=elem_id("preset"),
-                    tooltip="; ".join(f"{p.id}: {p.summary}" for p in PRESETS.values()),
-                )
-                parts["weight"] = gr.Slider(
-                    minimum=-2,
-                    maximum=5,
-                    step=0.05,
-                    value=_DEFAULT.weight,
-                    label="Style weight",
-                    elem_id=elem_id("weight"),
-                    tooltip="1 is as the adapter was trained; 0 is off",
-                )
-                with gr.Row():
-                    parts["content"] = gr.Textbox(
-                        value="",
-                        label="Content to remove",
-                        placeholder="such as: a cup of coffee",
-                        lines=1,
-                        max_lines=1,
-                        elem_id=elem_id("content"),
-                        tooltip="what the reference shows; | separates several things",
-                    )
-                    parts["content_scale"] = gr.Slider(
-                        minimum=0,
-                        maximum=2,
-                        step=0.05,
-                        value=_DEFAULT.content_scale,
-                        label="How much of it",
-                        elem_id=elem_id("content_scale"),
-                        tooltip="0 is off; too much of it distorts the style",
-                    )
-                with gr.Row():
-                    parts["start"] = _share("Style starts at", _DEFAULT.start, elem_id("start"))
-                    parts["end"] = _share("Style ends at", _DEFAULT.end, elem_id("end"))
-                with gr.Row():
-                    parts["adapter"] = gr.Dropdown(
-                        choices=_adapters(),
-                        value=AUTO,
-                        label="IP-Adapter",
-                        elem_id=elem_id("adapter"),
-                        tooltip="auto takes the best one that fits the loaded checkpoint",
-                    )
-                    create_refresh_button(
-                        parts["adapter"],
-                        lambda: None,
-                        lambda: {"choices": _adapters()},
-                        elem_id("adapter_refresh"),
-                    )
-                parts["blocks"] = gr.Textbox(
-                    value="",
-                    label="Block weights",
-                    lines=1,
-                    max_lines=1,
-                    placeholder="instead of the preset: up_blocks.0.attentions.1=1; 3:0.5",
-                    elem_id=elem_id("blocks"),
-                    tooltip="names, transformer indices, or one number for each transformer",
-                )
-        # The picture travels as text, so that whatever forwards arguments can carry it. A text box
-        # this long must never be rendered: it would freeze the page.
-        parts["image"] = gr.Textbox(
-            value="",
-            label="Reference picture",
-            elem_id=elem_id("image"),
-            elem_classes=["instantstyle-hidden"],
-        )
-        parts["image"].do_not_save_to_config = True
-    names = ("enabled", *PAGE_FIELDS, *PAGE_PICTURES)
-    components = [parts[name] for name in names]
-    pasters = [PASTERS[name] for name in names]
+def build(elem_id: ElemId, tab: str) -> Accordion:
+    """Build the accordion of `tab` ("txt2img" or "img2img").
+
+    Without side effects, because the WebUI calls this up to three times.
+    """
+    count = page_units()
+    with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as switch:
+        with gr.Tabs(elem_id=elem_id("units")) if count > 1 else nullcontext():
+            units = [_tab(number, count, elem_id, tab) for number in range(1, count + 1)]
+        pictures = [
+            {name: _picture(name, number, elem_id) for name in PAGE_PICTURES}
+            for number in range(1, count + 1)
+        ]
+        _wire(units, elem_id)
+        for unit, own_pictures in zip(units, pictures):
+            _wire_looks({**unit, **own_pictures})
+    # In the order of `pure.units.page_values`.
+    places = [(i, name) for i in range(count) for name in PAGE_FIELDS]
+    places += [(i, name) for i in range(count) for name in PAGE_PICTURES]
+    components = [{**units[i], **pictures[i]}[name] for i, name in places]
+    pasters = [switch_paster, *(paster(i + 1, name) for i, name in places)]
     return Accordion(
-        components,
-        [PasteField(parts[name], paste) for name, paste in zip(names, pasters)],
+        [switch, *components],
+        [PasteField(part, paste) for part, paste in zip([switch, *components], pasters)],
         # "Send to img2img" copies the fields whose names both tabs share; functions that both
-        # tabs share are as good a name as a label, and carry the picture along.
+        # tabs share are as good a name as a label, and carry the pictures along.
         pasters,
     )
 
 
-def _share(label: str, value: float, elem_id: str) -> Any:
-    return gr.Slider(
-        minimum=0,
-        maximum=1,
-        step=0.01,
-        value=value,
-        label=label,
-        elem_id=elem_id,
-        tooltip="part of the sampling steps, in each pass of hires fix",
+def _tab(number: int, count: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
+    if count == 1:
+        return build_unit(number, elem_id, tab)
+    with gr.Tab(f"Unit {number}", elem_id=elem_id(f"unit_{number}")):
+        return build_unit(number, elem_id, tab)
+
+
+def _picture(name: str, number: int, elem_id: ElemId) -> Any:
+    """A picture travels as text, so that whatever forwards arguments can carry it.
+
+    A text box this long must never be rendered: it would freeze the page.
+    """
+    box = gr.Textbox(
+        value="",
+        label=unit_label(name.replace("_", " ").capitalize(), number),
+        elem_id=elem_id(f"unit_{number}_{name}"),
+        elem_classes=["instantstyle-hidden"],
+    )
+    box.do_not_save_to_config = True
+    return box
+
+
+def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
+    fill, look = (_hidden_button(elem_id(name)) for name in ("fill", "look"))
+    fill.click(
+        fn=lambda: _one_or_all([gr.update(choices=adapter_choices())] * len(units)),
+        inputs=[],
+        outputs=[unit["adapter"] for unit in units],
+        show_progress="hidden",
+        queue=False,
+    )
+    look.click(
+        fn=lambda *values: _one_or_all(status.lines(values)),
+        inputs=[unit[name] for unit in units for name in PAGE_FIELDS],
+        outputs=[unit["status"] for unit in units],
+        show_progress="hidden",
+        queue=False,
     )
 
 
-def _adapters() -> list[str]:
-    return [AUTO, *(file.name for file in scan(model_folders()).adapters)]
+def _wire_looks(unit: dict[str, Any]) -> None:
+    """The buttons that look at the reference."""
+    for name, look, fields in (
+        ("crops", reference_looks.crops_of, reference_looks.CROP_FIELDS),
+        ("words", reference_looks.words_of, reference_looks.WORD_FIELDS),
+    ):
+        unit[f"{name}_button"].click(
+            fn=look, inputs=[unit[field] for field in fields], outputs=[unit[name]]
+        )
 
 
-def _drop_zone(target: str) -> str:
-    """Static markup; the script in javascript/ brings it to life for the text box `target`."""
-    return (
-        f'<div class="instantstyle-drop" data-target="{target}" tabindex="0" role="button" '
-        'aria-label="Reference picture: drop, paste or click">'
-        '<img class="instantstyle-preview" alt="" hidden>'
-        '<span class="instantstyle-hint">Drop a reference picture here<br>'
-        "click to choose, or paste</span>"
-        '<button type="button" class="instantstyle-clear" title="Remove the reference" '
-        'aria-label="Remove the reference" hidden>&times;</button>'
-        '<input type="file" accept="image/*" hidden>'
-        "</div>"
-    )
+def _one_or_all(answers: list[Any]) -> Any:
+    """Gradio takes a list of one for the value itself."""
+    return answers if len(answers) > 1 else answers[0]
+
+
+def _hidden_button(elem_id: str) -> Any:
+    button = gr.Button("InstantStyle", elem_id=elem_id, elem_classes=["instantstyle-hidden"])
+    button.do_not_save_to_config = True
+    return button

@@ -8,7 +8,7 @@ from typing import Any
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import OWN_KEY
-from lib_instantstyle.pure.units import parse_arguments
+from lib_instantstyle.pure.units import NO_REFERENCE, Unit, parse_arguments
 
 _RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
 
@@ -27,6 +27,7 @@ def process(p: Any, arguments: Sequence[object]) -> None:
     """Check the units and make the plan, or refuse the generation."""
     try:
         units = [unit for unit in parse_arguments(arguments) if unit.acts]
+        units = _without_untouched(p, units)
         if not units:
             return
         from lib_instantstyle.hosts import settings
@@ -68,6 +69,19 @@ def on_cfg_denoiser(params: Any) -> None:
     run = getattr(getattr(params.denoiser, "p", None), _RUN, None)
     if run is not None:
         run.begin_step(params)
+
+
+def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
+    """`units` less those of the page that nobody asked anything of, each of which is told of.
+
+    The WebUI switches an accordion on when it is opened: who only looked must get a picture.
+    """
+    if getattr(p, "is_api", False):
+        return list(units)
+    for unit in units:
+        if unit.is_untouched:
+            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
+    return [unit for unit in units if not unit.is_untouched]
 
 
 def _refuse(p: Any, sentence: str) -> None:

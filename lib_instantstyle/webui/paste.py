@@ -1,41 +1,40 @@
 """From infotext back into the page: one function for each of the page's values.
 
-A value that is None leaves its component as it is. The switch must be a function of its own:
-a picture made without the extension has to switch it off.
+A value that is None leaves its component as it is. The switches must be functions of their own:
+a picture made without the extension, or without a unit, has to switch them off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from lib_instantstyle.pure.infotext import read
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
+from lib_instantstyle.pure.infotext import OWN_KEY, read
+from lib_instantstyle.pure.units import PAGE_PICTURES
+from lib_instantstyle.webui.controls import page_value
 
 Paster = Callable[[Mapping[str, object]], Any]
 
 
-def _enabled(params: Mapping[str, object]) -> bool:
-    return read(params) is not None
+def switch_paster(params: Mapping[str, object]) -> bool:
+    """The accordion's switch."""
+    return any(OWN_KEY.fullmatch(key) for key in params)
 
 
-def _image(params: Mapping[str, object]) -> None:
-    """Infotext holds no pixels; the reference on the page stays."""
+@cache
+def paster(number: int, name: str) -> Paster:
+    """The function for field `name` of unit `number`; asked again, the same one.
 
+    It also serves as a name under which "Send to img2img" finds the field in the other tab.
+    """
 
-def _value(name: str) -> Paster:
     def paste(params: Mapping[str, object]) -> Any:
-        written = read(params)
-        if written is None:
-            return None
-        value = getattr(written.unit, name)
-        return value if isinstance(value, (int, float)) else str(value)
+        written = read(params, number)
+        if name == "enabled":
+            return written is not None
+        if written is None or name in PAGE_PICTURES:
+            return None  # infotext holds no pixels: the pictures on the page stay
+        return page_value(written.unit, name)
 
     return paste
-
-
-PASTERS: Mapping[str, Paster] = {
-    "enabled": _enabled,
-    **{name: _value(name) for name in PAGE_FIELDS},
-    **dict.fromkeys(PAGE_PICTURES, _image),
-}

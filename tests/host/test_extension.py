@@ -427,22 +427,30 @@ def test_infotext_restores_the_page(webui):
     from modules import infotext_utils
 
     unit = {**UNIT, "preset": "layout", "weight": 0.7, "start": 0.1, "end": 0.8, "blocks": "6:1"}
-    params = webui.txt2img(**style(unit)).parameters
+    params = webui.txt2img(**style({"enabled": False}, unit)).parameters
     fields = {f.component.elem_id: f for f in infotext_utils.paste_fields["txt2img"]["fields"]}
-    pasted = {
-        name: fields[f"script_txt2img_instantstyle_{name}"].function(params)
-        for name in ("preset", "weight", "start", "end", "blocks", "adapter", "image")
-    }
+
+    def pasted(number, name):
+        field = fields[f"script_txt2img_instantstyle_unit_{number}_{name}"]
+        return field.function(params)
+
     family = webui.sd_model.sd_checkpoint_info.model_name.removeprefix("tiny_")
-    assert pasted == {
+    expected = {
+        "enabled": True,
         "preset": "layout",
         "weight": 0.7,
+        "layout_weight": 0.7,  # "as the weight", which a slider says with its number
         "start": 0.1,
         "end": 0.8,
         "blocks": "6=1",
         "adapter": f"ip-adapter_{family}",
+        "report": False,
         "image": None,
     }
+    assert {name: pasted(2, name) for name in expected} == expected
+    # Units that are not named are switched off and keep their values.
+    assert [pasted(number, "enabled") for number in (1, 3)] == [False, False]
+    assert pasted(1, "weight") is None
     enabled = fields["script_txt2img_instantstyle_enabled-checkbox"].function
     assert enabled(params) is True and enabled({"Steps": "3"}) is False
 

@@ -7,10 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import FIELDS, PAGE_FIELDS, Unit, parse_arguments, parse_unit
+from lib_instantstyle.pure.units import (
+    FIELDS,
+    PAGE_FIELDS,
+    PAGE_PICTURES,
+    PICTURES,
+    Unit,
+    parse_arguments,
+    parse_unit,
+)
 from lib_instantstyle.pure.values import Reference
 
-PAGE = [False, "style", 1, "", 0.5, 0, 1, "auto", "", ""]
+
+def page_fields(**values):
+    """The page's values of one unit, without its pictures."""
+    untouched = {name: getattr(Unit(), name) for name in PAGE_FIELDS}
+    untouched.update(blocks="", layout_weight=1, boost=1)
+    return [{**untouched, **values}[name] for name in PAGE_FIELDS]
+
+
+def page_pictures(**values):
+    return [values.get(name, "") for name in PAGE_PICTURES]
+
+
+PAGE = [False, *page_fields(), *page_pictures()]
 
 
 @pytest.mark.parametrize(
@@ -33,13 +53,42 @@ def test_objects_are_units_and_the_defaults_of_other_slots_are_ignored():
 
 
 def test_the_pages_values_are_read_in_their_order():
-    values = [True, "layout", 1, "a cat", 0.5, 0.25, "0.75", "ip-adapter_sdxl", "6:1"]
-    values.append("data:image/png;base64,AA")
-    (unit,) = parse_arguments(values)
+    given = {"preset": "layout", "weight": 1, "content": "a cat", "start": 0.25, "end": "0.75"}
+    image = "data:image/png;base64,AA"
+    values = page_fields(**given, adapter="ip-adapter_sdxl", blocks="6:1")
+    (unit,) = parse_arguments([True, *values, *page_pictures(image=image, mask="aGk=")])
     assert unit.preset == "layout" and unit.weight == 1.0 and unit.end == 0.75
     assert unit.content == "a cat" and str(unit.blocks) == "6=1"
-    assert unit.image == (Reference(values[-1]),)
-    assert set(PAGE_FIELDS) <= set(FIELDS)
+    assert unit.image == (Reference(image),) and unit.mask == "aGk="
+
+
+def test_the_page_reaches_every_field_and_its_pictures_come_last():
+    assert {*PAGE_FIELDS, *PAGE_PICTURES} == set(FIELDS)
+    assert PAGE_PICTURES[-1] == "image" and set(PAGE_PICTURES) == set(PICTURES)
+
+
+def test_an_untouched_unit_of_the_page_is_all_defaults():
+    (unit,) = parse_arguments([True, *PAGE[1:]])
+    assert unit.is_untouched and unit == Unit()
+    (unit,) = parse_arguments([True, *page_fields(weight=0.9), *page_pictures()])
+    assert not unit.is_untouched
+
+
+@pytest.mark.parametrize(
+    ("given", "layout_weight", "boost"),
+    [
+        ({"preset": "style+layout", "weight": 0.5}, 1.0, None),
+        ({"preset": "style+layout", "weight": 0.5, "layout_weight": 0.5}, None, None),
+        ({"preset": "style", "weight": 0.5}, None, None),
+        ({"preset": "layout", "weight": 0.5}, None, None),
+        ({"preset": "style precise", "weight": 0.5, "boost": 2}, None, 2.0),
+        ({"preset": "layout precise", "weight": 0.5, "boost": 2}, None, 2.0),
+        ({"preset": "style precise", "boost": 2, "blocks": "6:1"}, None, None),
+    ],
+)
+def test_a_slider_that_the_preset_does_not_use_says_nothing(given, layout_weight, boost):
+    (unit,) = parse_arguments([True, *page_fields(**given), *page_pictures()])
+    assert (unit.layout_weight, unit.boost) == (layout_weight, boost)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +154,9 @@ def test_an_empty_number_that_may_be_left_out_is_none():
 
 
 def test_units_of_the_page_come_one_after_the_other_with_their_pictures_behind_them():
-    first, second = PAGE[1:9], ["layout", *PAGE[2:9]]
-    units = parse_arguments([True, *first, *second, "aGk=", "YWE="])
+    first, second = page_fields(), page_fields(preset="layout")
+    pictures = [*page_pictures(image="aGk="), *page_pictures(image="YWE=")]
+    units = parse_arguments([True, *first, *second, *pictures])
     assert [unit.preset for unit in units] == ["style", "layout"]
     assert [unit.image for unit in units] == [(Reference("aGk="),), (Reference("YWE="),)]
     assert [unit.number for unit in units] == [1, 2]

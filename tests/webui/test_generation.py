@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, Unit
 from tests.webui.client import SMALL, difference, reference
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
@@ -124,10 +125,18 @@ def test_own_blocks_say_the_same_as_a_preset(client):
         assert np.array_equal(answer.images[0], preset.images[0]), blocks
 
 
+def as_on_the_page(**values):
+    """The page's values, switched on, with one unit."""
+    unit = Unit()
+    untouched = {name: getattr(unit, name) for name in PAGE_FIELDS}
+    untouched.update(dict.fromkeys(PAGE_PICTURES, ""), blocks="", layout_weight=1, boost=1)
+    return [True, *({**untouched, **values}[name] for name in (*PAGE_FIELDS, *PAGE_PICTURES))]
+
+
 def test_every_form_of_the_arguments_gives_the_same_picture(client, checkpoint):
     unit = {"image": COFFEE, "weight": 0.7}
     expected = client.generate(unit).bytes
-    page = [True, "style", 0.7, "", 0.5, 0, 1, "auto", "", f"data:image/jpeg;base64,{COFFEE}"]
+    page = as_on_the_page(weight=0.7, image=f"data:image/jpeg;base64,{COFFEE}")
     for args in (
         [True, unit],
         [{"units": [unit]}],

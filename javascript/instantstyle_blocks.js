@@ -1,0 +1,230 @@
+// The block map: the UNet as its transformers, down, middle and up, each with its role and weight.
+//
+// What there is to draw comes with the unit's status, from the WebUI. Clicking, dragging and typing
+// write the unit's "Block weights"; the WebUI then answers with a new status, which is drawn.
+(function() {
+    "use strict";
+
+    const TOP = 2; // the weight at a bar's upper end; typed ones may go beyond
+    const LIMIT = 10;
+    const STEP = 0.05;
+    const PARTS = {down: "Down", middle: "Middle", up: "Up"};
+    const ROLES = {style: "style", layout: "layout", "": ""};
+    const drawn = new WeakMap(); // map -> the data that it shows
+    let drag = null;
+
+    function make(tag, properties, parent) {
+        const element = Object.assign(document.createElement(tag), properties);
+        if (parent) parent.appendChild(element);
+        return element;
+    }
+
+    function dataOf(map) {
+        const status = document.querySelector("#" + map.dataset.status + " .instantstyle-status");
+        return status ? status.dataset.map : "null";
+    }
+
+    function text(number) {
+        return String(Math.round(number * 1000) / 1000);
+    }
+
+    function draw(map) {
+        const data = dataOf(map);
+        if (drag && drag.map === map || drawn.get(map) === data) return;
+        if (map.contains(document.activeElement) && map.dataset.typing) return;
+        drawn.set(map, data);
+        const focused = map.contains(document.activeElement) ?
+            document.activeElement.dataset.place : undefined;
+        const shown = JSON.parse(data);
+        map.replaceChildren();
+        if (!shown) return;
+        heading(map, shown);
+        const parts = make("div", {className: "instantstyle-parts"}, map);
+        Object.keys(PARTS).forEach(function(part) {
+            const group = make("div", {className: "instantstyle-part"}, parts);
+            group.style.flexGrow = shown.blocks.filter(function(block) {
+                return block.part === part;
+            }).length;
+            const row = make("div", {className: "instantstyle-bars"}, group);
+            shown.blocks.forEach(function(block, index) {
+                if (block.part === part) bar(row, block, index);
+            });
+            make("div", {className: "instantstyle-part-name", textContent: PARTS[part]}, group);
+        });
+        if (focused !== undefined) {
+            const again = map.querySelector('[data-place="' + focused + '"]');
+            if (again) again.focus();
+        }
+    }
+
+    function heading(map, shown) {
+        const head = make("div", {className: "instantstyle-map-head"}, map);
+        const what = shown.own ? "own block weights" : "preset " + shown.preset;
+        const same = shown.own && shown.preset ? ", the same as preset " + shown.preset : "";
+        make("span", {textContent: shown.title + ": " + what + same}, head);
+        if (shown.own) {
+            make("button", {
+                type: "button", className: "instantstyle-button instantstyle-reset",
+                textContent: "Back to the preset",
+            }, head);
+        }
+    }
+
+    function bar(row, block, index) {
+        const cell = make("div", {className: "instantstyle-cell"}, row);
+        cell.dataset.index = index;
+        if (block.role) cell.classList.add("instantstyle-role-" + block.role);
+        if (block.swapped) cell.classList.add("instantstyle-swapped");
+        const reason = block.lacking ? "; the " + block.lacking + " does not have it" : "";
+        const role = block.role ? "; carries the " + block.role : "";
+        const turned = block.swapped ? "; guidance moves away from it" : "";
+        cell.title = block.name + " (" + index + ")" + role + turned + reason;
+        const track = make("div", {className: "instantstyle-track"}, cell);
+        make("div", {className: "instantstyle-level"}, track);
+        const input = make("input", {
+            type: "text", inputMode: "decimal", className: "instantstyle-own",
+            ariaLabel: "Weight of " + block.name,
+        }, cell);
+        make("div", {className: "instantstyle-role", textContent: ROLES[block.role]}, cell);
+        input.dataset.place = "input" + index;
+        if (block.lacking) {
+            cell.classList.add("instantstyle-lacking");
+            input.disabled = true;
+        } else {
+            track.tabIndex = 0;
+            track.dataset.place = "track" + index;
+            track.setAttribute("role", "slider");
+            track.setAttribute("aria-label", block.name);
+            track.setAttribute("aria-orientation", "vertical");
+            track.setAttribute("aria-valuemin", -LIMIT);
+            track.setAttribute("aria-valuemax", LIMIT);
+        }
+        setCell(cell, block.factor);
+    }
+
+    function setCell(cell, weight) {
+        const height = Math.min(Math.abs(weight) / TOP, 1) * 100;
+        const track = cell.querySelector(".instantstyle-track");
+        cell.dataset.weight = weight;
+        cell.classList.toggle("instantstyle-lit", weight !== 0);
+        cell.classList.toggle("instantstyle-negative", weight < 0);
+        cell.querySelector(".instantstyle-level").style.height = height + "%";
+        cell.querySelector(".instantstyle-own").value = text(weight);
+        if (track.tabIndex === 0) track.setAttribute("aria-valuenow", text(weight));
+    }
+
+    // All weights of the map as the text of "Block weights", which the WebUI reads.
+    function write(map) {
+        const box = document.querySelector("#" + map.dataset.blocks + " textarea, #" +
+            map.dataset.blocks + " input");
+        const shown = JSON.parse(dataOf(map));
+        if (!box || !shown) return;
+        const entries = [];
+        map.querySelectorAll(".instantstyle-cell").forEach(function(cell) {
+            const weight = Number(cell.dataset.weight);
+            const name = shown.blocks[Number(cell.dataset.index)].name;
+            if (weight) entries.push([Number(cell.dataset.index), name + "=" + text(weight)]);
+        });
+        entries.sort(function(a, b) { return a[0] - b[0]; });
+        box.value = entries.map(function(entry) { return entry[1]; }).join("; ") || "*=0";
+        updateInput(box);
+    }
+
+    function change(cell, weight) {
+        setCell(cell, Math.max(-LIMIT, Math.min(LIMIT, weight)));
+        write(cell.closest(".instantstyle-map"));
+    }
+
+    function cellOf(element) {
+        const cell = element.closest ? element.closest(".instantstyle-cell") : null;
+        return cell && !cell.classList.contains("instantstyle-lacking") ? cell : null;
+    }
+
+    function weightAt(track, y) {
+        const box = track.getBoundingClientRect();
+        const share = (box.bottom - y) / box.height;
+        return Math.round(Math.max(0, Math.min(1, share)) * TOP / STEP) * STEP;
+    }
+
+    document.addEventListener("pointerdown", function(event) {
+        const track = event.target.closest && event.target.closest(".instantstyle-track");
+        const cell = track && cellOf(track);
+        if (!cell || event.button !== 0) return;
+        drag = {cell: cell, track: track, map: cell.closest(".instantstyle-map"),
+            from: event.clientY, moved: false};
+    });
+
+    document.addEventListener("pointermove", function(event) {
+        if (!drag) return;
+        if (!drag.moved && Math.abs(event.clientY - drag.from) < 4) return;
+        drag.moved = true;
+        event.preventDefault();
+        setCell(drag.cell, weightAt(drag.track, event.clientY));
+    });
+
+    function drop(event) {
+        if (!drag) return;
+        const done = drag;
+        drag = null;
+        if (event.type === "pointercancel") {
+            drawn.delete(done.map);
+            draw(done.map);
+        } else if (done.moved) {
+            write(done.map);
+        } else { // a click: on with weight 1, or off
+            change(done.cell, Number(done.cell.dataset.weight) ? 0 : 1);
+        }
+    }
+    document.addEventListener("pointerup", drop);
+    document.addEventListener("pointercancel", drop);
+
+    document.addEventListener("keydown", function(event) {
+        const track = event.target.closest && event.target.closest(".instantstyle-track");
+        const cell = track && cellOf(track);
+        if (!cell) return;
+        const weight = Number(cell.dataset.weight);
+        const next = {ArrowUp: weight + STEP, ArrowRight: weight + STEP, ArrowDown: weight - STEP,
+            ArrowLeft: weight - STEP, PageUp: weight + 0.5, PageDown: weight - 0.5, Home: 0,
+            End: 1, Enter: weight ? 0 : 1, " ": weight ? 0 : 1}[event.key];
+        if (next === undefined) return;
+        event.preventDefault();
+        change(cell, Number(next.toFixed(3)));
+    });
+
+    document.addEventListener("focusin", function(event) {
+        const typing = event.target.matches && event.target.matches(".instantstyle-own");
+        const map = typing && event.target.closest(".instantstyle-map");
+        if (map) map.dataset.typing = "yes";
+    });
+
+    document.addEventListener("focusout", function(event) {
+        const map = event.target.closest && event.target.closest(".instantstyle-map");
+        if (map) delete map.dataset.typing;
+    });
+
+    document.addEventListener("change", function(event) {
+        if (!event.target.matches || !event.target.matches(".instantstyle-own")) return;
+        const cell = cellOf(event.target);
+        const weight = Number(event.target.value.replace(",", "."));
+        if (!cell) return;
+        if (Number.isFinite(weight)) {
+            change(cell, weight);
+        } else {
+            setCell(cell, Number(cell.dataset.weight));
+        }
+    });
+
+    document.addEventListener("click", function(event) {
+        const button = event.target.closest && event.target.closest(".instantstyle-reset");
+        const map = button && button.closest(".instantstyle-map");
+        const box = map && document.querySelector("#" + map.dataset.blocks + " textarea, #" +
+            map.dataset.blocks + " input");
+        if (!box) return;
+        box.value = "";
+        updateInput(box);
+    });
+
+    onAfterUiUpdate(function() {
+        document.querySelectorAll(".instantstyle-map").forEach(draw);
+    });
+})();

@@ -1,0 +1,108 @@
+// The units of an accordion: which are on, which sliders their preset needs, and when to ask what
+// they will do. Nothing is asked before the accordion is opened.
+(function() {
+    "use strict";
+
+    const PAUSE = 300; // milliseconds without a change before the WebUI is asked
+    const asked = new WeakMap(); // accordion -> the values it was last asked about
+    const filled = new WeakSet(); // accordions whose lists of files are there
+    let timer = null;
+
+    function accordions() {
+        return document.querySelectorAll(
+            "#script_txt2img_instantstyle_enabled, #script_img2img_instantstyle_enabled");
+    }
+
+    function press(accordion, name) {
+        const button = accordion.querySelector('[id$="_instantstyle_' + name + '"]');
+        if (button) button.click();
+        return Boolean(button);
+    }
+
+    function isOpen(accordion) {
+        const zones = accordion.querySelectorAll(".instantstyle-drop");
+        return Array.from(zones).some(function(zone) { return zone.offsetParent !== null; });
+    }
+
+    // Every value that a status depends on, and the checkpoint; never the text of a picture.
+    function values(accordion) {
+        const fields = accordion.querySelectorAll(
+            "input:not([type=file]):not(.instantstyle-own), textarea");
+        const said = Array.from(fields).filter(function(field) {
+            return !field.closest(".instantstyle-hidden, .instantstyle-drop");
+        }).map(function(field) {
+            return field.type === "checkbox" ? field.checked : field.value;
+        });
+        return JSON.stringify([said, window.opts ? window.opts.sd_model_checkpoint : ""]);
+    }
+
+    function ask() {
+        timer = null;
+        accordions().forEach(function(accordion) {
+            mark(accordion);
+            showSliders(accordion);
+            if (!isOpen(accordion)) return;
+            if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
+            const now = values(accordion);
+            if (asked.get(accordion) !== now && press(accordion, "look")) asked.set(accordion, now);
+        });
+    }
+
+    // Sliders that the preset does not use stay out of the way; the status knows which it does.
+    function showSliders(accordion) {
+        accordion.querySelectorAll(".instantstyle-status").forEach(function(status) {
+            const map = JSON.parse(status.dataset.map);
+            const unit = status.closest('[id$="_status"]');
+            if (!map || !unit) return;
+            ["layout_weight", "boost"].forEach(function(name) {
+                const slider = document.getElementById(unit.id.replace(/status$/, name));
+                const needed = map.sliders.includes(name);
+                if (slider) slider.classList.toggle("instantstyle-unneeded", !needed);
+            });
+        });
+    }
+
+    function soon() {
+        clearTimeout(timer);
+        timer = setTimeout(ask, PAUSE);
+    }
+
+    // A dot on the tab of each unit that is on, while the accordion's own switch is on.
+    function mark(accordion) {
+        const master = document.getElementById(accordion.id + "-checkbox");
+        const switchedOn = Boolean(master && master.querySelector("input:checked"));
+        accordion.querySelectorAll('[id$="_enabled"] input[type=checkbox]').forEach(function(box) {
+            const unit = /_unit_(\d+)_enabled$/.exec(box.closest('[id$="_enabled"]').id);
+            if (!unit) return;
+            const tabs = accordion.querySelectorAll(
+                '[id$="_instantstyle_units"] .tab-nav > button');
+            const tab = tabs[Number(unit[1]) - 1];
+            if (tab) tab.classList.toggle("instantstyle-on", switchedOn && box.checked);
+        });
+    }
+
+    // A suggested word goes into the content to remove, or out of it again.
+    document.addEventListener("click", function(event) {
+        const word = event.target.closest && event.target.closest(".instantstyle-word");
+        const unit = word && word.closest('[id$="_words"]');
+        const content = unit && document.querySelector("#" + unit.id.replace(/words$/, "content") +
+            " textarea, #" + unit.id.replace(/words$/, "content") + " input");
+        if (!content) return;
+        const had = content.value.split("|").map(function(text) { return text.trim(); })
+            .filter(Boolean);
+        const rest = had.filter(function(text) { return text !== word.textContent; });
+        if (rest.length === had.length) rest.push(word.textContent);
+        content.value = rest.join(" | ");
+        updateInput(content);
+    });
+
+    ["input", "change", "click"].forEach(function(kind) {
+        document.addEventListener(kind, function(event) {
+            const inside = event.target.closest &&
+                event.target.closest('[id$="_instantstyle_enabled"]');
+            if (inside) soon();
+        });
+    });
+    onAfterUiUpdate(soon);
+    onOptionsChanged(soon);
+})();

@@ -1,0 +1,12 @@
+"""What the page's lists of files hold; looked up on an event, never when the page is built."""
+
+from __future__ import annotations
+
+from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.units import AUTO
+
+
+def adapter_choices() -> list[str]:
+    """auto, and the adapters that are there."""
+    return [AUTO, *(file.name for file in scan(model_folders()).adapters)]

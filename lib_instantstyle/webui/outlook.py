@@ -1,0 +1,94 @@
+"""What a unit would do with the chosen checkpoint, found out without generating or loading."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.hosts.loaded import chosen_layers
+from lib_instantstyle.pure.advice import advice
+from lib_instantstyle.pure.block_map import block_map
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.pure.tower_kind import TITLES
+from lib_instantstyle.pure.units import STYLEID, Unit
+from lib_instantstyle.tensor.fit import describe_layers
+from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.selection import Choice, choose
+from lib_instantstyle.tensor.unet import UnetLayers
+
+_STYLEID = (
+    "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
+    "It works in img2img; each picture first goes back to its noise, which takes a while."
+)
+_BIG_G = 1280  # width of ViT-bigG's vectors, and of those of SDXL's larger text encoder
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What to say of a unit, and what to draw."""
+
+    text: str
+    is_problem: bool
+    block_map: dict[str, object] | None  # None where no blocks are chosen
+
+
+def of(unit: Unit) -> Outlook:
+    """The outlook of `unit`, its pictures aside.
+
+    Raises InstantStyleError where not even the map can be drawn: no checkpoint of a known family,
+    or block weights that do not fit it.
+    """
+    layers = chosen_layers()
+    in_checkpoint = _blocks(layers, layers.by_number)
+    drawn = block_map(layers.layout, unit, in_checkpoint)
+    if unit.method == STYLEID:
+        return Outlook(_STYLEID, False, None)
+    selected = layer_gains(unit, layers)
+    if not selected:
+        return Outlook("All weights are 0, so nothing of the style gets in.", False, drawn)
+    try:
+        choice = choose(unit.adapter, scan(model_folders()), layers, selected)
+    except InstantStyleError as error:
+        sentence = str(error)
+        return Outlook(sentence[:1].upper() + sentence[1:], True, drawn)
+    held = _blocks(layers, choice.adapter.kind.layer_widths)
+    drawn = block_map(layers.layout, unit, in_checkpoint, held)
+    sentences = [
+        _adapter(selected, choice, layers),
+        _content(choice, layers),
+        advice(choice.adapter.kind, layers.layout, unit.preset),
+    ]
+    return Outlook(" ".join(filter(None, sentences)), False, drawn)
+
+
+def _adapter(selected: Collection[int], choice: Choice, layers: UnetLayers) -> str:
+    tower = choice.tower
+    title = TITLES.get(tower.kind.width, tower.name)
+    acting = len(selected) - len(choice.muted)
+    said = (
+        f"{choice.adapter.name} with image encoder {title} gets the style into {acting} of "
+        f"{len(layers.by_number)} layers"
+    )
+    if choice.muted:
+        said += f", and holds nothing for {describe_layers(choice.muted, layers)}"
+    return f"{said}."
+
+
+def _content(choice: Choice, layers: UnetLayers) -> str:
+    projection = choice.adapter.kind.projection
+    if projection.takes_hidden_states:
+        return "Content cannot be taken out: this kind of adapter sees patches, no image vector."
+    if projection.feature_width == _BIG_G and layers.layout is SDXL:
+        return "Content can be taken out, with the checkpoint's own text encoder."
+    return "Content can be taken out only with a text encoder file that fits this image encoder."
+
+
+def _blocks(layers: UnetLayers, numbers: Collection[int]) -> set[int]:
+    return {
+        layers.layout.by_number[number].block.index
+        for number in numbers
+        if number in layers.layout.by_number
+    }

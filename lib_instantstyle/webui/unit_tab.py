@@ -1,0 +1,92 @@
+"""One unit on the page: the reference and the few controls that matter; the rest in "Advanced"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from lib_instantstyle.hosts.page import create_refresh_button
+from lib_instantstyle.pure.units import PAGE_FIELDS
+from lib_instantstyle.webui import markup
+from lib_instantstyle.webui.choices import adapter_choices
+from lib_instantstyle.webui.controls import ElemId, build_control
+
+# The rows of "Advanced". What no row names follows after them, so that no field is out of reach.
+_ROWS = (
+    ("adapter",),
+    ("style", "method"),
+    ("blocks",),
+    ("start", "end"),
+    ("time_curve", "hires_pass"),
+    ("content_mode", "clip_source"),
+    ("combine", "crop"),
+    ("sharpening", "negative_weight"),
+    ("noise", "noise_strength"),
+    ("embeds_scaling",),
+    ("report", "leak_meter"),
+)
+_STYLEID = (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",))
+_MAIN = ("enabled", "preset", "weight", "layout_weight", "boost", "content", "content_scale")
+_MASKS = (
+    ("reference_mask", "Part of the reference that counts", "a mask: white counts"),
+    ("mask", "Where the style acts", "a mask: white has the style"),
+    ("negative_image", "Away from this picture", "for the negative prompt"),
+)
+
+
+def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
+    """The components of unit `number` by field, and its "status"; pictures are built elsewhere."""
+    parts: dict[str, Any] = {}
+
+    def add(*names: str) -> None:
+        for name in names:
+            parts[name] = build_control(name, number, elem_id)
+
+    def own(name: str) -> str:
+        return elem_id(f"unit_{number}_{name}")
+
+    with gr.Row(elem_classes=["instantstyle-row"]):
+        with gr.Column(scale=1, min_width=240):
+            zone = markup.drop_zone(
+                own("image"), "Drop a reference picture here", "click to choose, or paste", True
+            )
+            button = markup.last_result_button(own("image"), tab)
+            gr.HTML(zone + button, elem_id=own("reference"))
+            parts["crops_button"] = _button("What CLIP sees", own("crops_button"))
+            parts["crops"] = gr.HTML("", elem_id=own("crops"))
+        with gr.Column(scale=2, min_width=300):
+            add("enabled", "preset", "weight", "layout_weight", "boost")
+            with gr.Row():
+                add("content", "content_scale")
+            parts["words_button"] = _button("What does the reference show?", own("words_button"))
+            parts["words"] = gr.HTML("", elem_id=own("words"))
+            parts["status"] = gr.HTML("", elem_id=own("status"))
+            gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
+    with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
+        named = {*_MAIN, *(name for row in (*_ROWS, *_STYLEID) for name in row)}
+        for row in (*_ROWS, tuple(name for name in PAGE_FIELDS if name not in named)):
+            with gr.Row():
+                add(*row)
+                if "adapter" in row:
+                    create_refresh_button(
+                        parts["adapter"],
+                        lambda: None,
+                        lambda: {"choices": adapter_choices()},
+                        own("adapter_refresh"),
+                    )
+        with gr.Accordion("Method styleid", open=False, elem_id=own("styleid")):
+            for row in _STYLEID:
+                with gr.Row():
+                    add(*row)
+        with gr.Row(elem_classes=["instantstyle-row"]):
+            for name, title, hint in _MASKS:
+                with gr.Column(min_width=200):
+                    gr.HTML(markup.drop_zone(own(name), title, hint), elem_id=own(f"{name}_drop"))
+    return parts
+
+
+def _button(title: str, elem_id: str) -> Any:
+    button = gr.Button(title, elem_id=elem_id, size="sm")
+    button.do_not_save_to_config = True  # defaults are saved by label, and this has no value
+    return button

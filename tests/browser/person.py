@@ -1,0 +1,176 @@
+"""What a person does at the page: open, drop, type, generate, read. For Gradio 3.41 and 4.40."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.webui.client import PICTURES
+
+COFFEE = PICTURES / "coffee.jpg"
+STARS = PICTURES / "deep_field.jpg"
+SECONDS = 1000
+
+
+def script_part(page, name, tab="txt2img"):
+    """A part of the accordion that all units share."""
+    # Gradio 3.41 gives the id of an HTML component to two nested elements.
+    return page.locator(f"#script_{tab}_instantstyle_{name}").first
+
+
+def part(page, name, tab="txt2img", unit=1):
+    return script_part(page, f"unit_{unit}_{name}", tab)
+
+
+def zone(page, name="image", tab="txt2img", unit=1):
+    target = f"script_{tab}_instantstyle_unit_{unit}_{name}"
+    return page.locator(f'.instantstyle-drop[data-target="{target}"]').first
+
+
+def box(page, name="image", tab="txt2img", unit=1):
+    """The hidden text box of a picture."""
+    return part(page, name, tab, unit).locator("textarea")
+
+
+def status(page, tab="txt2img", unit=1):
+    return part(page, "status", tab, unit).locator(".instantstyle-status").first
+
+
+def cell(page, index, tab="txt2img", unit=1):
+    """One block of the map."""
+    block_map = part(page, "map", tab, unit)
+    return block_map.locator(f'.instantstyle-cell[data-index="{index}"]').first
+
+
+def open_accordion(page, tab="txt2img"):
+    script_part(page, "enabled", tab).locator(".label-wrap").first.click()
+    zone(page, tab=tab).wait_for(state="visible")
+
+
+def open_advanced(page, tab="txt2img", unit=1):
+    part(page, "advanced", tab, unit).locator(".label-wrap").first.click()
+    part(page, "adapter", tab, unit).wait_for(state="visible")
+
+
+def choose_unit(page, number, tab="txt2img"):
+    units = script_part(page, "units", tab)
+    units.get_by_role("tab", name=f"Unit {number}").or_(
+        units.locator(".tab-nav > button", has_text=f"Unit {number}")
+    ).first.click()
+    zone(page, tab=tab, unit=number).wait_for(state="visible")
+
+
+def tick(page, name, ticked=True, tab="txt2img", unit=1):
+    part(page, name, tab, unit).locator("input[type=checkbox]").set_checked(ticked)
+
+
+def number_box(page, name, tab="txt2img", unit=1):
+    return part(page, name, tab, unit).locator("input[type=number]").first
+
+
+def set_number(page, name, value, tab="txt2img", unit=1):
+    field = number_box(page, name, tab, unit)
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def set_choice(page, name, value, tab="txt2img", unit=1):
+    field = part(page, name, tab, unit).locator("input").first
+    field.fill(value)
+    field.press("Enter")
+
+
+def set_text(page, name, value, tab="txt2img", unit=1):
+    field = part(page, name, tab, unit).locator("textarea, input").first
+    field.fill(value)
+    field.press("Tab")
+
+
+def text_of(page, name, tab="txt2img", unit=1):
+    return part(page, name, tab, unit).locator("textarea, input").first.input_value()
+
+
+def wait_until(page, holds, seconds=10):
+    """Look again and again until `holds()` does; returns what it was at last."""
+    for _ in range(seconds * 10):
+        if holds():
+            return True
+        page.wait_for_timeout(100)
+    return holds()
+
+
+def small(page, tab="txt2img"):
+    """A picture that takes a moment only."""
+    for name, value in (("steps", 3), ("width", 64), ("height", 64), ("seed", 7)):
+        field = page.locator(f"#{tab}_{name} input[type=number]").first
+        field.fill(str(value))
+        field.press("Tab")
+    page.locator(f"#{tab}_prompt textarea").fill("a cat on a table")
+
+
+def drop(page, path=COFFEE, tab="txt2img", unit=1, name="image", on=None):
+    """Drop a file on the zone (or on an element in it), as the mouse would."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """([data, name]) => {
+            const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, {type: "image/jpeg"}));
+            return transfer;
+        }""",
+        [data, path.name],
+    )
+    target = zone(page, name, tab, unit)
+    before = box(page, name, tab, unit).input_value()
+    (on or target).dispatch_event("drop", {"dataTransfer": transfer})
+    assert wait_until(page, lambda: box(page, name, tab, unit).input_value() != before)
+    target.locator(".instantstyle-preview").last.wait_for(state="visible")
+
+
+def generate(page, tab="txt2img"):
+    """Press Generate and wait for the answer; returns (info text, text under it)."""
+    # Gradio 3.41 gives an id to two nested elements, the inner one holds the text.
+    info, log = (page.locator(f"#html_{name}_{tab}").last for name in ("info", "log"))
+    before = (info.inner_text(), log.inner_text())
+    page.locator(f"#{tab}_generate").click()
+    for _ in range(300):
+        page.wait_for_timeout(200)
+        texts = (info.inner_text(), log.inner_text())
+        if texts != before and any(texts):
+            break
+    page.wait_for_timeout(300)
+    error = log.locator(".error")
+    return info.inner_text(), error.inner_text() if error.count() else ""
+
+
+def comments(page, tab="txt2img"):
+    """What the last generation said beside its picture."""
+    said = page.locator(f"#html_log_{tab}").last.locator(".comments")
+    return said.inner_text() if said.count() else ""
+
+
+def paste_infotext(page, text, tab="txt2img"):
+    """Put `text` into the prompt and press the arrow."""
+    page.locator(f"#{tab}_prompt textarea").fill(text)
+    page.locator(f"#{tab}_tools #paste").click()
+
+
+def pixels(page, tab="txt2img"):
+    """The picture in the gallery: red, green, blue, alpha of each pixel."""
+    image = page.locator(f"#{tab}_gallery img").first
+    image.wait_for(state="visible", timeout=30 * SECONDS)
+    return pixels_at(page, image.get_attribute("src"))
+
+
+def pixels_at(page, url):
+    return page.evaluate(
+        """async url => {
+            const blob = await (await fetch(url)).blob();
+            const bitmap = await createImageBitmap(blob);
+            const canvas = document.createElement("canvas");
+            canvas.width = bitmap.width; canvas.height = bitmap.height;
+            const context = canvas.getContext("2d");
+            context.drawImage(bitmap, 0, 0);
+            return Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data);
+        }""",
+        url,
+    )

@@ -1,0 +1,153 @@
+"""The boxes for pictures: one, several, masks, large ones, broken ones, from the last result."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import shoot
+from tests.browser.person import (
+    COFFEE,
+    SECONDS,
+    STARS,
+    box,
+    drop,
+    generate,
+    open_accordion,
+    open_advanced,
+    part,
+    pixels_at,
+    set_number,
+    small,
+    wait_until,
+    zone,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sdxl(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+
+
+def test_a_small_picture_travels_as_it_is_and_the_cross_removes_it(page):
+    open_accordion(page)
+    drop(page)
+    expected = base64.b64encode(COFFEE.read_bytes()).decode()
+    assert box(page).input_value() == f"data:image/jpeg;base64,{expected}"
+    zone(page).locator(".instantstyle-clear").click()
+    assert box(page).input_value() == ""
+    assert zone(page).locator(".instantstyle-hint").is_visible()
+    assert not box(page).is_visible()  # a text box this long would freeze the page
+
+
+def test_several_pictures_each_with_a_weight(page):
+    small(page)
+    open_accordion(page)
+    drop(page)
+    drop(page, STARS)
+    weight = zone(page).locator(".instantstyle-weight").nth(1)
+    weight.fill("0.5")
+    weight.press("Tab")
+    shoot(page, "several")
+    held = json.loads(box(page).input_value())
+    assert [reference["weight"] for reference in held] == [1, 0.5]
+    assert held[1]["image"].endswith(base64.b64encode(STARS.read_bytes()).decode())
+    # One dropped on another takes its place and its weight.
+    drop(page, COFFEE, on=zone(page).locator(".instantstyle-picture").nth(1))
+    again = json.loads(box(page).input_value())
+    assert again[1] == {"image": again[0]["image"], "weight": 0.5}
+    zone(page).locator(".instantstyle-clear").nth(1).click()
+    assert box(page).input_value() == held[0]["image"]
+
+
+def test_a_picture_is_pasted_where_the_focus_is(page):
+    open_accordion(page)
+    zone(page).focus()
+    page.evaluate(
+        """data => {
+            const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], "a.jpg", {type: "image/jpeg"}));
+            document.activeElement.dispatchEvent(
+                new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+        }""",
+        base64.b64encode(COFFEE.read_bytes()).decode(),
+    )
+    assert wait_until(page, lambda: box(page).input_value() != "")
+    zone(page).press("Delete")
+    assert box(page).input_value() == ""
+
+
+def test_the_last_result_becomes_the_reference(page):
+    small(page)
+    generate(page)
+    open_accordion(page)
+    part(page, "reference").locator("button[data-gallery]").click()
+    assert wait_until(page, lambda: box(page).input_value() != "")
+    shown = page.locator("#txt2img_gallery img").first.get_attribute("src")
+    assert pixels_at(page, box(page).input_value()) == pixels_at(page, shown)
+
+
+def test_masks_have_boxes_of_their_own(page, tmp_path):
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    open_accordion(page)
+    open_advanced(page)
+    for name in ("mask", "reference_mask", "negative_image"):
+        drop(page, tmp_path / "mask.png", name=name)
+        assert box(page, name).input_value().startswith("data:image/")
+    drop(page, COFFEE, name="mask")  # one only: the new one takes its place
+    assert base64.b64decode(box(page, "mask").input_value().split(",")[1]) == COFFEE.read_bytes()
+    assert box(page).input_value() == ""
+    shoot(page, "masks")
+
+
+def test_a_file_that_is_no_picture_is_said(page, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(COFFEE.read_bytes()[:3000])
+    small(page)
+    open_accordion(page)
+    zone(page).locator("input[type=file]").set_input_files(tmp_path / "broken.jpg")
+    page.wait_for_timeout(SECONDS // 2)
+    _, error = generate(page)
+    assert "cannot be read as a picture" in error
+
+
+def test_a_large_picture_is_scaled_down_and_the_encoder_sees_the_same(page, tmp_path):
+    """What the page sends of a large photo gives the vector that the API gets from all of it."""
+    import torch
+
+    from lib_instantstyle.tensor.clip_view import clip_pixels
+    from lib_instantstyle.tensor.pictures import open_picture
+
+    grain = np.random.default_rng(0).normal(0, 6, (2400, 3200, 3))
+    photo = np.asarray(Image.open(COFFEE).convert("RGB").resize((3200, 2400)), float) + grain
+    large = Image.fromarray(photo.clip(0, 255).astype(np.uint8))
+    large.save(tmp_path / "large.jpg", quality=95)
+    assert (tmp_path / "large.jpg").stat().st_size > 1_000_000
+    open_accordion(page)
+    zone(page).locator("input[type=file]").set_input_files(tmp_path / "large.jpg")
+    assert wait_until(page, lambda: box(page).input_value() != "")
+    sent = base64.b64decode(box(page).input_value().split(",")[1])
+    assert Image.open(io.BytesIO(sent)).size == (1024, 768)
+    whole, scaled = (
+        clip_pixels(open_picture(data), 224).flatten()
+        for data in ((tmp_path / "large.jpg").read_bytes(), sent)
+    )
+    # The encoder's input already agrees; a smooth function of it agrees more.
+    assert torch.nn.functional.cosine_similarity(whole, scaled, dim=0) >= 0.999
+
+
+def test_dropping_a_picture_switches_its_unit_on(page):
+    open_accordion(page)
+    page.locator('[id$="units"] .tab-nav > button', has_text="Unit 2").first.click()
+    enabled = part(page, "enabled", unit=2).locator("input")
+    assert not enabled.is_checked()
+    drop(page, unit=2)
+    assert enabled.is_checked()
+    set_number(page, "weight", 0.5, unit=2)
+    tab = page.locator("#script_txt2img_instantstyle_units .tab-nav > button").nth(1)
+    assert wait_until(page, lambda: "instantstyle-on" in tab.get_attribute("class"))

@@ -1,0 +1,189 @@
+"""Tabs, the status line and the block map."""
+
+import pytest
+
+from tests.browser.conftest import SCREENSHOTS, open_page, shoot
+from tests.browser.person import (
+    cell,
+    choose_unit,
+    drop,
+    generate,
+    open_accordion,
+    open_advanced,
+    part,
+    script_part,
+    set_choice,
+    set_number,
+    set_text,
+    small,
+    status,
+    text_of,
+    tick,
+    wait_until,
+)
+
+
+@pytest.fixture
+def sdxl(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+
+
+@pytest.fixture
+def opened(sdxl, page):
+    open_accordion(page)
+    status(page).wait_for()
+    return page
+
+
+def says(page, words, unit=1):
+    return wait_until(page, lambda: words in status(page, unit=unit).inner_text())
+
+
+def lit(page, unit=1):
+    """Weights by transformer index, as the map shows them; zeros left out."""
+    return page.evaluate(
+        """map => Object.fromEntries(
+            Array.from(map.querySelectorAll(".instantstyle-lit")).map(
+                cell => [cell.dataset.index, Number(cell.dataset.weight)]))""",
+        part(page, "map", unit=unit).element_handle(),
+    )
+
+
+def shows(page, weights, unit=1):
+    return wait_until(page, lambda: lit(page, unit) == weights)
+
+
+def test_a_closed_accordion_asks_nothing(sdxl, page, webui):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, webui)
+    small(page)
+    page.wait_for_timeout(1500)
+    before = [url for url in asked if "/run/" in url or "/queue/" in url]
+    open_accordion(page)
+    status(page).wait_for()
+    after = [url for url in asked if "/run/" in url or "/queue/" in url]
+    assert len(after) > len(before)
+    assert text_of(page, "adapter") == "auto"
+
+
+def test_the_status_says_what_will_be_done(opened):
+    assert says(opened, "ip-adapter_sdxl with image encoder")
+    assert says(opened, "gets the style into 10 of 70 layers")
+    assert says(opened, "Content can be taken out")
+    set_choice(opened, "preset", "style+layout")
+    assert says(opened, "into 20 of 70 layers")
+    open_advanced(opened)
+    set_choice(opened, "adapter", "ip-adapter-plus_sdxl_vit-h")
+    assert says(opened, "Content cannot be taken out")
+    shoot(opened, "status")
+
+
+def test_the_status_says_what_is_wrong(opened):
+    open_advanced(opened)
+    set_choice(opened, "adapter", "ip-adapter_sd15")
+    assert says(opened, "is made for SD1.5, the loaded checkpoint is SDXL")
+    assert "instantstyle-problem" in status(opened).get_attribute("class")
+    set_text(opened, "blocks", "no_block=1")
+    assert says(opened, "no_block")
+    shoot(opened, "problem")
+
+
+def test_the_map_follows_the_preset(opened):
+    assert shows(opened, {"6": 1})
+    set_choice(opened, "preset", "style+layout")
+    assert shows(opened, {"3": 1, "6": 1})
+    assert "instantstyle-role-layout" in cell(opened, 3).get_attribute("class")
+    assert "instantstyle-role-style" in cell(opened, 6).get_attribute("class")
+    assert part(opened, "layout_weight").is_visible()
+    set_choice(opened, "preset", "style")
+    assert wait_until(opened, lambda: not part(opened, "layout_weight").is_visible())
+
+
+def test_click_drag_and_type_write_the_block_weights(opened):
+    assert shows(opened, {"6": 1})
+    open_advanced(opened)
+    cell(opened, 3).locator(".instantstyle-track").click()
+    assert text_of(opened, "blocks") == ("down_blocks.2.attentions.1=1; up_blocks.0.attentions.1=1")
+    own = part(opened, "map").locator(".instantstyle-map-head")
+    assert wait_until(opened, lambda: "the same as preset style+layout" in own.inner_text())
+    track = cell(opened, 3).locator(".instantstyle-track").bounding_box()
+    x, bottom = track["x"] + track["width"] / 2, track["y"] + track["height"]
+    opened.mouse.move(x, bottom - track["height"] / 2)
+    opened.mouse.down()
+    opened.mouse.move(x, bottom - track["height"] * 0.3, steps=4)
+    opened.mouse.move(x, bottom - track["height"] / 4, steps=4)
+    opened.mouse.up()
+    assert shows(opened, {"3": 0.5, "6": 1})
+    typed = cell(opened, 8).locator("input")
+    typed.fill("-0,25")
+    typed.press("Tab")
+    expected = "down_blocks.2.attentions.1=0.5; up_blocks.0.attentions.1=1; "
+    assert text_of(opened, "blocks") == expected + "up_blocks.1.attentions.0=-0.25"
+    cell(opened, 8).locator(".instantstyle-track").press("ArrowUp")
+    assert shows(opened, {"3": 0.5, "6": 1, "8": -0.2})
+    opened.wait_for_timeout(1000)
+    script_part(opened, "enabled").screenshot(path=SCREENSHOTS / "map.png")
+    part(opened, "map").get_by_text("Back to the preset").click()
+    assert text_of(opened, "blocks") == ""
+    assert shows(opened, {"6": 1})
+
+
+def test_typed_block_weights_are_drawn_and_reach_the_picture(opened):
+    small(opened)
+    drop(opened)
+    open_advanced(opened)
+    set_text(opened, "blocks", "3:0.5; 6:1")
+    assert shows(opened, {"3": 0.5, "6": 1})
+    info, error = generate(opened)
+    assert error == "" and "blocks: 3=0.5; 6=1" in info
+
+
+def test_a_block_that_is_turned_off_everywhere_is_said(opened):
+    cell(opened, 6).locator(".instantstyle-track").press("Home")
+    assert says(opened, "nothing of the style gets in")
+    assert shows(opened, {})
+
+
+def test_the_map_of_an_sd15_checkpoint(page, client):
+    client.options(sd_model_checkpoint="tiny_sd15.safetensors")
+    open_accordion(page)
+    assert shows(page, {"7": 1, "8": 1, "9": 1})
+    assert part(page, "map").locator(".instantstyle-cell").count() == 16
+
+
+def test_each_unit_has_a_tab_and_a_style(opened):
+    small(opened)
+    drop(opened)
+    choose_unit(opened, 2)
+    tick(opened, "enabled", unit=2)
+    set_choice(opened, "preset", "layout", unit=2)
+    drop(opened, unit=2)
+    assert shows(opened, {"3": 1}, unit=2)
+    set_number(opened, "weight", 0.6, unit=2)
+    shoot(opened, "second-unit")
+    info, error = generate(opened)
+    assert error == ""
+    assert "InstantStyle 1" in info and "InstantStyle 2" in info and "weight: 0.6" in info
+    tabs = script_part(opened, "units").locator(".tab-nav > button")
+    marked = ["instantstyle-on" in tabs.nth(i).get_attribute("class") for i in range(3)]
+    assert marked == [True, True, False]
+    choose_unit(opened, 1)
+    tick(opened, "enabled", False)
+    assert says(opened, "This unit is off")
+    info, error = generate(opened)
+    assert "InstantStyle 2" in info and "InstantStyle 1" not in info
+
+
+def test_ids_are_unique_and_reloading_adds_nothing(opened, webui):
+    def ids():
+        return opened.evaluate(
+            """() => Array.from(document.querySelectorAll('[id*="instantstyle"]')).filter(
+                e => !e.parentElement.closest('#' + CSS.escape(e.id))).map(e => e.id)"""
+        )
+
+    first = ids()
+    assert len(first) == len(set(first)) > 100
+    for _ in range(3):
+        open_page(opened, webui)
+    assert sorted(ids()) == sorted(first)

@@ -1,0 +1,142 @@
+"""The accordion without a browser: what is built, and what its buttons answer."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.host.miniature.pressing import press_generate
+from tests.host.test_extension import ROOT, UNIT, hooks_on
+from tests.miniature import harness
+
+TXT2IMG = "script_txt2img_instantstyle_"
+
+
+@pytest.fixture(scope="module")
+def session():
+    webui = harness.session()
+    webui.add_extension(ROOT)
+    return webui
+
+
+@pytest.fixture
+def webui(session):
+    session.use("tiny_sdxl.")
+    yield session
+    assert hooks_on(session.sd_model) == []
+
+
+def look(webui, **fields):
+    """Text and map data of each unit's status; fields: of unit 1."""
+    values = {f"{TXT2IMG}unit_1_{name}": value for name, value in fields.items()}
+    answers = webui.press(f"{TXT2IMG}look", **values)
+    found = [re.search(r'data-map="([^"]*)">([^<]*)<', answer) for answer in answers]
+    return [(html.unescape(m[2]), json.loads(html.unescape(m[1]))) for m in found]
+
+
+def test_the_status_of_every_unit(webui):
+    (first, drawn), (second, _), (third, _) = look(webui)
+    assert first.startswith("ip-adapter_sdxl with image encoder")
+    assert "into 10 of 70 layers" in first and "Start from weight 1." in first
+    assert second.startswith("This unit is off. ip-adapter_sdxl") and third == second
+    assert [i for i, block in enumerate(drawn["blocks"]) if block["factor"]] == [6]
+    assert drawn["blocks"][6]["name"] == "up_blocks.0.attentions.1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"adapter": "missing"}, "Adapter 'missing' is not among the files found (ip-adapter"),
+        ({"adapter": "ip-adapter_sd15"}, "is made for SD1.5, the loaded checkpoint is SDXL"),
+        ({"weight": 9}, "Weight is 9; a number from -2 to 5 is allowed."),
+        ({"blocks": "x y=1"}, "names no block"),
+        ({"weight": 0}, "nothing of the style gets in"),
+    ],
+)
+def test_what_is_wrong_is_said_before_generating(webui, fields, sentence):
+    assert sentence in look(webui, **fields)[0][0]
+
+
+def test_the_status_knows_a_checkpoint_that_is_not_loaded(webui, monkeypatch):
+    from modules import sd_models
+
+    monkeypatch.setattr(sd_models.model_data, "sd_model", None)
+    assert "ip-adapter_sdxl" in look(webui)[0][0]
+    assert sd_models.model_data.sd_model is None
+
+
+def test_lists_of_files_are_filled_on_demand(webui):
+    updates = webui.press(f"{TXT2IMG}fill")
+    names = [choice if isinstance(choice, str) else choice[0] for choice in updates[0]["choices"]]
+    assert names[0] == "auto" and {"ip-adapter_sdxl", "ip-adapter_sd15"} <= set(names)
+
+
+def test_building_looks_at_no_model_file(session, monkeypatch):
+    from lib_instantstyle.pure import catalog
+
+    monkeypatch.setattr(catalog, "_look", lambda path: pytest.fail(f"{path} was opened"))
+    monkeypatch.setattr(catalog, "_seen", {})
+    session.reload_ui()
+
+
+def test_labels_are_unique_because_defaults_are_saved_by_label(session):
+    for tab in ("txt2img", "img2img"):
+        controls = session.script("InstantStyle", tab).controls
+        labels = [control.label for control in controls]
+        assert len(labels) == len(set(labels)) > 80
+
+
+def test_what_clip_sees_is_shown(webui):
+    image = f"data:image/jpeg;base64,{UNIT['image']}"
+    values = {f"{TXT2IMG}unit_1_image": image, f"{TXT2IMG}unit_1_crop": "center"}
+    (answer,) = webui.press(f"{TXT2IMG}unit_1_crops_button", **values)
+    shown = base64.b64decode(re.search(r"base64,([^\"]+)", answer)[1])
+    square = np.asarray(Image.open(io.BytesIO(shown)), float)
+    whole = Image.open(ROOT / "tests" / "pictures" / "coffee.jpg")
+    left = (whole.width - whole.height) // 2
+    middle = whole.crop((left, 0, left + whole.height, whole.height)).resize((224, 224))
+    assert np.abs(square - np.asarray(middle, float)).mean() < 4
+    values[f"{TXT2IMG}unit_1_crop"] = "tiles"
+    (answer,) = webui.press(f"{TXT2IMG}unit_1_crops_button", **values)
+    assert answer.count("<img") > 1
+    (answer,) = webui.press(f"{TXT2IMG}unit_1_crops_button")
+    assert "Drop a reference picture first." in answer
+
+
+def test_words_for_the_reference_are_suggested(webui):
+    image = f"data:image/jpeg;base64,{UNIT['image']}"
+    values = {f"{TXT2IMG}unit_1_image": image, f"{TXT2IMG}unit_1_content": "a cup"}
+    (answer,) = webui.press(f"{TXT2IMG}unit_1_words_button", **values)
+    assert answer.count("instantstyle-word") >= 8
+    assert re.search(r"a cup: likeness -?\d\.\d\d, -?\d\.\d\d after", answer)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_number_of_units_is_a_setting(session, count):
+    session.use("tiny_sdxl.")
+    session.set(instantstyle_units=count)
+    try:
+        session.reload_ui()
+        ids = {getattr(block, "elem_id", None) for block in session.demo.blocks.values()}
+        assert f"{TXT2IMG}unit_{count}_weight" in ids
+        assert f"{TXT2IMG}unit_{count + 1}_weight" not in ids
+        assert len(look(session)) == count
+        fields = {
+            f"{TXT2IMG}enabled-checkbox": True,
+            f"{TXT2IMG}unit_{count}_enabled": True,
+            f"{TXT2IMG}unit_1_weight": 0.5,
+            f"{TXT2IMG}unit_1_enabled": count == 1,
+            f"{TXT2IMG}unit_{count}_image": UNIT["image"],
+        }
+        _, info, *_ = press_generate(session, **fields)
+        assert f"InstantStyle {count}" in json.loads(info)["infotexts"][0]
+    finally:
+        session.set(instantstyle_units=3)
+        session.reload_ui()
