@@ -16,7 +16,7 @@ from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.sights import has_negative_sight
 from lib_instantstyle.tensor.unet import UnetLayers
-from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
+from lib_instantstyle.webui.unit_pictures import NoReference, UnitPictures, pictures_of
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,7 @@ def naming(unit: Unit) -> Iterator[None]:
     """Put the unit's number before an error."""
     try:
         yield
+    except NoReference:
+        raise
     except InstantStyleError as error:
         raise InstantStyleError(f"unit {unit.number}: {error}") from error

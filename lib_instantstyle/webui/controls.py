@@ -10,6 +10,7 @@ import gradio as gr
 
 from lib_instantstyle.pure.page_weights import OPTIONAL
 from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.pure.schedule import TIME_CURVES
 from lib_instantstyle.pure.units import (
     AUTO,
     CLIP_SOURCES,
@@ -21,7 +22,6 @@ from lib_instantstyle.pure.units import (
     METHODS,
     NOISES,
     SCHEDULES,
-    TIME_CURVES,
     Unit,
 )
 

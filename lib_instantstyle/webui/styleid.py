@@ -28,6 +28,7 @@ from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.pixels import to_pixels
 from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
+from lib_instantstyle.webui.checking import naming
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.unit_pictures import HASH_LENGTH, references_of
 
@@ -150,15 +151,13 @@ def prepare_styleid(
     if not chosen:
         return None
     unit = chosen[0]
-    try:
+    with naming(unit):
         if len(chosen) > 1:
             raise InstantStyleError(
                 f"unit {chosen[1].number} has the method 'styleid' too; one of them is allowed."
             )
         check(unit, p, unet)
         picture = references_of(unit, host)[0]
-    except InstantStyleError as error:
-        raise InstantStyleError(f"unit {unit.number}: {error}") from error
     return StyleID(unit, picture, tuple(remarks(unit, p)))
 
 

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.units import NO_REFERENCE, Unit
 from lib_instantstyle.tensor.masks import Mask, mask_of
 from lib_instantstyle.tensor.picture_modes import Colour
 from lib_instantstyle.tensor.pictures import Picture, decode_picture, upright_rgb
 
 HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
 BLACK: Colour = (0, 0, 0)
+
+
+class NoReference(InstantStyleError):
+    """A unit is on but has no reference; the sentence names the unit itself."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,7 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
     Raises InstantStyleError as `pictures_of` does.
     """
     if not unit.image:
-        raise InstantStyleError(
-            "it is on but has no reference; drop a picture, or untick InstantStyle."
-        )
+        raise NoReference(NO_REFERENCE.format(unit.number))
     return tuple(_picture(reference.image, host) for reference in unit.image)
 
 

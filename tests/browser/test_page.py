@@ -90,7 +90,8 @@ def test_on_without_a_reference_is_said_and_makes_no_picture(page):
     open_accordion(page)
     set_number(page, "weight", 0.7)
     _, error = generate(page)
-    assert "has no reference" in error and "untick InstantStyle" in error
+    sentence = "Unit 1 is on but has no reference: drop a picture or untick InstantStyle."
+    assert sentence in error
     shoot(page, "no-reference")
     drop(page)
     info, error = generate(page)
