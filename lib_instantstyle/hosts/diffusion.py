@@ -55,7 +55,9 @@ class Diffusion:
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """The most probable latent [1, 4, h, w] of a picture [1, 3, 8h, 8w] in 0..1."""
         method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
-        with self.recording_latents() as latents:
+        # The WebUI's own way draws a latent at random; nobody else's numbers may depend on that.
+        untouched = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+        with untouched, self.recording_latents() as latents:
             encoded: torch.Tensor = sd_samplers_common.images_tensor_to_samples(
                 pixels, method, self._p.sd_model
             )

@@ -21,28 +21,16 @@ def move(x: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
 
 
 def invert(
-    latent: torch.Tensor,
-    steps: Sequence[Step],
-    denoiser: Denoiser,
-    keep: Collection[float],
-    first_noise: torch.Tensor | None = None,
+    latent: torch.Tensor, steps: Sequence[Step], denoiser: Denoiser, keep: Collection[float]
 ) -> dict[float, torch.Tensor]:
     """The trajectory from a picture's latent to noise: its states at the levels to `keep`.
 
     latent: [1, 4, h, w] as the autoencoder gives it, in the scale of the timesteps.
-    first_noise: what the denoiser says of the first step, if that is known already.
     """
-    x = entry(latent, steps)
+    x = latent * scale(steps[0].start)
     states = {steps[0].start: x} if steps[0].start in keep else {}
     for step in steps:
-        noise = denoiser(x, step.at) if first_noise is None else first_noise
-        first_noise = None
-        x = move(x, noise, step)
+        x = move(x, denoiser(x, step.at), step)
         if step.end in keep:
             states[step.end] = x
     return states
-
-
-def entry(latent: torch.Tensor, steps: Sequence[Step]) -> torch.Tensor:
-    """A picture's latent as the state from which `steps` begin."""
-    return latent * scale(steps[0].start)

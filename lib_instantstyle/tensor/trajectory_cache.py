@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from lib_instantstyle.pure.trajectory import Walk
-from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, entry, invert
+from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, invert
 
 LIMIT = 256 * 1024 * 1024  # bytes; a picture of 512 x 512 with 50 steps takes 3.3 MB
 _TOLERANCE = 2e-3  # half precision may answer differently by so much from call to call
@@ -18,12 +18,14 @@ _TOLERANCE = 2e-3  # half precision may answer differently by so much from call 
 
 @dataclass(frozen=True)
 class _Entry:
-    first_noise: torch.Tensor
     states: Trajectory
+    asked: torch.Tensor  # the state half-way up
+    answer: torch.Tensor  # and the noise in it
 
     @property
     def size(self) -> int:
-        return sum(x.numel() * x.element_size() for x in (self.first_noise, *self.states.values()))
+        tensors = (self.asked, self.answer, *self.states.values())
+        return sum(x.numel() * x.element_size() for x in tensors)
 
 
 class TrajectoryCache:
@@ -44,16 +46,18 @@ class TrajectoryCache:
         """The inversion of `latent` [1, 4, h, w] on the way up of `walk`.
 
         checkpoint: what tells the model apart, as far as it is known by name. What is not, such
-        as a LoRA or a changed setting, shows in the answer to the first step, which is asked for
-        each time and compared.
+        as a LoRA or a changed setting, shows in the noise half-way up, which is asked for each
+        time and compared.
         """
-        first = denoiser(entry(latent, walk.up), walk.up[0].at)
+        level = walk.up[len(walk.up) // 2].at
         key = (_digest(latent), walk, checkpoint)
         found = self._entries.get(key)
-        if found is None or not _equal(found.first_noise, first):
-            states = invert(latent, walk.up, denoiser, walk.kept, first)
-            found = _Entry(first.cpu(), {sigma: x.cpu() for sigma, x in states.items()})
-            self._entries[key] = found
+        if found is not None:
+            answer = denoiser(found.asked.to(latent.device), level).cpu()
+            if (found.answer - answer).norm() > _TOLERANCE * found.answer.norm():
+                found = None
+        if found is None:
+            found = self._entries[key] = _inverted(latent, walk, level, denoiser)
         self._entries.move_to_end(key)
         while self.size > self._limit and len(self._entries) > 1:
             self._entries.popitem(last=False)
@@ -64,9 +68,17 @@ class TrajectoryCache:
         self._entries.clear()
 
 
-def _equal(known: torch.Tensor, now: torch.Tensor) -> bool:
-    difference = (known - now.cpu()).norm()
-    return bool(difference <= _TOLERANCE * known.norm())
+def _inverted(latent: torch.Tensor, walk: Walk, level: float, denoiser: Denoiser) -> _Entry:
+    seen: list[torch.Tensor] = []
+
+    def listening(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        noise = denoiser(x, sigma)
+        if sigma == level:
+            seen[:] = x.cpu(), noise.cpu()
+        return noise
+
+    states = invert(latent, walk.up, listening, walk.kept)
+    return _Entry({sigma: x.cpu() for sigma, x in states.items()}, *seen)
 
 
 def _digest(latent: torch.Tensor) -> str:

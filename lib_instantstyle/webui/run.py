@@ -53,7 +53,9 @@ class Run:
     @property
     def infotext(self) -> dict[str, str]:
         written = dict(self._prepared.infotext)
-        return written | self._styleid.infotext if self._styleid else written
+        if self._styleid:
+            written |= self._styleid.infotext
+        return dict(sorted(written.items(), key=lambda item: (len(item[0]), item[0])))
 
     @property
     def comments(self) -> Sequence[str]:

@@ -109,6 +109,25 @@ def test_it_draws_no_random_numbers(webui):
     assert run(webui, seed=1, unit=None).pixels != run(webui, seed=2, unit=None).pixels
 
 
+def test_encoding_the_reference_takes_no_number_from_others(webui, monkeypatch):
+    """Real WebUIs draw a latent from what the VAE says; the next picture would be another."""
+    from lib_instantstyle.hosts.diffusion import diffusion_of
+
+    model = webui.sd_model
+    encode = model.encode_first_stage
+    drawn = lambda pixels: encode(pixels) + torch.randn(1)  # noqa: E731
+    monkeypatch.setattr(model, "encode_first_stage", drawn)
+
+    class P:
+        sd_model = model
+
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    before = torch.get_rng_state()
+    latents = [diffusion_of(P).encode(pixels) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(latents[0], encode(2 * pixels - 1))
+
+
 def test_samplers_of_the_same_levels_agree(webui):
     """DDIM in timesteps and Euler in sigmas, over the published run's levels."""
     unit = {**UNIT, "schedule": "published"}
