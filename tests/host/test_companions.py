@@ -38,16 +38,15 @@ def webui(session):
 def test_the_text_of_content_is_encoded_without_the_last_prompts_loras(webui):
     """`process` runs before the prompt's own networks are known: the list is still the last one."""
     from lib_instantstyle.hosts.a1111 import A1111
-    from lib_instantstyle.hosts.text import text_vector
 
     p = type("p", (), {"sd_model": webui.sd_model})
     encoder = A1111().text_encoder(p)
     webui.txt2img(prompt="a cat")
-    plain = text_vector(encoder, "a cup of coffee")
+    plain = encoder.vectors(["a cup of coffee"])[0]
     webui.txt2img(prompt="a cat <lora:strong:1>")
     networks = sys.modules["networks"]
     assert [x.name for x in networks.loaded_networks] == ["strong"]
-    with_lora = text_vector(encoder, "a cup of coffee")
+    with_lora = encoder.vectors(["a cup of coffee"])[0]
     assert torch.equal(plain, with_lora)
     assert [x.name for x in networks.loaded_networks] == ["strong"]
     # The weights themselves would have told another vector.
@@ -96,7 +95,21 @@ def test_a_pass_inside_is_not_styled_where_the_script_is_left_out(webui):
     assert all(text.count("InstantStyle 1") == 1 for text in answer.infotexts)
 
 
-def test_a_pass_inside_is_styled_where_the_script_is_chosen(webui):
+@pytest.fixture
+def styling_nested_passes(webui):
+    webui.shared.opts.data["instantstyle_nested"] = True
+    yield
+    webui.shared.opts.data.pop("instantstyle_nested")
+
+
+def test_a_pass_inside_stays_plain_unless_the_settings_say_otherwise(webui):
+    answer, seen = watched_steps(webui, n_iter=2, **nested("instantstyle", UNIT))
+    without, plain = watched_steps(webui, n_iter=2, **nested("", UNIT))
+    assert seen == plain and set(seen) == {0, 1 + 2 * LAYERS}
+    assert answer.pixels == without.pixels
+
+
+def test_a_pass_inside_is_styled_where_script_and_settings_say_so(webui, styling_nested_passes):
     answer, seen = watched_steps(webui, n_iter=2, **nested("instantstyle", UNIT))
     assert set(seen) == {1 + 2 * LAYERS}
     without, _ = watched_steps(webui, n_iter=2, **nested("", UNIT))
@@ -106,7 +119,7 @@ def test_a_pass_inside_is_styled_where_the_script_is_chosen(webui):
 
 
 @pytest.mark.parametrize("names", ["", "instantstyle"])
-def test_nested_passes_leave_nothing(webui, names):
+def test_nested_passes_leave_nothing(webui, names, styling_nested_passes):
     plain = webui.txt2img()
     inside = webui.txt2img(**nested(names))
     webui.txt2img(n_iter=2, **nested(names, UNIT))
@@ -115,7 +128,7 @@ def test_nested_passes_leave_nothing(webui, names):
     assert "InstantStyle" not in inside.infotexts[0]
 
 
-def test_rows_are_told_apart_inside_too(webui, monkeypatch):
+def test_rows_are_told_apart_inside_too(webui, monkeypatch, styling_nested_passes):
     from lib_instantstyle.pure.rows import RowCounter
 
     taken = []
