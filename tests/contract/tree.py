@@ -103,7 +103,7 @@ class Tree:
         option = "--" + name.replace("_", "-")
         for file in (*files, self.root / "backend" / "args.py"):
             text = file.read_text(encoding="utf8", errors="replace") if file.exists() else ""
-            if f'"{option}"' in text or f"'{option}'" in text:
+            if re.search(rf"[\"']{option}[\"']|cmd_opts\.{name} = ", text):
                 return VALUE
         return None
 
