@@ -18,18 +18,20 @@ from lib_instantstyle.hosts import (
     model_folders,
     queue_lock,
 )
-from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.catalog import TowerFile, scan
 from lib_instantstyle.pure.nouns import caption, nouns
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts, remove_content
-from lib_instantstyle.tensor.embedding import image_vector
-from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.pictures import Picture, decode_picture
 from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.tensor.word_vectors import word_vectors
 from lib_instantstyle.tensor.zero_shot import best_matches, cosines
 from lib_instantstyle.webui.content_source import ContentSource, content_source
 from lib_instantstyle.webui.subtracting import check_subtraction
+from lib_instantstyle.webui.unit_pictures import BLACK
 
 SUGGESTIONS = 8
 Progress = Callable[[int, int], None]  # done, of
@@ -73,7 +75,7 @@ class ContentReport:
 def describe_content(
     picture: Picture, unit: Unit, count: int = SUGGESTIONS, progress: Progress | None = None
 ) -> ContentReport:
-    """Report on `picture` with `unit`'s adapter, content and clip_source, by the loaded checkpoint.
+    """Report on `picture`, seen and read as `unit` asks, by the loaded checkpoint.
 
     count: how many words to suggest; 0 for none, which then asks for no word vectors. progress:
     told how many words of how many were read, where they have to be. Waits for a generation under
@@ -86,9 +88,7 @@ def describe_content(
         catalog = scan(model_folders())
         choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
         check_subtraction(choice.adapter)
-        image = image_vector(
-            picture, choice.tower, host.device(), host.encoder_dtype(), host.keeps_encoder()
-        )
+        image = _seen(picture, unit, choice.tower, host)
         source = content_source(len(image), unit.clip_source, catalog, host, p)
         texts, removed = _subtraction(image, unit, source)
         return ContentReport(
@@ -101,6 +101,17 @@ def describe_content(
             suggestions=suggest(image, source, host, count, progress),
             comment=source.comment,
         )
+
+
+def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.Tensor:
+    """The image vector [E] of `picture` with the unit's crop and mask."""
+    mask = None
+    if unit.reference_mask:
+        mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
+    sight = sight_of(picture, unit, mask)
+    keep = host.keeps_encoder()
+    (image,) = encode([sight], tower, host.device(), host.encoder_dtype(), hidden=False, keep=keep)
+    return image
 
 
 def suggest(

@@ -1,12 +1,14 @@
 """Content taken out of a reference inside a WebUI: by its text encoder, or by one from a file."""
 
 import base64
+import io
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from lib_instantstyle.pure.catalog import scan
@@ -268,6 +270,23 @@ def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
 
     monkeypatch.setattr(text, "_pooled", refuse)
     assert describe_content(picture(), Unit()) == first
+
+
+def test_the_crop_and_the_mask_of_the_unit_are_what_is_described(session):
+    from lib_instantstyle.pure.units import parse_unit
+    from lib_instantstyle.webui.content_report import describe_content
+
+    session.use("tiny_sdxl.")
+    half = Image.new("L", (100, 100))
+    half.paste(255, (0, 0, 50, 100))
+    file = io.BytesIO()
+    half.save(file, "PNG")
+    mask = base64.b64encode(file.getvalue()).decode()
+    found = {
+        describe_content(picture(), parse_unit({"content": "a cup", **seen}), 0).texts[0].before
+        for seen in ({}, {"crop": "stretch"}, {"reference_mask": mask})
+    }
+    assert len(found) == 3
 
 
 def test_what_is_missing_for_a_description_is_said(session):
