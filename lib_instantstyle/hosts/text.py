@@ -64,8 +64,9 @@ def serves(embedder: Any) -> bool:
     """Whether pooled and projected vectors can be had of a text encoder."""
     if getattr(embedder, "id_pad", None) is None:
         return False
-    if getattr(getattr(embedder, "wrapped", None), "return_pooled", False):
-        return True  # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output
+    # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output. Forge wraps nothing.
+    if getattr(getattr(embedder, "wrapped", embedder), "return_pooled", False):
+        return _projected_width(embedder) > 0
     return _has_unused_end(embedder)
 
 
