@@ -1,4 +1,8 @@
-"""--medvram and --lowvram: forward pre-hooks that bring one module at a time to the device."""
+"""--medvram and --lowvram: forward pre-hooks that bring one module at a time to the device.
+
+There is one device here, so a module that was left behind would run all the same. A part that is
+called without having been brought fails as it would with a graphics card.
+"""
 
 from __future__ import annotations
 
@@ -55,13 +59,40 @@ def setup_for_low_vram(sd_model, use_medvram: bool) -> None:
         module_in_gpu = module
 
     unet = sd_model.model.diffusion_model
-    parts = [sd_model.cond_stage_model, sd_model.first_stage_model]
+    vae = sd_model.first_stage_model
+    parts = [sd_model.cond_stage_model, vae]
     if use_medvram:
         parts.append(unet)
     else:
         parts += [unet.time_embed, *unet.input_blocks, unet.middle_block, *unet.output_blocks]
     for part in parts:
         part.register_forward_pre_hook(send_me_to_gpu)
+        _guard(part)
+
+    def bringing(method):
+        def bring_first(x):
+            send_me_to_gpu(vae, None)
+            return method(x)
+
+        return bring_first
+
+    # A VAE is not called by its forward.
+    vae.encode, vae.decode = bringing(vae.encode), bringing(vae.decode)
+
+
+def _guard(part: torch.nn.Module) -> None:
+    """Layers of a part must not run while another part is on the device."""
+
+    def check(module, _) -> None:
+        if module_in_gpu is not part:
+            raise RuntimeError(
+                "Expected all tensors to be on the same device, but found at least two devices, "
+                f"cuda:0 and cpu! (a {type(module).__name__} of a {type(part).__name__})"
+            )
+
+    for module in part.modules():
+        if module is not part:
+            module.register_forward_pre_hook(check)
 
 
 def is_enabled(sd_model) -> bool:

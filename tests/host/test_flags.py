@@ -1,0 +1,38 @@
+"""The extension under the WebUI's flags for memory and precision."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from tests.host.miniature.test_server import FAMILY
+from tests.host.test_extension import ROOT, UNIT, style
+from tests.miniature.harness import PROBE, SMALL
+from tests.miniature.server import serve
+
+FLAGS = {
+    "medvram": {"medvram": True},
+    "lowvram": {"lowvram": True},
+    "half": {"precision": "half", "opt_sdp_attention": True},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", list(FLAGS))
+def test_a_style_without_its_content_under_flags(tmp_path, flags):
+    """Encoding the content calls a part of the text encoders, which medvram has put aside."""
+    extensions = [PROBE, f"sd-webui-instantstyle={ROOT}"]
+    with serve(tmp_path, extensions, family=FAMILY, nowebui=True, **FLAGS[flags]) as server:
+
+        def picture(*units):
+            body = {**SMALL, **(style(*units) if units else {})}
+            body["override_settings"] = {"sd_model_checkpoint": "tiny_sdxl.safetensors"}
+            answer = requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=120)
+            assert answer.status_code == 200, f"{answer.text}\n{server.log}"
+            return answer.json()["images"]
+
+        plain = picture()
+        styled = picture(UNIT)
+        less = picture({**UNIT, "content": "a cup of coffee"})
+        assert len({str(x) for x in (plain, styled, less)}) == 3
+        assert picture() == plain
