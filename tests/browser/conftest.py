@@ -9,7 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tests.webui import gallery
 from tests.webui.conftest import client, webui
 
 __all__ = ["client", "webui"]  # the same WebUI as the API scenarios, miniature or real
@@ -59,4 +61,6 @@ def open_page(page, url):
 
 def shoot(page, name, full=True):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full)
+    path = SCREENSHOTS / f"{name}.png"
+    page.screenshot(path=path, full_page=full)
+    gallery.made.append((name, Image.open(path).convert("RGB")))

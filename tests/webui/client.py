@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+
+from tests.webui import gallery
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SMALL = {
@@ -103,7 +106,18 @@ class Client:
                 "InstantStyle": {"args": list(units) if args is None else args},
                 **body.get("alwayson_scripts", {}),
             }
-        return Answer(self.post(f"/sdapi/v1/{mode}", body))
+        answer = Answer(self.post(f"/sdapi/v1/{mode}", body))
+        _show(body, answer)
+        return answer
+
+
+def _show(body: dict[str, Any], answer: Answer) -> None:
+    """Hand the pictures to the report."""
+    for i in range(len(answer.bytes)):
+        gallery.made.append((gallery.caption(body), answer.picture(i)))
+    if answer.bytes and not gallery.versions:
+        found = re.search(r"Version: ([^,\s]+)", answer.infotexts[0])
+        gallery.versions += [found[1]] if found else []
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
