@@ -1,0 +1,162 @@
+"""The mutations: what is broken, and which tests have to notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One line of our code made wrong.
+
+    old must stand in the file exactly once: a mutation whose text is gone has to be written anew.
+    tests are what pytest is given; -k chooses among them.
+    """
+
+    name: str
+    file: str  # below lib_instantstyle
+    old: str
+    new: str
+    tests: str
+    chosen: str = ""
+
+
+ROWS = "tests/unit/test_rows_and_schedule.py"
+INJECTION = "tests/unit/test_injection.py"
+LIFE = "tests/host/test_extension.py"
+HABITS = "tests/host/test_webui_habits.py"
+COMPANIONS = "tests/host/test_companions.py"
+
+MUTATIONS = [
+    # -- rows and time
+    Mutation("row order reversed", "pure/rows.py",
+             "return PROMPT if row < self._prompt else NEGATIVE",
+             "return NEGATIVE if row < self._prompt else PROMPT", ROWS),
+    Mutation("rows begin anew in each call", "pure/rows.py",
+             "first, self._next = self._next, self._next + count",
+             "first, self._next = 0, count", ROWS),
+    Mutation("rows of the last step go on", "pure/rows.py",
+             "        self._total = prompt_rows + negative_rows\n        self._next = 0",
+             "        self._total = prompt_rows + negative_rows", ROWS),
+    Mutation("the end of the range counts too", "pure/schedule.py",
+             "return start <= fraction < end", "return start <= fraction <= end", ROWS),
+    Mutation("evaluations taken for steps", "pure/schedule.py",
+             "return min(evaluations // order, steps - 1) / steps",
+             "return min(evaluations, steps - 1) / steps", ROWS),
+    Mutation("rising for falling", "pure/schedule.py",
+             '"falling": lambda s: 1 - s', '"falling": lambda s: s', ROWS),
+    Mutation("rows read off too early", "hosts/denoiser.py",
+             "        self._params = params\n        self._fresh = True",
+             "        self._params = params\n        self._fresh = True\n        self._begin()",
+             "tests/unit/test_denoiser_clock.py"),
+    Mutation("announced kinds exchanged", "hosts/denoiser.py",
+             "NEGATIVE if chunk else PROMPT for chunk", "PROMPT if chunk else NEGATIVE for chunk",
+             "tests/unit/test_denoiser_clock.py"),
+    Mutation("instruct-pix2pix's third rows forgotten", "hosts/denoiser.py",
+             "max(negative, len(self._params.x) - prompt)", "negative",
+             "tests/unit/test_denoiser_clock.py"),
+    # -- the term
+    Mutation("weight of the wrong sign", "tensor/injection.py",
+             "alpha=term.weight", "alpha=-term.weight", INJECTION),
+    Mutation("to_out for to_out[0]", "tensor/injection.py",
+             "module.to_out[0].register_forward", "module.to_out.register_forward", INJECTION),
+    Mutation("keys taken for values", "tensor/injection.py",
+             "for bank in (term.key, term.value)", "for bank in (term.value, term.key)", INJECTION),
+    Mutation("added in place", "tensor/injection.py",
+             "hidden = torch.add(hidden, image.to(hidden.dtype), alpha=term.weight)",
+             "hidden.add_(image.to(hidden.dtype), alpha=term.weight)", INJECTION),
+    Mutation("hooks not removed", "tensor/injection.py",
+             "        handle.remove()", "        pass", INJECTION),
+    Mutation("a call of unknown rows is styled", "tensor/injection.py",
+             "self._query = query if self._call.rows is not None else None", "self._query = query",
+             INJECTION),
+    Mutation("prompt and negative bank exchanged", "tensor/adapter.py",
+             "torch.stack([feature, zero_image])", "torch.stack([zero_image, feature])",
+             "tests/unit/test_adapter_types.py"),
+    # -- CLIP and files
+    Mutation("the picture is not cut from its middle", "tensor/clip_view.py",
+             "left, top = (width - size) // 2, (height - size) // 2", "left, top = 0, 0",
+             "tests/unit/test_clip_view.py"),
+    Mutation("pixels are not normalised", "tensor/clip_view.py",
+             "pixels = (array - np.array(MEAN, np.float32)) / np.array(STD, np.float32)",
+             "pixels = array", "tests/unit/test_clip_view.py"),
+    Mutation("GELU of the wrong kind", "tensor/transformer.py",
+             "quick_gelu if quick else F.gelu", "F.gelu if quick else quick_gelu",
+             "tests/unit/test_image_encoder.py"),
+    Mutation("the last block but one is the last", "tensor/image_encoder.py",
+             "kind.layers - 1 if hidden_states else kind.layers", "kind.layers",
+             "tests/unit/test_image_encoder.py"),
+    Mutation("the norm of the queries forgotten", "tensor/projections.py",
+             "queries = self.norm2(queries)", "queries = queries",
+             "tests/unit/test_adapter_types.py"),
+    Mutation("infinity is finite", "tensor/files.py",
+             "        if not _is_finite(tensor):", "        if False:",
+             "tests/unit/test_image_encoder.py tests/unit/test_adapter_types.py"),
+    Mutation("exif rotation ignored", "tensor/pictures.py",
+             "image = ImageOps.exif_transpose(image)", "pass", "tests/unit/test_pictures.py"),
+    Mutation("content is added", "tensor/content.py",
+             "image - scale * text", "image + scale * text", "tests/unit/test_content.py"),
+    Mutation("the projection's unit vector is none", "tensor/content.py",
+             "unit = text / text.norm().clamp_min(torch.finfo(text.dtype).tiny)", "unit = text",
+             "tests/unit/test_content.py"),
+    Mutation("narrower features are better", "tensor/selection.py",
+             "-projection.feature_width", "projection.feature_width",
+             "tests/unit/test_selection.py"),
+    # -- what was asked for
+    Mutation("a field renamed", "pure/units.py",
+             "    weight: float = _field(1.0, number(-2, 5), \"multiplies every block weight\")",
+             "    weigth: float = _field(1.0, number(-2, 5), \"multiplies every block weight\")",
+             "tests/unit/test_units.py"),
+    Mutation("a default changed", "pure/units.py",
+             'content_scale: float = _field(0.5,', 'content_scale: float = _field(1.0,',
+             "tests/unit/test_units.py"),
+    Mutation("an unknown field passed over", "pure/units.py",
+             "    if unknown:\n", "    if False:\n", "tests/unit/test_units.py"),
+    Mutation("the middle block where it is called", "pure/layers.py",
+             'in_file_order = [b for b in self.blocks if b.part != "middle"]',
+             "in_file_order = list(self.blocks)", "tests/unit/test_layers.py"),
+    Mutation("an earlier block weight wins", "pure/block_weights.py",
+             "weights[block.index] = weight", "weights.setdefault(block.index, weight)",
+             "tests/unit/test_block_weights.py"),
+    Mutation("infotext does not quote", "pure/infotext.py",
+             'return json.dumps(text) if re.search', 'return text if re.search',
+             "tests/unit/test_infotext.py"),
+    # -- the WebUI
+    Mutation("infotext of an earlier use of p stays", "webui/lifecycle.py",
+             "        del p.extra_generation_params[key]", "        pass", LIFE, "stale_infotext"),
+    Mutation("a swallowed exception let through", "webui/lifecycle.py",
+             "        _refuse(p, f\"preparing failed with {type(error).__name__}: {error}; "
+             "the log has the rest.\")",
+             "        pass", HABITS, "failure_in_process"),
+    Mutation("a refusal is only printed", "webui/lifecycle.py",
+             "        _refuse(p, str(error))", "        raise", LIFE, "missing"),
+    Mutation("a wrapper stays on", "hosts/wrapping.py",
+             "        if vars(owner).get(name) is wrapper:\n            unwrap(owner, name)",
+             "        if False:\n            unwrap(owner, name)", LIFE, "one_p"),
+    Mutation("wrapped twice", "hosts/wrapping.py",
+             "    unwrap(owner, name)\n    previous = getattr(owner, name)",
+             "    previous = getattr(owner, name)", HABITS, "announced_twice"),
+    Mutation("hooks outlive the sampling", "webui/sampling_pass.py",
+             "        trace: TracebackType | None,\n    ) -> None:\n"
+             "        self._injection.detach()",
+             "        trace: TracebackType | None,\n    ) -> None:\n        pass", LIFE,
+             "leaves_nothing or only_while_sampling"),
+    Mutation("the refiner is not followed", "webui/sampling_pass.py",
+             "            self._follow(unet)", "            pass",
+             "tests/webui/test_generation.py", "refiner"),
+    Mutation("nobody asks whether a layer was reached", "webui/run.py",
+             "        elif not any(each.fired for each in self._passes):", "        elif False:",
+             LIFE, "replaced_unet"),
+    Mutation("nobody asks who did the sampling", "webui/run.py",
+             "        if not self._passes:", "        if False:", LIFE, "samples_by_itself"),
+    Mutation("an interrupt is an error", "webui/run.py",
+             "            if not self._host.interrupted():", "            if True:", LIFE,
+             "interrupt"),
+    Mutation("keys and values anew in each pass", "webui/run.py",
+             "if layers.signature != self._signature:", "if True:", LIFE, "values_once"),
+    Mutation("content with the last prompt's LoRAs", "hosts/text.py",
+             "    lora.loaded_networks = []", "    pass  #", COMPANIONS, "loras"),
+    Mutation("content without waking the text encoders", "hosts/a1111.py",
+             "                hook(conditioner, ())", "                pass",
+             "tests/host/test_flags.py", "medvram"),
+]  # fmt: skip
