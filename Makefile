@@ -4,12 +4,14 @@
 PYTHON ?= python3
 PORT ?= 7861
 ARGS ?=
+COVER ?=
 VENV := .venv
 
 # The models of the tests are tiny: a second thread costs them more than it gives.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract lint format clean
+.PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract coverage \
+  mutate lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -27,19 +29,35 @@ serve-forge: $(VENV)/page-4.40/.ready
 test: test-unit test-host
 
 test-unit: $(VENV)/engine/.ready
-	$(VENV)/engine/bin/python -m pytest tests/unit -q -n 2 $(ARGS)
+	$(VENV)/engine/bin/python -m pytest tests/unit -q -n 2 $(COVER) $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
-	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
+	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(COVER) $(ARGS)
 
 # The same once more where Gradio 4.40 makes the miniature a Forge.
 test-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
 
-# The API and page scenarios against a real WebUI: INSTANTSTYLE_WEBUI=<its folder> make test-webui
+# The API and page scenarios against a real WebUI, with a report to look at in build/webui-report:
+# make test-webui WEBUI=<its folder>, or WEBUI=miniature. See tests/README.md for what else to set.
+REPORT := build/webui-report
+export INSTANTSTYLE_WEBUI ?= $(filter-out miniature,$(WEBUI))
 test-webui: $(VENV)/page-3.41/.ready
-	@test -n "$$INSTANTSTYLE_WEBUI" || { echo "set INSTANTSTYLE_WEBUI to a WebUI's folder"; exit 2; }
-	$(VENV)/page-3.41/bin/python -m pytest tests/webui tests/browser -q $(ARGS)
+	@test -n "$(WEBUI)$$INSTANTSTYLE_WEBUI$$INSTANTSTYLE_WEBUI_URL" || \
+	  { echo 'say which: make test-webui WEBUI=<folder of a WebUI>, or WEBUI=miniature'; exit 2; }
+	$(VENV)/page-3.41/bin/python -m pytest -p tests.webui.report --webui-report $(REPORT) \
+	  tests/webui tests/browser -q $(ARGS)
+
+# The tests, and how much of our code they ran, by room. What a WebUI in a process of its own runs
+# (tests/webui, tests/browser) is not counted.
+coverage:
+	rm -f .coverage
+	$(MAKE) test COVER="--cov --cov-append --cov-report="
+	$(VENV)/engine/bin/python -m tests.coverage_by_room
+
+# Whether the tests notice a broken line: forty of them, one at a time. Takes an hour.
+mutate: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
+	$(VENV)/engine/bin/python -m tests.mutations $(ARGS)
 
 # Whether a WebUI still is what the extension expects: make contract WEBUI="folder [folder ...]"
 contract: $(VENV)/engine/.ready
