@@ -85,7 +85,8 @@ class Table:
             return VALUE if name in self.roots else tree.fact(name)
         rest = name[len(owner) + 1 :]
         for place in self.places(owner, host):
-            found = tree.flag(rest) if place == "flags" else tree.attribute(place, rest)
+            look = {"flags": tree.flag, "options": tree.option}.get(place)
+            found = look(rest) if look else tree.attribute(place, rest)
             if found is not None:
                 return found
         return None

@@ -107,6 +107,12 @@ class Tree:
                 return VALUE
         return None
 
+    def option(self, name: str) -> str | None:
+        """A setting of the WebUI itself."""
+        file = self.root / "modules" / "shared_options.py"
+        text = file.read_text(encoding="utf8") if file.exists() else ""
+        return VALUE if re.search(rf"[\"']{name}[\"']:", text) else None
+
     def routes(self) -> list[re.Pattern]:
         """Addresses that the API and the page answer."""
         return [*self.patterns(None, "add_api_route"), *self.patterns(None, "app.get")]

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.contract.table import Table
 from tests.contract.tree import VALUE
@@ -19,6 +20,19 @@ TABLE = Table()
 EXPECTED = {part: TABLE.expected(part, "a1111") for part in ("names", "calls")}
 SD2_ONLY = ("embedder.wrapped.layer_idx", "embedder.wrapped.encode_with_transformer")  # no SD2 here
 ELSEWHERE = [name for name in TABLE.content["names"] if name not in EXPECTED["names"]]
+
+
+class Either:
+    """The attributes of whichever object has them: a `p` of txt2img or of img2img."""
+
+    def __init__(self, *objects):
+        self.objects = objects
+
+    def __getattr__(self, name):
+        for one in self.objects:
+            if hasattr(one, name):
+                return getattr(one, name)
+        raise AttributeError(name)
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +46,18 @@ def objects(session):
     lib_probe.reset()
     session.txt2img()
     params = lib_probe.of("cfg_denoiser")[-1]["args"][0]
+    session.img2img(Image.new("RGB", (64, 64)), sampler_name="DDIM")
+    first, second = (x["p"] for x in lib_probe.of("process_before_every_sampling"))
+    other = lib_probe.of("cfg_denoiser")[-1]["args"][0].denoiser.sampler
     embedders = session.sd_model.conditioner.embedders
     embedder = next(x for x in embedders if getattr(x.wrapped, "return_pooled", False))
     tokens = torch.tensor([[embedder.id_start] + [embedder.id_end] * 76])
     return {
-        "p": lib_probe.of("process_before_every_sampling")[0]["p"],
+        "p": Either(first, second),
         "params": params,
         "denoiser": params.denoiser,
-        "sampler": params.denoiser.sampler,
-        "p.sampler": params.denoiser.sampler,
+        "sampler": Either(params.denoiser.sampler, other),
+        "p.sampler": Either(params.denoiser.sampler, other),
         "embedder": embedder,
         "embedder.encode_with_transformers()": embedder.encode_with_transformers(tokens),
         "modules.shared.OptionInfo()": shared.OptionInfo(),
