@@ -162,7 +162,9 @@ def javascript() -> set[str]:
     """Functions that our scripts call and neither they nor the browser define."""
     found: set[str] = set()
     for file in sorted((ROOT / "javascript").glob("*.js")):
-        text = re.sub(r"//.*|\"[^\"\n]*\"|'[^'\n]*'", "", file.read_text(encoding="utf8"))
+        text = file.read_text(encoding="utf8")
+        text = re.sub(r"//.*|\"[^\"\n]*\"|'[^'\n]*'", "", text)
+        text = re.sub(r"/(?:\\.|[^/\n\\ ])+/", "", text)  # regular expressions
         called = set(re.findall(r"(?<![.\w])([a-zA-Z_]\w*)\(", text))
         defined = set(re.findall(r"function\s+(\w+)", text))
         defined |= set(re.findall(r"(?:const|let|var)\s+(\w+)\s*=", text))
@@ -176,7 +178,19 @@ BROWSER = {
     *("if", "for", "while", "switch", "catch", "function", "return", "typeof", "async"),
     *("Promise", "Array", "Boolean", "String", "Number", "Image", "FileReader", "File", "Blob"),
     *("createImageBitmap", "fetch", "setTimeout", "clearTimeout", "requestAnimationFrame"),
-    *("Map", "Set", "Math", "JSON", "Object", "Error", "Event", "CustomEvent", "parseFloat"),
+    *(
+        "Map",
+        "Set",
+        "WeakMap",
+        "WeakSet",
+        "Math",
+        "JSON",
+        "Object",
+        "Error",
+        "Event",
+        "CustomEvent",
+        "parseFloat",
+    ),
     *("parseInt", "isNaN", "isFinite", "getComputedStyle", "atob", "btoa", "URL", "DataTransfer"),
     *("MutationObserver", "ResizeObserver", "matchMedia", "AbortController", "alert", "confirm"),
 }

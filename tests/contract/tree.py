@@ -76,12 +76,19 @@ class Tree:
         return None
 
     def attribute(self, place: str, name: str) -> str | None:
-        """Attribute `name` of an object that `place` makes: a class, or a file that uses it."""
-        if not place.endswith(".py"):
+        """Attribute `name` of an object that `place` makes.
+
+        A place is a class, a file that uses the attribute, or a file and the variable that it is
+        set on there: `modules/processing.py:p`.
+        """
+        if ".py" not in place:
             return self.fact(f"{place}.{name}")
+        place, _, variable = place.partition(":")
         file = self.root / place
         if not file.exists():
             raise CannotTell(place)
+        if variable:
+            return VALUE if name in _stored_on(self.parse(file), variable) else None
         for node in ast.walk(self.parse(file)):
             if isinstance(node, Function) and node.name == name:
                 return VALUE if _is_property(node) else parameters(node.args, method=True)
@@ -221,7 +228,7 @@ def _targets(node: ast.AST) -> list[str]:
     return []
 
 
-def _stored_on(owner: ast.ClassDef, name: str) -> set[str]:
+def _stored_on(owner: ast.AST, name: str) -> set[str]:
     return {
         node.attr
         for node in ast.walk(owner)
