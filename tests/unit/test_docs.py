@@ -1,0 +1,71 @@
+"""What the documents list is what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
+from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.pure.units import FIELDS, Unit, parse_unit
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "fields.md").read_text(encoding="utf-8")
+FIELDS_PART, PRESETS_PART, BLOCKS_PART = re.split(r"^## (?:Presets|Blocks)$", TEXT, flags=re.M)[:3]
+
+WORDS = ("name", "text", "name of a file")  # values that are no list
+
+
+def rows(part):
+    """The cells of the tables in a part of the document."""
+    for line in part.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def documented_fields():
+    for names, values, default, _ in rows(FIELDS_PART):
+        found = re.findall(r"`(\w+)`", names)
+        defaults = [default] if len(found) == 1 else default.split(", ")
+        yield from ((name, values, given) for name, given in zip(found, defaults))
+
+
+def test_every_field_is_listed_once_in_order():
+    assert [name for name, _, _ in documented_fields()] == list(FIELDS)
+
+
+@pytest.mark.parametrize(("name", "values", "default"), list(documented_fields()))
+def test_the_default_and_the_values_are_the_real_ones(name, values, default):
+    real = getattr(Unit(), name)
+    shown = default.strip('"')
+    if real is None or real == () or (real == "" and shown == "none"):
+        assert shown in ("none", "null")
+    elif isinstance(real, bool):
+        assert shown == str(real).lower()
+    elif isinstance(real, (int, float)):
+        assert float(shown) == real
+    else:
+        assert shown == (str(real) if not isinstance(real, BlockWeights) else "")
+    limits = re.match(r"(-?[\d.]+) to ([\d.]+)", values)
+    if limits:
+        low, high = map(float, limits.groups())
+        for value in (low, high):
+            parse_unit({name: value})
+        for value in (low - 1, high + 1):
+            with pytest.raises(ValueError, match=name):
+                parse_unit({name: value})
+    elif isinstance(real, str) and "see" not in values and values not in WORDS:
+        for value in values.split(", "):
+            parse_unit({name: value})
+
+
+def test_every_preset_is_listed():
+    names = [name for row in rows(PRESETS_PART) for name in re.findall(r"`([^`]+)`", row[0])]
+    assert names == list(PRESETS)
+
+
+def test_the_examples_of_blocks_are_read():
+    examples = [text for text in re.findall(r"`([^`]+)`", BLOCKS_PART) if re.search(r"[=:]", text)]
+    assert len(examples) >= 9
+    for text in examples:
+        parse_block_weights(text.replace("1, ...]", "1, 0, 0, 1, 0, 0, 0, 0]"))
