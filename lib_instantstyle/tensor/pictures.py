@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.tensor.picture_modes import NOTHING, Colour, to_rgb
@@ -97,8 +97,11 @@ def _refusing(label: str) -> Iterator[None]:
             f"{label} has more than {MAX_PIXELS:,} pixels; make the picture smaller."
         ) from None
     except Exception as error:
+        # Pillow's own words for this name an object of Python.
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "its format is unknown" if unknown else shorten(str(error), 80)
         raise InstantStyleError(
-            f"{label} cannot be read as a picture ({shorten(str(error), 80)}); "
+            f"{label} cannot be read as a picture ({reason}); "
             f"one of {', '.join(FORMATS)} is allowed."
         ) from error
 
