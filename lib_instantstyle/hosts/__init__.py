@@ -77,8 +77,8 @@ class Host(Protocol):
         None for the whole; inpainting "only masked" crops. Known once sampling begins.
         """
 
-    def download(self, url: str) -> Any:
-        """The picture (PIL) behind a URL, if the WebUI's settings allow it."""
+    def download(self, url: str, limit: int, label: str) -> bytes:
+        """What lies behind a URL, if the WebUI's settings allow it; `label` is for errors."""
 
 
 def current(p: Any) -> Host:

@@ -11,10 +11,11 @@ from modules import devices, shared
 from torch import nn
 
 from lib_instantstyle.hosts.checkpoint import identity
+from lib_instantstyle.hosts.download import download
 from lib_instantstyle.hosts.folders import own_folder
 from lib_instantstyle.hosts.settings import KEEP_ENCODER, SAVE_CROPS
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
-from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.errors import InstantStyleError
 
 
 class A1111:
@@ -91,15 +92,5 @@ class A1111:
             (y + height) / whole.height,
         )
 
-    def download(self, url: str) -> Any:
-        from fastapi import HTTPException
-        from modules.api.api import decode_base64_to_image
-
-        try:
-            return decode_base64_to_image(url)
-        except HTTPException as error:
-            raise InstantStyleError(
-                f"image is the address {shorten(url, 80)}, which the WebUI refused or could not "
-                f"read ({error.detail}); send the picture as base64 text, or allow requests in "
-                "Settings > API."
-            ) from error
+    def download(self, url: str, limit: int, label: str) -> bytes:
+        return download(url, limit, label)

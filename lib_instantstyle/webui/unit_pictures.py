@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import NO_REFERENCE, Unit
+from lib_instantstyle.tensor import pictures
 from lib_instantstyle.tensor.masks import Mask, mask_of
 from lib_instantstyle.tensor.picture_modes import Colour
-from lib_instantstyle.tensor.pictures import Picture, decode_picture, upright_rgb
+from lib_instantstyle.tensor.pictures import Picture
 
 HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
 BLACK: Colour = (0, 0, 0)
@@ -74,10 +75,9 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
 
 def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
     if text.startswith(("http://", "https://")):
-        image = upright_rgb(host.download(text), label, below)
-        digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
-        return Picture(image, digest)
-    return decode_picture(text, label, below)
+        data = host.download(text, pictures.MAX_BYTES, label)
+        return Picture(pictures.open_picture(data, label, below), hashlib.sha256(data).hexdigest())
+    return pictures.decode_picture(text, label, below)
 
 
 def _weighted(picture: Picture, weight: float) -> str:
