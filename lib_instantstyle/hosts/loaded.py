@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modules import sd_models
 
-from lib_instantstyle.hosts import current
+from lib_instantstyle.hosts import LoadedCheckpoint, current
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers, layers_in_file
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """Stands for a generation where only its checkpoint is asked for."""
-
-    sd_model: Any
-
-
-def checkpoint_in_memory() -> Loaded | None:
+def checkpoint_in_memory() -> LoadedCheckpoint | None:
     """The chosen checkpoint if it is the one in memory.
 
     Forge loads what was chosen with the next picture only. `shared.sd_model` is no way to ask:
@@ -29,7 +21,7 @@ def checkpoint_in_memory() -> Loaded | None:
     """
     model = sd_models.model_data.sd_model
     info = getattr(model, "sd_checkpoint_info", None)
-    return Loaded(model) if info and info.filename == _chosen().filename else None
+    return LoadedCheckpoint(model) if info and info.filename == _chosen().filename else None
 
 
 def chosen_layers() -> UnetLayers:

@@ -78,8 +78,7 @@ def encode(
     hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224 pixels,
     instead of image vectors [E].
     """
-    status = tower.path.stat()
-    source = (str(tower.path), status.st_size, status.st_mtime_ns, dtype, hidden)
+    source = _source(tower, dtype, hidden)
     keys = [(sight.key, *source) for sight in sights]
     found = _recall(keys)
     missing = [i for i, key in enumerate(keys) if key not in found]
@@ -99,6 +98,17 @@ def encode(
         found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
         _remember({keys[i]: found[keys[i]] for i in missing})
     return [found[key] for key in keys]
+
+
+def is_remembered(sight: Sight, tower: TowerFile, dtype: torch.dtype, hidden: bool) -> bool:
+    """Whether `encode` would answer for `sight` without an encoder."""
+    return bool(_recall([(sight.key, *_source(tower, dtype, hidden))]))
+
+
+def _source(tower: TowerFile, dtype: torch.dtype, hidden: bool) -> tuple[object, ...]:
+    """What tells the features of one encoder from another's."""
+    status = tower.path.stat()
+    return (str(tower.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 
 
 def let_go() -> None:

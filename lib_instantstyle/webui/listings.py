@@ -71,6 +71,27 @@ def _preset(preset: Preset) -> Listing:
     }
 
 
+def styles() -> Listing:
+    """The saved styles, and what is wrong with files that are none."""
+    from lib_instantstyle.webui.style_library import library
+
+    saved = library()
+    return {
+        "styles": [
+            {
+                "name": style.name,
+                "encoder": style.info.encoder_title,
+                "serves": list(style.info.serves),
+                "references": len(style.info.references),
+                "created": style.info.created,
+                "settings": dict(style.info.settings),
+            }
+            for style in saved.styles()
+        ],
+        "refused": [{"name": name, "problem": text} for name, text in saved.refused()],
+    }
+
+
 def blocks() -> Listing:
     """The transformers of the chosen checkpoint, in call order.
 

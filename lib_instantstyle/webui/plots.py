@@ -27,7 +27,6 @@ from lib_instantstyle.pure.units import (
     AUTO,
     FIELDS,
     PICTURES,
-    Unit,
     given_units,
     parse_arguments,
     parse_unit,
@@ -65,16 +64,15 @@ def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
     label = f"[{NAME}] {axis.label}" if number == 1 else f"[{NAME} {number}] {axis.label}"
 
     def apply(p: Any, x: Any, xs: Sequence[Any]) -> None:
-        units = [dict(unit) for unit in given_units(script_arguments(p, NAME))]
-        units[number - 1].update(axis.changes(x))
+        units = _units_of_cell(p, number, axis.changes(x))
         give_script_argument(p, NAME, {"units": units})
 
     def confirm(p: Any, xs: list[Any]) -> None:
         try:
-            given = _given_unit(p, number)
+            _check_is_on(p, number)
             xs[:] = axis.expand(p, xs)
             for x in xs:
-                _check_fit(p, parse_unit({**given, **axis.changes(x)}, number))
+                _check_cell(p, number, _units_of_cell(p, number, axis.changes(x)))
         except InstantStyleError as error:
             raise InstantStyle(f"{label}: {error}") from error
 
@@ -100,30 +98,34 @@ def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
     )
 
 
-def _given_unit(p: Any, number: int) -> Mapping[str, object]:
-    arguments = script_arguments(p, NAME)
-    if not any(unit.number == number for unit in parse_arguments(arguments)):
+def _check_is_on(p: Any, number: int) -> None:
+    units = parse_arguments(script_arguments(p, NAME))
+    if all(unit.number != number for unit in units):
         raise InstantStyleError(f"unit {number} is not on; switch it on, or choose another axis.")
-    return given_units(arguments)[number - 1]
 
 
-def _check_fit(p: Any, unit: Unit) -> None:
-    """Raise InstantStyleError for what the cells of the chosen checkpoint could not do.
+def _units_of_cell(
+    p: Any, number: int, changes: Mapping[str, object]
+) -> list[Mapping[str, object]]:
+    units = list(given_units(script_arguments(p, NAME)))
+    units[number - 1] = {**units[number - 1], **changes}
+    return units
 
-    The plot would print it and leave them black. Other checkpoints of the plot are not looked at.
+
+def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> None:
+    """Raise InstantStyleError for what a cell could not do; the plot would leave it black.
+
+    Where the plot varies the checkpoint, it is not known which of them a cell will have.
     """
-    from lib_instantstyle.hosts.loaded import chosen_layers
-    from lib_instantstyle.tensor.plan import layer_gains
-    from lib_instantstyle.tensor.selection import choose
+    from lib_instantstyle.webui.planning import Circumstances, dry_run
 
-    catalog = scan(model_folders())
+    unit = parse_unit(units[number - 1], number)
     if _CHECKPOINTS in axes_in_use(p):
         if unit.adapter != AUTO:
-            catalog.adapter(unit.adapter)
+            scan(model_folders()).adapter(unit.adapter)
         return
-    layers = chosen_layers()
-    if gains := layer_gains(unit, layers):
-        choose(unit.adapter, catalog, layers, gains)
+    for problem in dry_run(units, Circumstances(p.steps)).units[number - 1].problems:
+        raise InstantStyleError(problem)
 
 
 def _shown(x: Any) -> Any:

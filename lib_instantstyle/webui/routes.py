@@ -6,16 +6,21 @@ inside the handlers: at the start of the WebUI these routes cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from fastapi import Depends
 
 from lib_instantstyle import NAME, __version__
 from lib_instantstyle.hosts.api import api_guard
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.webui import listings
+from lib_instantstyle.webui import answers, listings, schemas
 from lib_instantstyle.webui.errors import UNPROCESSABLE, InstantStyle
+from lib_instantstyle.webui.request_body import json_object
 
 _ROOT = "/instantstyle"
+_BODY = Depends(json_object)
+Body = Mapping[str, object]
 _ERROR = {
     "description": "One sentence that says what is wrong",
     "content": {
@@ -35,16 +40,17 @@ def register(demo: Any, app: Any) -> None:
     guard = api_guard(app)
     if guard is None:
         return
-    for path, method, handler in _ROUTES:
+    for path, handler, body in _ROUTES:
         app.add_api_route(
             f"{_ROOT}/{path}",
             handler,
-            methods=[method],
+            methods=["GET" if body is None else "POST"],
             name=f"instantstyle_{path}",
             tags=[NAME],
             dependencies=list(guard),
             responses={UNPROCESSABLE: _ERROR},
             response_model=None,
+            openapi_extra=body() if body else None,
         )
 
 
@@ -75,9 +81,34 @@ def blocks() -> listings.Listing:
     return _answer(listings.blocks)
 
 
-_ROUTES = (
-    ("version", "GET", version),
-    ("adapters", "GET", adapters),
-    ("presets", "GET", presets),
-    ("blocks", "GET", blocks),
+def styles() -> listings.Listing:
+    """The saved styles."""
+    return _answer(listings.styles)
+
+
+def plan(given: Body = _BODY) -> listings.Listing:
+    """A dry run: layers, weights, encoder, what would be subtracted, and every problem."""
+    return _answer(lambda: answers.plan(given))
+
+
+def content(given: Body = _BODY) -> listings.Listing:
+    """How like a reference is to given words, before and after subtraction, and which it shows."""
+    return _answer(lambda: answers.content(given))
+
+
+def report() -> listings.Listing:
+    """How strongly each block was styled in the last generation that asked for a report."""
+    return _answer(answers.report)
+
+
+# Path, handler, and what describes the body of a POST; None is GET.
+_ROUTES: tuple[tuple[str, Callable[..., Any], Callable[[], schemas.Schema] | None], ...] = (
+    ("version", version, None),
+    ("adapters", adapters, None),
+    ("presets", presets, None),
+    ("blocks", blocks, None),
+    ("styles", styles, None),
+    ("plan", plan, schemas.plan),
+    ("content", content, schemas.content),
+    ("report", report, lambda: {}),
 )

@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
-from tests.host.test_extension import ROOT, session  # noqa: F401
+from tests.host.test_extension import ROOT, UNIT, session, style  # noqa: F401
+
+COFFEE = ROOT / "tests" / "pictures" / "coffee.jpg"
 
 
 @pytest.fixture
@@ -134,3 +137,200 @@ def test_the_start_costs_nothing_of_the_engine(tmp_path):
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# -- plan ----------------------------------------------------------------------------------------
+
+
+def plan(webui, *units, expect=200, **fields):
+    response = webui.post("/instantstyle/plan", {"units": list(units), **fields})
+    assert response.status_code == expect, response.text
+    return response.json()
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """A plan loads nothing and runs nothing."""
+    import torch
+
+    from lib_instantstyle.tensor import adapter, embedding
+
+    def never(*args, **kwargs):
+        raise AssertionError("a model was loaded or run")
+
+    monkeypatch.setattr(embedding, "load_image_encoder", never)
+    monkeypatch.setattr(adapter, "open_tensors", never)
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", never)
+
+
+def test_a_plan_says_what_a_generation_would_do(webui, no_model):
+    answer = plan(webui, {**UNIT, "preset": "style+layout", "weight": 0.8, "end": 0.5}, steps=10)
+    (unit,) = answer["units"]
+    assert answer["checkpoint"] == "tiny_sdxl.safetensors" and answer["layout"] == "sdxl"
+    assert answer["in_memory"] is True and answer["problems"] == []
+    assert (unit["adapter"], unit["kind"]) == ("ip-adapter_sdxl", "linear")
+    assert unit["encoder"] == "CLIP-ViT-bigG"
+    assert [(b["name"], b["weight"], b["layers"]) for b in unit["blocks"]] == [
+        ("down_blocks.2.attentions.1", 0.8, 10),
+        ("up_blocks.0.attentions.1", 0.8, 10),
+    ]
+    assert unit["steps"] == [1, 2, 3, 4, 5] and unit["hires_steps"] == []
+    (reference,) = unit["references"]
+    assert (reference["width"], reference["height"]) == Image.open(COFFEE).size
+    assert len(reference["sha256"]) == 64 and reference["weight"] == 1
+    assert "up_blocks.0.attentions.1: weight 0.8" in answer["text"]
+    assert "steps 1 to 5" in answer["text"]
+
+
+def test_a_plan_says_which_references_are_remembered(webui, monkeypatch):
+    from lib_instantstyle.tensor import embedding
+
+    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is False
+    webui.txt2img(**style(UNIT))
+    assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is True
+    assert plan(webui, {**UNIT, "crop": "pad"})["units"][0]["references"][0]["remembered"] is False
+
+
+def test_a_plan_names_every_problem_and_not_the_first_alone(webui, no_model):
+    answer = plan(
+        webui,
+        {**UNIT, "weight": 9, "colour": 1, "adapter": "nobody", "mask": "no picture"},
+        {"image": ["nonsense", UNIT["image"]], "content": "a cup " * 60},
+        {"enabled": False, "start": 0.7, "end": 0.2, "weight": 0},
+    )
+    for sentence in (
+        "unit 1: weight is 9",
+        "unit 1: the field 'colour' is unknown",
+        "unit 1: adapter 'nobody' is not among the files found",
+        "unit 1: mask is 'no picture'",
+        "unit 2: image cannot be read as a picture (its format is unknown)",
+        "unit 3: it is off",
+        "its weight is 0",
+        "start (0.7) is not before end (0.2)",
+        "Unit 3 is on but has no reference",
+    ):
+        assert any(sentence in problem for problem in answer["problems"]), sentence
+    assert len(answer["units"][1]["references"]) == 1
+    assert all(f"Problem: {problem}" in answer["text"] for problem in answer["problems"])
+
+
+def test_a_plan_and_a_generation_agree(webui):
+    """What the plan calls a problem is refused with that sentence, and nothing else is."""
+    webui.use("tiny_sd15.")
+    for change in (
+        {}, {"preset": "original"}, {"adapter": "ip-adapter_sdxl"}, {"blocks": [1, 2, 3]},
+        {"blocks": "up_blocks.9=1"}, {"image": "nonsense"}, {"image": ""}, {"weight": "much"},
+        {"content": "a cup", "adapter": "ip-adapter_sd15"},
+        {"content": "a cup", "adapter": "ip-adapter-plus_sd15"},
+        {"mask": "nonsense"}, {"adapter": "ip-adapter-plus_sd15", "crop": "tiles"},
+    ):  # fmt: skip
+        unit = {**UNIT, **change}
+        problems = plan(webui, unit)["problems"]
+        answer = webui.txt2img(expect=None, **style(unit))
+        assert answer.status == (422 if problems else 200), (change, problems, answer.body)
+        if problems:
+            assert answer.body["detail"] == problems[0]
+
+
+def test_a_plan_counts_the_steps_of_both_passes(webui, no_model):
+    fields = {"steps": 4, "enable_hr": True, "hr_second_pass_steps": 2}
+    unit = plan(webui, {**UNIT, "start": 0.5}, **fields)["units"][0]
+    assert (unit["steps"], unit["hires_steps"]) == ([3, 4], [2])
+    unit = plan(webui, {**UNIT, "hires_pass": "hires"}, **fields)["units"][0]
+    assert (unit["steps"], unit["hires_steps"]) == ([], [1, 2])
+    assert plan(webui, {**UNIT, "hires_pass": "hires"})["units"][0]["idle"]
+    assert "no sampling step of 4" in plan(webui, {**UNIT, "start": 0.9}, steps=4)["problems"][0]
+
+
+def test_a_plan_takes_a_whole_request(webui, no_model):
+    expected = plan(webui, UNIT, steps=3)
+    request = {"prompt": "a cat", "steps": 3, **style(UNIT)}
+    response = webui.post("/instantstyle/plan", request)
+    assert response.json() == expected
+    response = webui.post("/instantstyle/plan", {"args": [True, UNIT], "steps": 3})
+    assert response.json() == expected
+    assert (
+        "no unit was sent" in webui.post("/instantstyle/plan", {"args": []}).json()["problems"][0]
+    )
+
+
+def test_a_plan_for_a_checkpoint_that_is_not_in_memory(webui, no_model, monkeypatch):
+    """As on Forge before the first picture."""
+    from modules import sd_models
+
+    expected = plan(webui, UNIT)
+    monkeypatch.setattr(sd_models.model_data, "sd_model", object())
+    answer = plan(webui, {**UNIT, "content": "a cup"})
+    assert answer["in_memory"] is False
+    assert "not in memory yet" in answer["units"][0]["remarks"][0]
+    for key in ("adapter", "encoder", "blocks", "steps", "problems"):
+        assert answer["units"][0][key] == expected["units"][0][key]
+
+
+def test_a_plan_says_what_would_be_subtracted(webui):
+    line = plan(webui, {**UNIT, "content": "a cup|a spoon"})["units"][0]["subtracted"]
+    assert line.startswith("0.5 times 'a cup' and 'a spoon' (difference), read by ")
+
+
+# -- bodies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "sentence"),
+    [
+        (b"{}", "text/plain", "Content-Type: application/json"),
+        (b"{}", "", "Content-Type: application/json"),
+        (b"{", "application/json", "is not JSON"),
+        (b"[" * 100_000, "application/json", "is not JSON"),
+        (b"[]", "application/json", "not a JSON object"),
+        (b"{}", "application/json; charset=utf-8", "has no units"),
+        (b'{"units": 3}', "application/json", "units is not a list of objects"),
+        (b'{"units": [], "steps": -1}', "application/json", "steps is -1; a whole number"),
+        (b'{"units": [], "cfg_scale": "x"}', "application/json", "cfg_scale is 'x'; a number"),
+    ],
+)
+def test_a_body_that_is_none_is_one_sentence(webui, body, kind, sentence):
+    headers = {"Content-Type": kind} if kind else {}
+    response = webui.client.post("/instantstyle/plan", content=body, headers=headers)
+    assert response.status_code == 422
+    assert sentence in response.json()["detail"]
+
+
+def test_a_body_that_is_too_long_is_refused(webui, monkeypatch):
+    from lib_instantstyle.webui import request_body
+
+    monkeypatch.setattr(request_body, "MAX_BYTES", 1000)
+    response = webui.post("/instantstyle/plan", {"units": [], "x": "y" * 2000})
+    assert response.status_code == 422 and "more than 1,000 bytes" in response.json()["detail"]
+
+
+# -- content, styles, report ---------------------------------------------------------------------
+
+
+def test_content_says_how_like_a_reference_is_to_words(webui):
+    body = {**UNIT, "content": "a cup of coffee", "count": 3}
+    response = webui.post("/instantstyle/content", body)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["adapter"] == "ip-adapter_sdxl" and len(answer["suggestions"]) == 3
+    (similarity,) = answer["texts"]
+    assert similarity["text"] == "a cup of coffee" and similarity["before"] != similarity["after"]
+    for broken, sentence in (
+        ({"content": "a cup"}, "has no reference"),
+        ({**UNIT, "count": 1000}, "count is 1000"),
+        ({**UNIT, "colour": 1}, "'colour' is unknown"),
+    ):
+        response = webui.post("/instantstyle/content", broken)
+        assert response.status_code == 422 and sentence in response.json()["detail"]
+
+
+def test_styles_are_those_of_the_library(webui):
+    assert get(webui, "styles") == {"styles": [], "refused": []}
+
+
+def test_report_is_of_the_last_generation_that_asked_for_one(webui):
+    webui.txt2img(**style({**UNIT, "report": True}))
+    response = webui.post("/instantstyle/report", {})
+    (block,) = response.json()["blocks"]
+    assert block["block"] == "up_blocks.0.attentions.1" and block["ratio"] > 0

@@ -1,0 +1,83 @@
+"""What the POST routes answer: a plan, the content of a reference, the last report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lib_instantstyle import NAME
+from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.units import given_units, parse_unit
+from lib_instantstyle.webui.listings import Listing
+
+_MOST_STEPS = 1000
+_MOST_WORDS = 100
+
+
+def plan(given: Mapping[str, object]) -> Listing:
+    """A dry run of the units in `given`; see planning.py."""
+    from lib_instantstyle.webui.planning import Circumstances, dry_run, in_words
+
+    steps = _whole(given, "steps", 20, _MOST_STEPS)
+    second = _whole(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    run = dry_run(
+        given_units(_arguments(given)),
+        Circumstances(
+            steps, second if given.get("enable_hr") is True else 0, _number(given, "cfg_scale", 7.0)
+        ),
+    )
+    return {**asdict(run), "text": in_words(run)}
+
+
+def content(given: Mapping[str, object]) -> Listing:
+    """What the reference in `given` shows; see content_report.py."""
+    from lib_instantstyle.hosts import current, loaded_checkpoint
+    from lib_instantstyle.webui.content_report import describe_content
+    from lib_instantstyle.webui.unit_pictures import references_of
+
+    count = _whole(given, "count", 8, _MOST_WORDS)
+    unit = parse_unit({name: value for name, value in given.items() if name != "count"})
+    picture = references_of(unit, current(loaded_checkpoint()))[0]
+    return asdict(describe_content(picture, unit, count))
+
+
+def report() -> Listing:
+    """What was measured in the last generation that asked for a report."""
+    from lib_instantstyle.webui.report import last_report
+
+    return {"blocks": [asdict(effect) for effect in last_report()]}
+
+
+def _arguments(given: Mapping[str, object]) -> Sequence[object]:
+    """The arguments of our script, wherever the request has them."""
+    if "units" in given:
+        return [{"units": given["units"]}]
+    arguments = given.get("args")
+    scripts = given.get("alwayson_scripts")
+    if isinstance(scripts, Mapping):
+        for name, script in scripts.items():
+            if str(name).lower() == NAME.lower() and isinstance(script, Mapping):
+                arguments = script.get("args")
+    if not isinstance(arguments, list):
+        raise InstantStyleError(
+            "the request has no units; units, args or alwayson_scripts, as a generation has them, "
+            "are allowed."
+        )
+    return arguments
+
+
+def _whole(given: Mapping[str, object], name: str, default: int, most: int) -> int:
+    value = default if given.get(name) is None else given[name]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        return value
+    raise InstantStyleError(
+        f"{name} is {shorten(value)}; a whole number from 0 to {most} is allowed."
+    )
+
+
+def _number(given: Mapping[str, object], name: str, default: float) -> float:
+    value: Any = default if given.get(name) is None else given[name]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1000:
+        return float(value)
+    raise InstantStyleError(f"{name} is {shorten(value)}; a number is allowed.")

@@ -1,0 +1,281 @@
+"""A dry run: what a generation would do with its units, and every reason why it could not.
+
+The checks are those of a generation, made one by one, so that several problems are found and not
+the first alone. No model is loaded and no picture is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lib_instantstyle.hosts import Host, LoadedCheckpoint, current, model_folders
+from lib_instantstyle.hosts.loaded import checkpoint_in_memory, chosen_layers, chosen_name
+from lib_instantstyle.pure.catalog import Catalog, scan
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.units import BASE, HIRES, IP_ADAPTER, Unit, parse_unit
+from lib_instantstyle.tensor.content import content_texts
+from lib_instantstyle.tensor.embedding import is_remembered
+from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.selection import Choice, choose
+from lib_instantstyle.tensor.sights import sight_of
+from lib_instantstyle.tensor.terms import when_of
+from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.checking import CheckedUnit, remarks
+from lib_instantstyle.webui.subtracting import describe_subtraction
+from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
+
+_OTHER_PICTURES = ("negative_image", "reference_mask", "mask")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What of a generation matters beside its units."""
+
+    steps: int = 20
+    hires_steps: int = 0  # of hires fix's second pass; 0 without it
+    cfg_scale: float = 7.0
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """One transformer that would get something."""
+
+    index: int
+    name: str
+    weight: float
+    swapped: bool  # it acts on the negative prompt's rows instead of the prompt's
+    layers: int
+
+
+@dataclass(frozen=True)
+class ReferencePlan:
+    """One reference picture."""
+
+    width: int
+    height: int
+    sha256: str
+    weight: float
+    remembered: bool  # its embedding is: no image encoder would be loaded for it
+
+
+@dataclass
+class UnitPlan:
+    """What one unit would do, as far as that could be found out."""
+
+    unit: int
+    method: str = IP_ADAPTER
+    adapter: str | None = None
+    kind: str | None = None
+    encoder: str | None = None
+    blocks: list[BlockPlan] = field(default_factory=list)
+    references: list[ReferencePlan] = field(default_factory=list)
+    subtracted: str = ""
+    steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
+    hires_steps: list[int] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
+    problems: list[str] = field(default_factory=list)  # reasons why no picture would be made
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Take an error as one of the problems, and go on."""
+        try:
+            yield
+        except InstantStyleError as error:
+            self.problems.append(str(error).removeprefix(f"unit {self.unit}: "))
+
+
+@dataclass
+class DryRun:
+    """What a generation would do."""
+
+    checkpoint: str | None
+    layout: str | None
+    in_memory: bool
+    units: list[UnitPlan]
+    problems: list[str]
+
+
+def dry_run(given: Sequence[Mapping[str, object]], circumstances: Circumstances) -> DryRun:
+    """Check the units of a request, in the form of `given_units`, for the chosen checkpoint."""
+    problems = [] if given else ["InstantStyle is off: no unit was sent."]
+    name, layers = None, None
+    try:
+        name = chosen_name()
+        layers = chosen_layers()
+    except InstantStyleError as error:
+        problems.append(str(error))
+    loaded = checkpoint_in_memory() if name else None
+    catalog = scan(model_folders())
+    units = []
+    for number, values in enumerate(given, start=1):
+        made = UnitPlan(number)
+        unit = _parsed(values, made)
+        with made.noting():
+            _Check(made, unit, layers, catalog, loaded, circumstances).run()
+        units.append(made)
+        problems += [_named(number, text) for text in (*made.problems, *made.idle)]
+    return DryRun(name, layers.layout.id if layers else None, loaded is not None, units, problems)
+
+
+def _named(number: int, problem: str) -> str:
+    """`problem` with the number of its unit, unless it speaks of it itself."""
+    return problem if problem.startswith(f"Unit {number} ") else f"unit {number}: {problem}"
+
+
+def _parsed(values: Mapping[str, object], made: UnitPlan) -> Unit:
+    """The unit with those fields that are sound."""
+    sound = {}
+    for key, value in values.items():
+        with made.noting():
+            parse_unit({key: value}, made.unit)
+            sound[key] = value
+    with made.noting():
+        return parse_unit(sound, made.unit)
+    return Unit(number=made.unit)
+
+
+@dataclass
+class _Check:
+    """The checks of one unit; each notes its own problem."""
+
+    made: UnitPlan
+    unit: Unit
+    layers: UnetLayers | None
+    catalog: Catalog
+    loaded: LoadedCheckpoint | None
+    circumstances: Circumstances
+
+    def run(self) -> None:
+        self.made.method = self.unit.method
+        self._effect()
+        host = current(self.loaded or LoadedCheckpoint(None))
+        pictures = self._pictures(host)
+        if self.unit.method != IP_ADAPTER or self.layers is None:
+            self._references(pictures, None, host)
+            return
+        choice = self._choice(self.layers)
+        self._references(pictures, choice, host)
+        if choice is not None:
+            self._subtraction(choice, host)
+            if pictures:
+                checked = CheckedUnit(self.unit, pictures[0], choice, self._gains(self.layers))
+                said = remarks(checked, self.layers, self.circumstances.cfg_scale)
+                self.made.remarks += said
+
+    def _effect(self) -> None:
+        """Why the unit would change nothing, and in which steps it acts."""
+        unit, of = self.unit, self.circumstances
+        if not unit.enabled:
+            self.made.idle.append("it is off.")
+        if not any((unit.weight, unit.layout_weight, unit.boost)):
+            self.made.idle.append("it changes nothing, because its weight is 0.")
+        if unit.start >= unit.end:
+            self.made.idle.append(
+                f"it changes nothing, because start ({unit.start:g}) is not before end "
+                f"({unit.end:g})."
+            )
+            return
+        if unit.hires_pass == HIRES and not of.hires_steps:
+            self.made.idle.append("it acts in hires fix's second pass only, and there is none.")
+            return
+        acting_steps = when_of(unit).acting_steps
+        if unit.hires_pass != HIRES:
+            self.made.steps = [step + 1 for step in acting_steps(of.steps)]
+        if unit.hires_pass != BASE:
+            self.made.hires_steps = [step + 1 for step in acting_steps(of.hires_steps)]
+        if not self.made.steps and not self.made.hires_steps:
+            self.made.idle.append(f"no sampling step of {of.steps} falls between start and end.")
+
+    def _pictures(self, host: Host) -> list[UnitPictures]:
+        """What each reference shows, each alone; the other pictures stand with the first."""
+        alone = replace(self.unit, negative_image=None, reference_mask=None, mask=None)
+        if not self.unit.image:
+            with self.made.noting():
+                return [pictures_of(self.unit, host)]
+        found = []
+        for reference in self.unit.image:
+            with self.made.noting():
+                found.append(pictures_of(replace(alone, image=(reference,)), host))
+        for name in _OTHER_PICTURES:
+            given = getattr(self.unit, name)
+            if given and found:
+                with self.made.noting():
+                    one = replace(alone, image=self.unit.image[:1], **{name: given})
+                    pictures_of(one, host)
+        return found
+
+    def _gains(self, layers: UnetLayers) -> dict[int, Any]:
+        return layer_gains(self.unit, layers)
+
+    def _choice(self, layers: UnetLayers) -> Choice | None:
+        with self.made.noting():
+            gains = self._gains(layers)
+            if not gains:
+                if self.unit.blocks and self.unit.weight:
+                    self.made.idle.append("it changes nothing, because no block has a weight.")
+                return None
+            self.made.blocks = [
+                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].swapped, len(of))
+                for block in layers.layout.blocks
+                if (of := [gains[n] for n in gains if layers.by_number[n].layer.block is block])
+            ]
+            choice = choose(self.unit.adapter, self.catalog, layers, gains)
+            self.made.adapter = choice.adapter.name
+            self.made.kind = choice.adapter.kind.projection.title
+            self.made.encoder = choice.tower.name
+            return choice
+        return None
+
+    def _references(self, pictures: list[UnitPictures], choice: Choice | None, host: Host) -> None:
+        for each in pictures:
+            picture, weight = each.references[0], each.weights[0]
+            remembered = False
+            if choice is not None:
+                hidden = choice.adapter.kind.projection.takes_hidden_states
+                sight = sight_of(picture, self.unit, each.reference_mask)
+                remembered = is_remembered(sight, choice.tower, host.encoder_dtype(), hidden)
+            size = picture.image.size
+            self.made.references.append(ReferencePlan(*size, picture.sha256, weight, remembered))
+
+    def _subtraction(self, choice: Choice, host: Host) -> None:
+        if self.loaded is None:
+            if content_texts(self.unit.content) and self.unit.content_scale:
+                self.made.remarks.append(
+                    "the checkpoint is not in memory yet: its text encoder was not asked whether "
+                    "content can be taken out."
+                )
+            return
+        with self.made.noting():
+            self.made.subtracted = describe_subtraction(
+                self.unit, choice.adapter, self.catalog, host, self.loaded
+            )
+
+
+def in_words(run: DryRun) -> str:
+    """A dry run for a person: one line for each thing, problems last."""
+    lines = [f"Checkpoint: {run.checkpoint or 'none'}"]
+    for unit in run.units:
+        lines.append(f"Unit {unit.unit}: {unit.method}")
+        if unit.adapter:
+            lines.append(f"  {unit.adapter} ({unit.kind}), seen through {unit.encoder}")
+        lines += [
+            f"  {block.name}: weight {block.weight:g}"
+            + (", against the negative prompt" if block.swapped else "")
+            for block in unit.blocks
+        ]
+        lines += [
+            f"  reference of {each.width} x {each.height}"
+            + (", seen before" if each.remembered else "")
+            for each in unit.references
+        ]
+        if unit.subtracted:
+            lines.append(f"  taken out: {unit.subtracted}")
+        for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
+            if steps:
+                lines.append(f"  {title} {steps[0]} to {steps[-1]}")
+        lines += [f"  {remark}" for remark in unit.remarks]
+    return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

@@ -1,0 +1,66 @@
+"""The bodies of our POST routes as OpenAPI describes them, made from the table of fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib_instantstyle.pure.units import FIELDS, UNIT_LIMIT, Unit
+from lib_instantstyle.pure.values import one_of
+
+Schema = dict[str, Any]
+
+_TYPES = {
+    "bool": {"type": "boolean"},
+    "str": {"type": "string"},
+    "float": {"type": "number"},
+    "BlockWeights": {"description": "text, list of numbers or object"},
+}
+_IMAGE = {"description": 'base64 text, data URL, {"image": ..., "weight": 1}, or a list of these'}
+
+
+def unit() -> Schema:
+    """One unit."""
+    return {"type": "object", "properties": {name: _field(name) for name in FIELDS}}
+
+
+def _field(name: str) -> Schema:
+    field, default = FIELDS[name], getattr(Unit(), name)
+    kind = str(field.type).removesuffix(" | None")
+    described: Schema = {**_TYPES.get(kind, _IMAGE)}
+    described["description"] = "; ".join(
+        text for text in (field.metadata["meaning"], described.get("description")) if text
+    )
+    if isinstance(field.metadata["parse"], one_of):
+        described["enum"] = list(field.metadata["parse"].allowed)
+    if isinstance(default, (bool, int, float, str)):
+        described["default"] = default
+    return described
+
+
+def request_of(properties: Schema) -> Schema:
+    """What FastAPI adds to a route's description for a body with `properties`."""
+    schema = {"type": "object", "properties": properties}
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def plan() -> Schema:
+    """Units, in one of the ways of a generation's request, and what matters beside them."""
+    return request_of(
+        {
+            "units": {"type": "array", "items": unit(), "maxItems": UNIT_LIMIT},
+            "args": {"type": "array", "description": "as in alwayson_scripts, instead of units"},
+            "alwayson_scripts": {"type": "object", "description": "as in txt2img, instead of args"},
+            "steps": {"type": "integer", "default": 20},
+            "cfg_scale": {"type": "number", "default": 7},
+            "enable_hr": {"type": "boolean", "default": False},
+            "hr_second_pass_steps": {"type": "integer", "default": 0},
+        }
+    )
+
+
+def content() -> Schema:
+    """A reference, what it should not bring along, and how many words to suggest."""
+    names = ("image", "adapter", "content", "content_scale", "content_mode", "clip_source")
+    fields = {name: _field(name) for name in names}
+    return request_of({**fields, "count": {"type": "integer", "default": 8, "maximum": 100}})
