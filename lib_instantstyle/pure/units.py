@@ -66,6 +66,9 @@ class Unit:
         None, number(-5, 5, optional=True), "strength of a precise preset's swapped side"
     )
     negative_weight: float = _field(1.0, number(-2, 5), "of the term in negative-prompt rows")
+    auto_weight: float = _field(
+        0.0, number(0, 2), "brings what is added to this share of the text's attention; 0: off"
+    )
     start: float = _field(0.0, number(0, 1), "where in the sampling it begins")
     end: float = _field(1.0, number(0, 1), "where in the sampling it ends")
     time_curve: str = _field("constant", one_of(*TIME_CURVES), "weight between start and end")

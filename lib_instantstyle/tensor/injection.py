@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.auto_weight import AutoWeight
 from lib_instantstyle.tensor.layer_hook import CallState, LayerHook, Rows
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
@@ -58,7 +59,8 @@ class Injection:
     def __init__(self, plan: Plan, clock: Clock, meter: Meter | None = None) -> None:
         self._plan = plan
         self._clock = clock
-        self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter)
+        self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}
+        self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter, auto=self.auto)
         self._masked = any(term.mask is not None for term in plan.terms)
         self._hooks: list[LayerHook] = []
         self.unet: nn.Module | None = None

@@ -6,7 +6,7 @@ terms that have T in common.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.auto_weight import AutoWeight
 from lib_instantstyle.tensor.masks import token_grid
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Term, When
@@ -33,6 +34,7 @@ class CallState:
     serial: int = 0  # of the call
     rows_of_part: Callable[[torch.Tensor | None, Rows], Rows] | None = None
     meter: Meter | None = None
+    auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
 
 
 @dataclass(frozen=True)
@@ -138,25 +140,38 @@ class LayerHook:
             for i, term in enumerate(group.terms):
                 image = images[:, i * heads : (i + 1) * heads]  # [B, H, N, d]
                 image = image.transpose(1, 2).reshape(batch, tokens, width).to(hidden.dtype)
-                added = self._add(hidden, image, term)
+                added = self._add(hidden, image, term, rows)
                 if self._call.meter is not None:
                     self._call.meter.note(self._found.layer.number, term.unit, hidden, added, rows)
                 hidden = added
         return hidden
 
-    def _add(self, hidden: torch.Tensor, image: torch.Tensor, term: Term) -> torch.Tensor:
+    def _add(
+        self, hidden: torch.Tensor, image: torch.Tensor, term: Term, rows: Rows
+    ) -> torch.Tensor:
         # Never in place: the WebUI may keep the tensor it handed over.
         amount = term.weight * self._call.strengths[term.when]
-        if term.mask is None:
+        share = self._mask(hidden, term)
+        if term.unit in self._call.auto:
+            auto = self._call.auto[term.unit]
+            factor = auto.factor(hidden, image, term.weight, rows, self._call.serial)
+            if factor is not None:
+                factor = factor.to(hidden.dtype)
+                share = factor if share is None else share * factor
+        if share is None:
             return torch.add(hidden, image, alpha=amount)
+        return torch.addcmul(hidden, image, share, value=amount)
+
+    def _mask(self, hidden: torch.Tensor, term: Term) -> torch.Tensor | None:
+        if term.mask is None:
+            return None
         grid = token_grid(*self._call.latent, hidden.shape[1])
         if grid is None:
             raise InstantStyleError(
                 f"mask cannot be used: another extension changed the number of tokens in "
                 f"{term.layer.diffusers} to {hidden.shape[1]}; switch it off, or use no mask."
             )
-        mask = term.mask.on_grid(*grid, hidden.device, hidden.dtype)
-        return torch.addcmul(hidden, image, mask, value=amount)
+        return term.mask.on_grid(*grid, hidden.device, hidden.dtype)
 
     def _groups(self, acting: tuple[Term, ...], rows: Rows, query: torch.Tensor) -> list[_Group]:
         """Gathered once for each set of terms and pattern of rows, then looked up."""

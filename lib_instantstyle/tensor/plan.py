@@ -54,6 +54,7 @@ class Term:
     rows: tuple[tuple[int, ...], tuple[int, ...]] = ((0,), (1,))
     mask: Mask | None = None
     unit: int = 1
+    target: float = 0.0  # share of the text's attention that the unit is brought to; 0: as it is
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
@@ -93,6 +94,11 @@ class Plan:
     @cached_property
     def _whens(self) -> frozenset[When]:
         return frozenset(term.when for term in self.terms)
+
+    @property
+    def targets(self) -> dict[int, float]:
+        """The shares that units are brought to, by unit; those without one are left out."""
+        return {term.unit: term.target for term in self.terms if term.target}
 
     @property
     def tells_images_apart(self) -> bool:

@@ -61,4 +61,5 @@ def term_of(
         (tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
         mask,
         unit.number,
+        unit.auto_weight * (abs(unit.weight) or 1.0),
     )

@@ -18,6 +18,7 @@ from typing import Any
 from lib_instantstyle.hosts import Host, current
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.infotext import KEY
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.injection import remove_hooks
 from lib_instantstyle.tensor.meter import Meter
@@ -159,6 +160,8 @@ class Run:
         p.extra_generation_params.update(found)
 
     def _report(self, p: Any) -> None:
+        for unit, factor in (self._passes[0].found_weights() if self._passes else {}).items():
+            p.extra_generation_params[f"{KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
             return
         effects = report.block_effects(self._meter.effects(), self._layers)

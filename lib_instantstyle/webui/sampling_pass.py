@@ -67,6 +67,11 @@ class SamplingPass:
         """How often a layer received a term."""
         return self._injection.fired
 
+    def found_weights(self) -> dict[int, float]:
+        """By unit, what its weight was multiplied with where it was to be found."""
+        found = {unit: auto.found() for unit, auto in self._injection.auto.items()}
+        return {unit: factor for unit, factor in found.items() if factor is not None}
+
     @property
     def why_nothing(self) -> str:
         """Why no layer received a term although some should have."""
