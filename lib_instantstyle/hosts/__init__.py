@@ -50,6 +50,12 @@ class Host(Protocol):
     def encoder_dtype(self) -> torch.dtype:
         """In which precision to run it."""
 
+    def make_room(self, size: int) -> None:
+        """See to it that `size` bytes are free on the device, for an encoder about to be loaded."""
+
+    def load_unet(self, p: Any) -> None:
+        """Bring the UNet of `p` back to its device, in case it had to make room."""
+
     def cache_folder(self) -> Path:
         """A folder of our own for what can be computed again."""
 

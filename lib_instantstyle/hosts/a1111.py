@@ -36,6 +36,13 @@ class A1111:
     def encoder_dtype(self) -> torch.dtype:
         return torch.float16 if self.device().type == "cuda" else torch.float32
 
+    def make_room(self, size: int) -> None:
+        """Nobody here keeps an account: --medvram moves modules when they are called."""
+        devices.torch_gc()
+
+    def load_unet(self, p: Any) -> None:
+        """Nothing moved it."""
+
     def cache_folder(self) -> Path:
         return own_folder() / "cache"
 

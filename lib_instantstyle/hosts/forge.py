@@ -26,6 +26,15 @@ class Forge(A1111):
             )
         return unet
 
+    def make_room(self, size: int) -> None:
+        # Nothing is entered into the account, so nothing stays in it: it asks the device how much
+        # is free, and what was ours is free again as soon as the encoder is let go of.
+        memory = _memory_management()
+        memory.free_memory(size + memory.minimum_inference_memory(), self.device())
+
+    def load_unet(self, p: Any) -> None:
+        _memory_management().load_models_gpu([p.sd_model.forge_objects.unet])
+
     def embedders(self, p: Any) -> list[Any]:
         names = ("text_processing_engine_g", "text_processing_engine", "text_processing_engine_l")
         engines = [getattr(p.sd_model, name, None) for name in names]

@@ -13,6 +13,7 @@ from lib_instantstyle.pure.catalog import TowerFile
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
+from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
@@ -30,13 +31,14 @@ def features_of(
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
+    make_room: MakeRoom = take_room,
 ) -> torch.Tensor:
     """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
 
     [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
     adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
     there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
-    the next picture; otherwise none stays.
+    the next picture; otherwise none stays. make_room: see tower_loading.
     """
     if not keep:
         _kept.clear()
@@ -44,7 +46,7 @@ def features_of(
     if negative is None and hidden:
         negative = ZERO_IMAGE
     seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep)
+    features = encode(seen, tower, device, dtype, hidden, keep, make_room)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
     return torch.stack(features)
@@ -56,12 +58,14 @@ def image_vector(
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
+    make_room: MakeRoom = take_room,
 ) -> torch.Tensor:
     """The CLIP image vector of `picture`: [E], float32, on the CPU, not normalised to length 1.
 
     The encoder is built for something not seen before, and let go of at once unless it is kept.
     """
-    (vector,) = encode([sight_of(picture)], tower, device, dtype, hidden=False, keep=keep)
+    seen = [sight_of(picture)]
+    (vector,) = encode(seen, tower, device, dtype, False, keep, make_room)
     return vector
 
 
@@ -72,6 +76,7 @@ def encode(
     dtype: torch.dtype,
     hidden: bool,
     keep: bool = False,
+    make_room: MakeRoom = take_room,
 ) -> list[torch.Tensor]:
     """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
 
@@ -86,7 +91,7 @@ def encode(
         encoder = _kept.get((source, device))
         if encoder is None:
             _kept.clear()  # before another is built: two would not fit everywhere
-            encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden)
+            encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden, make_room)
         if keep:
             _kept[source, device] = encoder
         views = [sights[i].pixels(tower.kind.image_size) for i in missing]

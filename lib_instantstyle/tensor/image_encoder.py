@@ -18,7 +18,7 @@ from torch import nn
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP, TowerKind
 from lib_instantstyle.tensor.files import TensorReader, open_tensors
-from lib_instantstyle.tensor.tower_loading import Weights, load_tower, norm
+from lib_instantstyle.tensor.tower_loading import MakeRoom, Weights, load_tower, norm, take_room
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
@@ -69,6 +69,7 @@ def load_image_encoder(
     device: torch.device,
     dtype: torch.dtype,
     hidden_states: bool = False,
+    make_room: MakeRoom = take_room,
 ) -> ImageEncoder:
     """Build the encoder in `path` on `device`, for image vectors or for hidden states.
 
@@ -82,7 +83,7 @@ def load_image_encoder(
     with torch.device("meta"):
         encoder = ImageEncoder(kind, hidden_states)
     weights = partial(_weights, layout=kind.layout, with_head=not hidden_states)
-    return load_tower(path, encoder, weights, device, dtype)
+    return load_tower(path, encoder, weights, device, dtype, make_room)
 
 
 def class_embedding(path: Path, kind: TowerKind) -> torch.Tensor:

@@ -19,7 +19,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.text_kind import VOCABULARY, TextKind
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP
 from lib_instantstyle.tensor.files import TensorReader
-from lib_instantstyle.tensor.tower_loading import Weights, load_tower, norm
+from lib_instantstyle.tensor.tower_loading import MakeRoom, Weights, load_tower, norm, take_room
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
@@ -66,7 +66,11 @@ class TextEncoder(nn.Module):
 
 
 def load_text_encoder(
-    path: Path, kind: TextKind, device: torch.device, dtype: torch.dtype
+    path: Path,
+    kind: TextKind,
+    device: torch.device,
+    dtype: torch.dtype,
+    make_room: MakeRoom = take_room,
 ) -> TextEncoder:
     """Build the text encoder in `path` on `device`.
 
@@ -79,7 +83,8 @@ def load_text_encoder(
         )
     with torch.device("meta"):
         encoder = TextEncoder(kind)
-    return load_tower(path, encoder, partial(_weights, layout=kind.layout), device, dtype)
+    weights = partial(_weights, layout=kind.layout)
+    return load_tower(path, encoder, weights, device, dtype, make_room)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from lib_instantstyle.pure.catalog import TextFile
 from lib_instantstyle.pure.clip_tokens import check_length
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
+from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
@@ -32,6 +33,7 @@ class FileTextEncoder:
     token_ids: Callable[[Sequence[str]], list[list[int]] | None]
     device: torch.device
     dtype: torch.dtype
+    make_room: MakeRoom = take_room
 
     @property
     def title(self) -> str:
@@ -74,7 +76,9 @@ class FileTextEncoder:
             )
         for text, tokens in zip(texts, ids):
             check_length(text, tokens)
-        encoder = load_text_encoder(self.file.path, self.file.kind, self.device, self.dtype)
+        encoder = load_text_encoder(
+            self.file.path, self.file.kind, self.device, self.dtype, self.make_room
+        )
         found: list[torch.Tensor] = []
         with torch.no_grad():
             for start in range(0, len(ids), BATCH):

@@ -13,6 +13,12 @@ from lib_instantstyle.tensor.files import TensorReader, fill, open_tensors
 
 Weights = Iterator[tuple[str, torch.Tensor]]
 Tower = TypeVar("Tower", bound=nn.Module)
+MakeRoom = Callable[[int], None]
+"""Called with a number of bytes before so much is put on the device."""
+
+
+def take_room(size: int) -> None:
+    """What `MakeRoom` does where nobody else manages the device's memory: nothing."""
 
 
 def load_tower(
@@ -21,6 +27,7 @@ def load_tower(
     weights: Callable[[TensorReader, int | None], Weights],
     device: torch.device,
     dtype: torch.dtype,
+    make_room: MakeRoom = take_room,
 ) -> Tower:
     """Fill `tower`, built on the meta device with its transformer in `blocks`, from `path`.
 
@@ -28,6 +35,8 @@ def load_tower(
     of all that is in none. Raises InstantStyleError if a tensor is missing, misshapen or not
     finite.
     """
+    numbers = sum(parameter.numel() for parameter in tower.parameters())
+    make_room(numbers * torch.empty((), dtype=dtype).element_size())
     tensors: dict[str, torch.Tensor] = {}
     blocks = tower.get_submodule("blocks")
     assert isinstance(blocks, nn.ModuleList)

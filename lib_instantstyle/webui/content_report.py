@@ -109,8 +109,9 @@ def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.T
     if unit.reference_mask:
         mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
     sight = sight_of(picture, unit, mask)
+    device, dtype = host.device(), host.encoder_dtype()
     keep = host.keeps_encoder()
-    (image,) = encode([sight], tower, host.device(), host.encoder_dtype(), hidden=False, keep=keep)
+    (image,) = encode([sight], tower, device, dtype, False, keep, host.make_room)
     return image
 
 

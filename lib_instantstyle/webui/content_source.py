@@ -81,7 +81,11 @@ def _file_encoder(width: int, catalog: Catalog, host: Host, p: Any) -> FileTextE
     for file in catalog.texts:
         if file.kind.embedding_width == width:
             return FileTextEncoder(
-                file, lambda texts: host.token_ids(p, texts), host.device(), host.encoder_dtype()
+                file,
+                lambda texts: host.token_ids(p, texts),
+                host.device(),
+                host.encoder_dtype(),
+                host.make_room,
             )
     return None
 

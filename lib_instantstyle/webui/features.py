@@ -42,6 +42,7 @@ def unit_features(
         host.device(),
         host.encoder_dtype(),
         host.keeps_encoder(),
+        host.make_room,
     )
     references, negative, weights = list(features[:-1]), features[-1], pictures.weights
     if unit.combine not in (CONCAT, EACH):

@@ -105,7 +105,8 @@ def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
 def _vectors(
     sights: Sequence[Sight], tower: TowerFile, host: Host, keep: bool
 ) -> list[torch.Tensor]:
-    return encode(sights, tower, host.device(), host.encoder_dtype(), hidden=False, keep=keep)
+    device, dtype = host.device(), host.encoder_dtype()
+    return encode(sights, tower, device, dtype, False, keep, host.make_room)
 
 
 def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:

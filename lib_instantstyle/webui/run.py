@@ -129,6 +129,7 @@ class Run:
             self._prepared = prepare(self._units, layers, self._host, p)
             self._signature = layers.signature
             self._layers = layers
+            self._host.load_unet(p)  # the sampler had loaded it, and then encoders were
         return self._prepared
 
     def _check_effect(self, p: Any) -> None:

@@ -65,6 +65,23 @@ def test_a_picture_seen_before_costs_no_encoder(tower, batches):
     assert batches == [1, 1]
 
 
+def test_room_is_asked_for_before_an_encoder_is_loaded_and_only_then(tower, batches):
+    asked = []
+
+    def make_room(size):
+        assert batches == []  # nothing has run yet
+        asked.append(size)
+
+    whole = sum(x.numel() for x in hugging_face_tower("H").parameters())
+    for _ in range(2):
+        encode([picture(1)], tower, CPU, torch.float16, False, make_room=make_room)
+    assert asked == [2 * whole]
+    asked.clear()
+    batches.clear()
+    encode([picture(1)], tower, CPU, torch.float32, True, make_room=make_room)
+    assert 0 < asked[0] < 4 * whole  # without the last block and the projection
+
+
 def test_reference_and_zero_image_are_one_batch_and_the_zero_image_is_remembered(tower, batches):
     first, zero = hidden_states(picture(1), tower, CPU, torch.float32)
     assert batches == [2]

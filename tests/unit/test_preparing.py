@@ -34,6 +34,9 @@ class Host:
     def keeps_encoder(self):
         return False
 
+    def make_room(self, size):
+        pass
+
     def crops_folder(self):
         return None
 

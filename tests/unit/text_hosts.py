@@ -58,6 +58,9 @@ class TextHost:
     def keeps_encoder(self):
         return False
 
+    def make_room(self, size):
+        pass
+
     def crops_folder(self):
         return None
 
