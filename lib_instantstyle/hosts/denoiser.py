@@ -52,7 +52,7 @@ class DenoiserClock:
             return None
         announced = _announced(call, self._tells_images_apart)
         if announced is not None:
-            return announced
+            return announced if len(announced) == call.rows else self._of_tiles(call, announced)
         if self._fresh:
             self._begin()
         if not self._rows.known:
@@ -95,9 +95,24 @@ class DenoiserClock:
         """Kinds of `count` rows that another extension deals out, by what they hold."""
         if self._params is None:
             return None
+        if self._params.text_uncond is None:  # Forge with CFG 1
+            return (PROMPT,) * count
         known = _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
         kinds = kinds_by_context(context, *known)
         return kinds if kinds is not None and len(kinds) == count else None
+
+    def _of_tiles(self, call: UnetCall, announced: tuple[int, ...]) -> tuple[int, ...]:
+        """Another number of rows than announced: an extension deals them out in tiles.
+
+        Forge's own MultiDiffusion lays whole sets of rows one behind the other.
+        """
+        repeated = (announced * (call.rows // len(announced) + 1))[: call.rows]
+        if len(set(announced)) == 1 or self._tells_images_apart:
+            return repeated
+        kinds = self._kinds(call.context, call.rows)
+        if kinds is None and call.rows % len(announced):
+            return self._guess(repeated)
+        return kinds or repeated
 
     def _guess(self, in_order: tuple[int, ...]) -> tuple[int, ...]:
         if not self._warned:
@@ -109,12 +124,15 @@ class DenoiserClock:
 def _announced(call: UnetCall, tells_images_apart: bool) -> tuple[int, ...] | None:
     """Rows as the Forge family announces them with the call: one kind for each chunk of rows.
 
-    A chunk has a row for each image of the batch.
+    A chunk has a row for each image of the batch, and so has `sigmas`.
     """
     chunks = call.options.get("cond_or_uncond")
-    if not chunks or call.rows % len(chunks):
+    if not chunks:
         return None
-    each = call.rows // len(chunks)
+    sigmas = call.options.get("sigmas")
+    if sigmas is None and call.rows % len(chunks):
+        return None
+    each = call.rows // len(chunks) if sigmas is None else len(sigmas)
     return tuple(
         row_code(NEGATIVE if chunk else PROMPT, image if tells_images_apart else 0)
         for chunk in chunks

@@ -60,6 +60,23 @@ def test_rows_that_the_call_announces_are_taken_as_they_are():
     assert clock.rows(call(2, cond_or_uncond=[0])) == (C, C)
 
 
+def test_tiles_lay_announced_rows_one_set_behind_the_other():
+    """As Forge's own MultiDiffusion: sigmas still has one entry for each picture."""
+    said = []
+    clock = DenoiserClock(4, said.append)
+    one, two = torch.zeros(1), torch.zeros(2)
+    assert clock.rows(call(6, cond_or_uncond=[1, 0], sigmas=one)) == (U, C, U, C, U, C)
+    assert clock.rows(call(8, cond_or_uncond=[1, 0], sigmas=two)) == (U, U, C, C) * 2
+    assert clock.rows(call(4, cond_or_uncond=[1, 0], sigmas=two)) == (U, U, C, C)
+    assert clock.rows(call(3, cond_or_uncond=[0], sigmas=one)) == (C, C, C)
+    clock.begin_step(params())
+    other_order = torch.cat([N, N, A, A])
+    assert clock.rows(call(4, other_order, cond_or_uncond=[1, 0], sigmas=one)) == (U, U, C, C)
+    assert said == []
+    assert clock.rows(call(3, cond_or_uncond=[1, 0], sigmas=one)) == (U, C, U)
+    assert said == [AMBIGUOUS]
+
+
 def test_too_many_rows_are_told_apart_by_what_they_hold():
     said = []
     clock = DenoiserClock(4, said.append)
