@@ -10,10 +10,9 @@ import torch
 from tests.host.test_extension import KINDS, ROOT, UNIT, hooks_on, style
 from tests.miniature import harness
 from tests.miniature.companions import LORA, NESTED
-from tests.miniature.flavour import A1111, flavour
+from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.recorder import Recorder
 
-pytestmark = pytest.mark.skipif(flavour() != A1111, reason="A1111's way of doing both")
 LAYERS = 10  # of the style block of tiny SDXL
 
 
@@ -36,7 +35,12 @@ def webui(session):
 
 # -- LoRA ----------------------------------------------------------------------------------------
 
+in_place = pytest.mark.skipif(
+    flavour() == FORGE, reason="Forge patches copies of the weights, not those of the checkpoint"
+)
 
+
+@in_place
 def test_the_text_of_content_is_encoded_without_the_last_prompts_loras(webui):
     """`process` runs before the prompt's own networks are known: the list is still the last one."""
     from lib_instantstyle.hosts import a1111
@@ -59,6 +63,7 @@ def test_the_text_of_content_is_encoded_without_the_last_prompts_loras(webui):
     assert not torch.allclose(changed[0, : len(plain)], plain, atol=1e-3)
 
 
+@in_place
 def test_a_lora_in_the_prompt_acts_beside_the_style(webui):
     tagged = {"prompt": "a cat <lora:strong:1>"}
     plain = webui.txt2img(prompt="a cat")
@@ -134,16 +139,16 @@ def test_nested_passes_leave_nothing(webui, names, styling_nested_passes):
 
 
 def test_rows_are_told_apart_inside_too(webui, monkeypatch, styling_nested_passes):
-    from lib_instantstyle.pure.rows import RowCounter
+    from lib_instantstyle.hosts.denoiser import DenoiserClock
 
     taken = []
-    take = RowCounter.take
+    rows = DenoiserClock.rows
 
-    def spy(self, count):
-        taken.append(take(self, count))
+    def spy(self, call):
+        taken.append(rows(self, call))
         return taken[-1]
 
-    monkeypatch.setattr(RowCounter, "take", spy)
+    monkeypatch.setattr(DenoiserClock, "rows", spy)
     with Recorder() as recorder:
         webui.txt2img(batch_size=2, **nested("instantstyle", UNIT))
     assert len(taken) > 3

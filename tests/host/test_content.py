@@ -147,7 +147,7 @@ def test_the_vector_from_a_file_is_that_of_the_tower_in_it(session, text_h):
     host, checkpoint = loaded()
     encoder = content_source(64, "auto", scan([own_folder()]), host, checkpoint).encoder
     assert encoder.title == "text encoder open_clip_h"
-    (ids,) = session.sd_model.cond_stage_model.tokenize(["a cup of tea"])
+    (ids,) = host.token_ids(checkpoint, ["a cup of tea"])
     row = [49406, *ids, 49407]
     tokens = torch.tensor([row + [0] * (77 - len(row))])
     _, expected = text_h(tokens)

@@ -95,6 +95,9 @@ def test_rows_of_tiles_are_told_apart_by_what_they_hold(webui, order, monkeypatc
     monkeypatch.setattr(
         DenoiserClock, "rows", lambda self, call: seen.append(rows(self, call)) or seen[-1]
     )
+    webui.txt2img(negative_prompt="blurry", **style(UNIT))
+    usual = seen.pop()  # A1111 has the prompt first, Forge the negative prompt
+    seen.clear()
     call = type(webui.unet).__call__
 
     def in_tiles(self, *args, **kwargs):
@@ -109,7 +112,7 @@ def test_rows_of_tiles_are_told_apart_by_what_they_hold(webui, order, monkeypatc
 
     monkeypatch.setattr(UNetModel, "__call__", in_tiles, raising=False)
     styled = webui.txt2img(negative_prompt="blurry", **style(UNIT))
-    assert seen == [order] * 3
+    assert seen == [tuple(usual[row] for row in order)] * 3
     monkeypatch.undo()
     assert UNetModel.forward is forward
     expected = webui.txt2img(negative_prompt="blurry", **style(UNIT))

@@ -41,6 +41,13 @@ def from_base64(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
+def _calls(dependency: dict, target: int, event: str) -> bool:
+    """Whether this is what happens on that event of that component; Gradio 3 and 4."""
+    if "trigger" in dependency:
+        return target in dependency["targets"] and dependency["trigger"] == event
+    return (target, event) in map(tuple, dependency["targets"])
+
+
 @dataclass
 class Answer:
     """What a request for pictures came back with."""
@@ -151,9 +158,9 @@ class WebUI:
         blocks = self.demo.blocks
         target = next(k for k, v in blocks.items() if getattr(v, "elem_id", None) == elem_id)
         return next(
-            (i, x)
-            for i, x in enumerate(self.demo.dependencies)
-            if target in x["targets"] and x["trigger"] == event and x["backend_fn"]
+            (x.get("id", i), x)
+            for i, x in enumerate(self.demo.get_config_file()["dependencies"])
+            if x["backend_fn"] and _calls(x, target, event)
         )
 
     def press(self, elem_id: str, event: str = "click", **values) -> list:
@@ -162,6 +169,8 @@ class WebUI:
         Inputs that are not given keep the value the page starts with. Javascript does not run, so
         what it would send (task id, chosen tab) is given as `values["_0"]`, `["_1"]` by position.
         """
+        from modules import host
+
         index, dependency = self.dependency(elem_id, event)
         data = []
         for position, block_id in enumerate(dependency["inputs"]):
@@ -172,7 +181,8 @@ class WebUI:
             if value is None and getattr(block, "multiselect", False):
                 value = []  # as the browser sends it
             data.append(value() if callable(value) else value)
-        response = self.post("/run/predict", {"fn_index": index, "data": data})
+        body = {"fn_index": index, "data": data, "session_hash": "harness"}
+        response = host.while_working(lambda: self.post("/run/predict", body))
         assert response.status_code == 200, response.text
         return response.json()["data"]
 

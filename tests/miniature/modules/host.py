@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from modules import script_base, sd_models, sd_vae, shared
@@ -14,6 +15,11 @@ sampling_mode = torch.no_grad
 def run(server: Callable[[], None]) -> None:
     """The program: the server, until it is told to stop."""
     server()
+
+
+def while_working(request: Callable[[], Any]) -> Any:
+    """What the request answers, made from the thread that must work for it."""
+    return request()
 
 
 def load_at_start() -> None:

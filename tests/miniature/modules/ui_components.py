@@ -1,8 +1,15 @@
-"""Gradio components that fit inside forms, the tool button, the accordion that is an input."""
+"""Gradio components that fit inside forms, the tool button, the accordion that is an input.
+
+Gradio 4 reads from a constructor's signature what to tell the page, hence `wraps`.
+"""
 
 from __future__ import annotations
 
+from functools import wraps
+
 import gradio as gr
+
+DummyComponent = gr.Label  # holds the id of a task, which the page's script fills in
 
 
 class FormComponent:
@@ -16,6 +23,7 @@ gr.Dropdown.get_expected_parent = FormComponent.get_expected_parent
 class ToolButton(FormComponent, gr.Button):
     """Small button with one emoji; its text is the first positional argument."""
 
+    @wraps(gr.Button.__init__)
     def __init__(self, *args, **kwargs):
         classes = kwargs.pop("elem_classes", [])
         super().__init__(*args, elem_classes=["tool", *classes], **kwargs)
@@ -25,6 +33,7 @@ class ToolButton(FormComponent, gr.Button):
 
 
 class ResizeHandleRow(gr.Row):
+    @wraps(gr.Row.__init__)
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.elem_classes.append("resize-handle-row")
@@ -59,6 +68,7 @@ class FormColorPicker(FormComponent, gr.ColorPicker):
 
 
 class DropdownMulti(FormComponent, gr.Dropdown):
+    @wraps(gr.Dropdown.__init__)
     def __init__(self, **kwargs):
         super().__init__(multiselect=True, **kwargs)
 
@@ -67,6 +77,7 @@ class DropdownMulti(FormComponent, gr.Dropdown):
 
 
 class DropdownEditable(FormComponent, gr.Dropdown):
+    @wraps(gr.Dropdown.__init__)
     def __init__(self, **kwargs):
         super().__init__(allow_custom_value=True, **kwargs)
 
@@ -79,6 +90,7 @@ class InputAccordion(gr.Checkbox):
 
     global_index = 0
 
+    @wraps(gr.Checkbox.__init__)
     def __init__(self, value, **kwargs):
         self.accordion_id = kwargs.get("elem_id")
         if self.accordion_id is None:

@@ -18,7 +18,7 @@ from modules import (
 )
 from modules.call_queue import wrap_gradio_gpu_call
 from modules.infotext_utils import PasteField
-from modules.ui_components import FormGroup, FormRow
+from modules.ui_components import DummyComponent, FormGroup, FormRow
 from modules.ui_txt2img import (
     connect_restore_progress,
     connect_token_counters,
@@ -229,7 +229,7 @@ def _paste_fields(f: SimpleNamespace, toprow) -> list:
 def create() -> None:
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=True)
-    dummy = gr.Label(visible=False)
+    dummy = DummyComponent(visible=False)
     tabs = gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"])
     generation = gr.Tab("Generation", id="img2img_generation")
     with tabs, generation, gr.Row(equal_height=False):

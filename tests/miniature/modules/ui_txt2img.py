@@ -24,7 +24,14 @@ from modules import (
 )
 from modules.call_queue import wrap_gradio_gpu_call, wrap_queued_call
 from modules.infotext_utils import PasteField
-from modules.ui_components import FormGroup, FormHTML, FormRow, InputAccordion, ToolButton
+from modules.ui_components import (
+    DummyComponent,
+    FormGroup,
+    FormHTML,
+    FormRow,
+    InputAccordion,
+    ToolButton,
+)
 
 switch_values_symbol = "\U000021c5"
 
@@ -272,7 +279,7 @@ def create() -> gr.components.Component:
     """Builds the tab; returns the component whose value is the id of the task."""
     f = SimpleNamespace()
     toprow = ui_toprow.Toprow(is_img2img=False)
-    dummy = gr.Label(visible=False)
+    dummy = DummyComponent(visible=False)
     tabs = gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"])
     generation = gr.Tab("Generation", id="txt2img_generation")
     with tabs, generation, gr.Row(equal_height=False):

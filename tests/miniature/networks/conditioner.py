@@ -62,8 +62,12 @@ class ClipEmbedder(TextEmbedder):
         self.transformer = CLIPTextModel(cfg)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        index = 1 if self.layer == "hidden" else 0
-        return torch.cat([self.transformer(t)[index] for t in self.token_rows(texts)], dim=1)
+        rows = self.token_rows(texts)
+        return torch.cat([self.encode_with_transformers(t) for t in rows], dim=1)
+
+    def encode_with_transformers(self, tokens: Tensor) -> Tensor:
+        """Tokens [B, 77] -> [B, 77, width]."""
+        return self.transformer(tokens)[1 if self.layer == "hidden" else 0]
 
 
 class OpenClipEmbedder(TextEmbedder):

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 from backend import memory_management
 
 from tests.miniature.forge_family.patchers import forge_objects_of
 from tests.miniature.networks import load_checkpoint
+
+
+class TextEngine:
+    """One text encoder below prompt parsing: no module, and nothing wrapped in it."""
+
+    chunk_length = 75
+
+    def __init__(self, embedder) -> None:
+        self.return_pooled = embedder.return_pooled
+        self.text_projection = embedder.return_pooled
+        self.id_start, self.id_end = embedder.id_start, embedder.id_end
+        self.id_pad = embedder.id_pad
+        self.tokenize = embedder.tokenize
+        self.encode_with_transformers = embedder.encode_with_transformers
+        self._embedder = embedder
+        tower = embedder.model if embedder.return_pooled else embedder.transformer
+        self.text_encoder = SimpleNamespace(transformer=tower)
+
+    def __call__(self, texts):
+        return self._embedder(texts)
 
 
 class ForgeDiffusionEngine:
@@ -29,7 +51,7 @@ class ForgeDiffusionEngine:
         self._add_text_engines(model)
 
     def _add_text_engines(self, model) -> None:
-        self.text_processing_engine = model.cond_stage_model
+        self.text_processing_engine = TextEngine(model.cond_stage_model)
 
     @torch.inference_mode()
     def get_learned_conditioning(self, prompt):
@@ -55,9 +77,9 @@ class StableDiffusionXL(ForgeDiffusionEngine):
     is_sd1 = False
 
     def _add_text_engines(self, model) -> None:
-        self.text_processing_engine_l, self.text_processing_engine_g = model.conditioner.embedders[
-            :2
-        ]
+        clip, open_clip = model.conditioner.embedders[:2]
+        self.text_processing_engine_l = TextEngine(clip)
+        self.text_processing_engine_g = TextEngine(open_clip)
 
 
 def forge_loader(filename: str, dtype: torch.dtype) -> ForgeDiffusionEngine:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from backend import memory_management
@@ -22,11 +24,19 @@ def run(server: Callable[[], None]) -> None:
     main_thread.loop(thread.is_alive)
 
 
+def while_working(request: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(request)
+        main_thread.loop(lambda: not answer.done())
+    return answer.result()
+
+
 load_at_start = checkpoint_chosen = sd_models.refresh_loading_parameters
 
 
 def load_chosen() -> None:
     """Forge itself waits for the next generation."""
+    sd_models.refresh_loading_parameters()
     sd_models.forge_model_reload()
 
 

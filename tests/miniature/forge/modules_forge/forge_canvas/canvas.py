@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import uuid
+from functools import wraps
 from pathlib import Path
 
 import gradio as gr
@@ -32,6 +33,7 @@ canvas_html = """
 class LogicalImage(gr.Textbox):
     """A picture as the text of a data URL."""
 
+    @wraps(gr.Textbox.__init__)
     def __init__(self, *args, numpy: bool = True, **kwargs) -> None:
         self.numpy = numpy
         super().__init__(*args, **kwargs)

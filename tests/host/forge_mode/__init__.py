@@ -1,0 +1,1 @@
+"""Tests of the miniature's Forge mode, and of the extension where Forge differs."""
