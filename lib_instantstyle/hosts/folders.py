@@ -30,6 +30,7 @@ def model_folders() -> list[Path]:
         models / "ipadapter",
         models / "clip_vision",
         models / "ControlNetPreprocessor",
+        models / "text_encoder",
         controlnet / "models",
         controlnet / "annotator" / "downloads" / "clip_vision",
     ]

@@ -1,5 +1,7 @@
 """Which text encoder reads the content, and what is said where none can."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -195,3 +197,13 @@ def test_stock_vectors_of_other_words_do_not_count(tmp_path, file, monkeypatch):
     assert text_space.stock_vectors(WIDTH + 1, data) is None
     monkeypatch.setattr(text_space, "STOCK_WORDS", ("other", *STOCK_WORDS[1:]))
     assert text_space.stock_vectors(WIDTH, data) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_another_number_format_is_no_other_space(tmp_path, file, dtype):
+    encoder = stock(tmp_path, file)
+    exact = encoder.vectors(STOCK_WORDS)
+    text_file._remembered.clear()
+    rounded = replace(encoder, dtype=dtype).vectors(STOCK_WORDS)
+    assert not torch.equal(rounded, exact)
+    assert text_space.agreement(rounded, exact) > 0.999
