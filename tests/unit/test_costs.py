@@ -1,0 +1,88 @@
+"""What must not grow: the tensor operations of the hooks, counted one by one."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+from lib_instantstyle.tensor.injection import Clock, Injection
+from tests.unit.plans import plan
+from tests.unit.test_several_units import Adapters, half_mask, mask_of
+
+ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
+LAYERS = 3  # of the style preset in SD1.5
+VIEWS = ("view", "transpose", "slice", "unsafe_view", "expand", "permute", "alias", "detach")
+
+
+class Operations(TorchDispatchMode):
+    """Counts every operation that reaches a kernel or makes a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix("aten::").lstrip("_")
+        self.seen["attention" if name.startswith("scaled_dot_product") else name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    return Adapters(tmp_path_factory.mktemp("adapters"))
+
+
+def operations(both, *units):
+    """What the hooks of `units` add to a UNet call that is not the first, views left out."""
+    counts = []
+    for terms in ((), units):
+        injection = Injection(plan(*terms), Clock(lambda call: ROWS, lambda: 0.0))
+        with torch.no_grad():
+            injection.attach(both.world.unet, both.layers)
+            try:
+                both.world.run()
+                with Operations() as mode:
+                    both.world.run()
+            finally:
+                injection.detach()
+        counts.append(mode.seen)
+    more = counts[1] - counts[0]
+    return {name: count for name, count in more.items() if name not in VIEWS}
+
+
+def test_a_layer_costs_one_attention_and_one_sum(both):
+    """No projection, no copy to or from the device, nothing read back."""
+    unit = both.terms(both.first, {}, both.vectors[:1])
+    assert operations(both, unit) == {"attention": LAYERS, "add": LAYERS}
+
+
+def test_many_references_cost_no_operation_more(both):
+    unit = both.terms(both.first, {}, both.vectors[:4])
+    assert operations(both, unit) == {"attention": LAYERS, "add": LAYERS}
+
+
+def test_a_second_unit_costs_no_second_attention(both):
+    units = [both.terms(which, {}, both.vectors[:1]) for which in (both.first, both.second)]
+    found = operations(both, *units)
+    assert found["attention"] == LAYERS and found["add"] == 2 * LAYERS
+    assert not {"mm", "addmm", "bmm", "linear", "matmul", "to_copy", "local_scalar_dense"} & {
+        *found
+    }
+
+
+def test_a_mask_costs_a_fused_sum_in_place_of_the_sum(both):
+    mask = mask_of(half_mask(32, left=True))
+    unit = both.terms(both.first, {}, both.vectors[:1], mask=mask)
+    assert operations(both, unit) == {"attention": LAYERS, "addcmul": LAYERS}
+
+
+def test_nothing_is_added_outside_the_range_of_a_unit(both):
+    unit = both.terms(both.first, {"start": 0.5}, both.vectors[:1])
+    assert operations(both, unit) == {}
+
+
+def test_a_found_weight_costs_nothing_more_after_its_first_call(both):
+    unit = both.terms(both.first, {"auto_weight": 0.3}, both.vectors[:1])
+    assert operations(both, unit) == {"attention": LAYERS, "addcmul": LAYERS}
