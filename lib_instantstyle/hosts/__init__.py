@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     import torch
     from torch import nn
 
+    from lib_instantstyle.pure.bounded_folder import BoundedFolder
+    from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+
 
 class TextEncoder(Protocol):
     """Texts to vectors in the space of an image encoder."""
@@ -58,6 +61,12 @@ class Host(Protocol):
 
     def cache_folder(self) -> Path:
         """A folder of our own for what can be computed again."""
+
+    def embedding_files(self) -> EmbeddingFiles | None:
+        """Where embeddings outlive the process; None if the user does not want it."""
+
+    def reference_folder(self) -> BoundedFolder | None:
+        """See `reference_folder` below."""
 
     def keeps_encoder(self) -> bool:
         """Whether the user wants the image encoder to stay in memory."""
@@ -132,3 +141,10 @@ def own_folder() -> Path:
     from lib_instantstyle.hosts.folders import own_folder
 
     return own_folder()
+
+
+def reference_folder() -> BoundedFolder | None:
+    """Where reference pictures are kept for pasting infotext; None if the user does not want it."""
+    from lib_instantstyle.hosts.folders import reference_folder
+
+    return reference_folder()

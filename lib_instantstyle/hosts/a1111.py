@@ -12,10 +12,17 @@ from torch import nn
 
 from lib_instantstyle.hosts.checkpoint import identity
 from lib_instantstyle.hosts.download import download
-from lib_instantstyle.hosts.folders import own_folder
-from lib_instantstyle.hosts.settings import KEEP_ENCODER, SAVE_CROPS
+from lib_instantstyle.hosts.folders import own_folder, reference_folder
+from lib_instantstyle.hosts.settings import (
+    EMBEDDINGS_MB,
+    KEEP_ENCODER,
+    SAVE_CROPS,
+    bytes_to_keep,
+)
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
+from lib_instantstyle.pure.bounded_folder import BoundedFolder
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 
 
 class A1111:
@@ -45,6 +52,13 @@ class A1111:
 
     def cache_folder(self) -> Path:
         return own_folder() / "cache"
+
+    def embedding_files(self) -> EmbeddingFiles | None:
+        capacity = bytes_to_keep(EMBEDDINGS_MB)
+        return EmbeddingFiles(self.cache_folder() / "embeddings", capacity) if capacity else None
+
+    def reference_folder(self) -> BoundedFolder | None:
+        return reference_folder()
 
     def keeps_encoder(self) -> bool:
         return bool(shared.opts.data.get(KEEP_ENCODER, False))

@@ -6,12 +6,21 @@ from pathlib import Path
 
 from modules import paths_internal, shared
 
+from lib_instantstyle.hosts.settings import REFERENCES_MB, bytes_to_keep
+from lib_instantstyle.pure.bounded_folder import BoundedFolder
+
 OWN = "InstantStyle"
 
 
 def own_folder() -> Path:
     """The only folder that is ever written to."""
     return Path(paths_internal.models_path) / OWN
+
+
+def reference_folder() -> BoundedFolder | None:
+    """Where reference pictures are kept for pasting infotext; None if the user does not want it."""
+    capacity = bytes_to_keep(REFERENCES_MB)
+    return BoundedFolder(own_folder() / "references", ".picture", capacity) if capacity else None
 
 
 def model_folders() -> list[Path]:

@@ -13,6 +13,8 @@ SAVE_CROPS = "instantstyle_save_crops"
 NESTED = "instantstyle_nested"
 UNITS = "instantstyle_units"
 DEFAULT_UNITS = 3
+REFERENCES_MB, EMBEDDINGS_MB = "instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"
+DEFAULT_MB = 200
 _SECTION = ("instantstyle", "InstantStyle")
 
 
@@ -57,6 +59,30 @@ def register() -> None:
         .info(f"1 to {UNIT_LIMIT}; each has a reference and settings of its own")
         .needs_reload_ui(),
     )
+    shared.opts.add_option(
+        REFERENCES_MB,
+        shared.OptionInfo(
+            DEFAULT_MB,
+            "Megabytes of reference pictures to keep, so that pasting infotext brings them back",
+            section=_SECTION,
+        ).info("in models/InstantStyle/references; the longest unused are deleted first; 0 is off"),
+    )
+    shared.opts.add_option(
+        EMBEDDINGS_MB,
+        shared.OptionInfo(
+            DEFAULT_MB,
+            "Megabytes of embeddings to keep, so that a known reference needs no image encoder",
+            section=_SECTION,
+        ).info("in models/InstantStyle/cache; no pictures; 0 is off"),
+    )
+
+
+def bytes_to_keep(name: str) -> int:
+    """The setting `name`, REFERENCES_MB or EMBEDDINGS_MB, in bytes; 0 is off."""
+    try:
+        return max(0, int(float(shared.opts.data.get(name, DEFAULT_MB)) * 2**20))
+    except (TypeError, ValueError, OverflowError):  # an emptied field of the settings page
+        return 0
 
 
 def leaves_out(p: Any) -> bool:

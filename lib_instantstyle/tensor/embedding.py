@@ -10,17 +10,17 @@ import torch
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
+from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
-from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
+from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
 from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
 
 _lock = Lock()
-_remembered: OrderedDict[tuple[object, ...], torch.Tensor] = OrderedDict()
-_kept: dict[tuple[object, ...], ImageEncoder] = {}  # at most one, where the user asks for it
+_remembered: OrderedDict[Key, torch.Tensor] = OrderedDict()
+_kept: dict[Key, ImageEncoder] = {}  # at most one, where the user asks for it
 
 
 def features_of(
@@ -32,13 +32,15 @@ def features_of(
     dtype: torch.dtype,
     keep: bool = False,
     make_room: MakeRoom = take_room,
+    files: EmbeddingFiles | None = None,
 ) -> torch.Tensor:
     """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
 
     [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
     adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
     there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
-    the next picture; otherwise none stays. make_room: see tower_loading.
+    the next picture; otherwise none stays. make_room: see tower_loading. files: where embeddings
+    outlive the process.
     """
     if not keep:
         _kept.clear()
@@ -46,27 +48,10 @@ def features_of(
     if negative is None and hidden:
         negative = ZERO_IMAGE
     seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep, make_room)
+    features = encode(seen, tower, device, dtype, hidden, keep, make_room, files)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
     return torch.stack(features)
-
-
-def image_vector(
-    picture: Picture,
-    tower: TowerFile,
-    device: torch.device,
-    dtype: torch.dtype,
-    keep: bool = False,
-    make_room: MakeRoom = take_room,
-) -> torch.Tensor:
-    """The CLIP image vector of `picture`: [E], float32, on the CPU, not normalised to length 1.
-
-    The encoder is built for something not seen before, and let go of at once unless it is kept.
-    """
-    seen = [sight_of(picture)]
-    (vector,) = encode(seen, tower, device, dtype, False, keep, make_room)
-    return vector
 
 
 def encode(
@@ -77,15 +62,22 @@ def encode(
     hidden: bool,
     keep: bool = False,
     make_room: MakeRoom = take_room,
+    files: EmbeddingFiles | None = None,
 ) -> list[torch.Tensor]:
     """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
+
+    The encoder is built for what was not seen before, and let go of at once unless it is kept.
 
     hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224 pixels,
     instead of image vectors [E].
     """
     source = _source(tower, dtype, hidden)
-    keys = [(sight.key, *source) for sight in sights]
+    keys: list[Key] = [(sight.key, *source) for sight in sights]
     found = _recall(keys)
+    if files is not None:
+        read = _read([key for key in keys if key not in found], files)
+        found.update(read)
+        _remember(read)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
         encoder = _kept.get((source, device))
@@ -102,6 +94,9 @@ def encode(
         parts = torch.split(encoded, [len(of_one) for of_one in views])
         found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
         _remember({keys[i]: found[keys[i]] for i in missing})
+        if files is not None:
+            for i in missing:
+                files.put(keys[i], found[keys[i]])
     return [found[key] for key in keys]
 
 
@@ -121,7 +116,12 @@ def let_go() -> None:
     _kept.clear()
 
 
-def _recall(keys: Sequence[tuple[object, ...]]) -> dict[tuple[object, ...], torch.Tensor]:
+def _read(keys: Sequence[Key], files: EmbeddingFiles) -> dict[Key, torch.Tensor]:
+    read = {key: files.get(key) for key in keys}
+    return {key: tensor for key, tensor in read.items() if tensor is not None}
+
+
+def _recall(keys: Sequence[Key]) -> dict[Key, torch.Tensor]:
     with _lock:
         found = {key: _remembered[key] for key in keys if key in _remembered}
         for key in found:
@@ -129,7 +129,7 @@ def _recall(keys: Sequence[tuple[object, ...]]) -> dict[tuple[object, ...], torc
     return found
 
 
-def _remember(tensors: dict[tuple[object, ...], torch.Tensor]) -> None:
+def _remember(tensors: dict[Key, torch.Tensor]) -> None:
     with _lock:
         _remembered.update(tensors)
         held = sum(tensor.numel() * tensor.element_size() for tensor in _remembered.values())

@@ -56,7 +56,7 @@ class EmbeddingFiles:
                 tag.write_bytes(_TAG)
         except OSError as error:
             self.problem = (
-                f"InstantStyle: embeddings cannot be kept in {self._files.path} "
+                f"embeddings cannot be kept in {self._files.path} "
                 f"({error.strerror}); references are encoded again after a restart."
             )
 

@@ -110,8 +110,8 @@ def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.T
         mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
     sight = sight_of(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
-    keep = host.keeps_encoder()
-    (image,) = encode([sight], tower, device, dtype, False, keep, host.make_room)
+    keep, files = host.keeps_encoder(), host.embedding_files()
+    (image,) = encode([sight], tower, device, dtype, False, keep, host.make_room, files)
     return image
 
 

@@ -6,18 +6,18 @@ Infotext holds the start of a picture's hash and no pixels.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
+from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.pure.bounded_folder import BoundedFolder
 
 SHORTEST = 12  # hexadecimal digits that are enough to ask for a picture; infotext holds these
 
 
 class ReferenceStore:
-    """The pictures in `folder`, up to `capacity` bytes together, the longest unused going first."""
+    """The pictures in `folder`."""
 
-    def __init__(self, folder: Path, capacity: int) -> None:
-        self._files = BoundedFolder(folder, ".picture", capacity)
+    def __init__(self, folder: BoundedFolder) -> None:
+        self._files = folder
 
     def put(self, data: bytes) -> str | None:
         """Keep the picture file `data` as it came.
@@ -28,7 +28,7 @@ class ReferenceStore:
             self._files.write(hashlib.sha256(data).hexdigest(), data)
         except OSError as error:
             return (
-                f"InstantStyle: references cannot be kept in {self._files.path} "
+                f"references cannot be kept in {self._files.path} "
                 f"({error.strerror}); pasting infotext will not bring them back."
             )
         return None
@@ -44,3 +44,9 @@ class ReferenceStore:
                     return data
                 self._files.remove(known)
         return None
+
+
+def store() -> ReferenceStore | None:
+    """That of this WebUI; None where the user wants none."""
+    folder = reference_folder()
+    return None if folder is None else ReferenceStore(folder)

@@ -9,6 +9,7 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.embedding import encode, features_of
+from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
 from tests.unit.adapters import adapter_tensors, write
@@ -136,6 +137,33 @@ def test_memory_is_bounded_in_bytes_and_what_was_used_last_stays(tower, batches,
     hidden_states(picture(1), tower, CPU, torch.float32)
     assert batches == [2, 1, 1, 1, 1]
     assert all(t.untyped_storage().nbytes() == one for t in embedding._remembered.values())
+
+
+def test_after_a_restart_a_known_picture_costs_no_encoder(tower, batches, tmp_path):
+    files = EmbeddingFiles(tmp_path / "cache", 10**8)
+    given = [picture(1), picture(2)]
+    first = encode(given, tower, CPU, torch.float32, hidden=True, files=files)
+    assert batches == [2]
+    embedding._remembered.clear()
+    again = encode(given, tower, CPU, torch.float32, hidden=True, files=files)
+    assert batches == [2] and all(map(torch.equal, first, again))
+    (tmp_path / "cache").rename(tmp_path / "gone")
+    encode(given, tower, CPU, torch.float32, hidden=True, files=files)
+    assert batches == [2]  # what was read is remembered
+    encode(given, tower, CPU, torch.float32, hidden=False, files=files)
+    encode(given, tower, CPU, torch.float64, hidden=False, files=files)
+    assert batches == [2, 2, 2]
+
+
+def test_a_picture_known_in_part_costs_the_rest(tower, batches, tmp_path):
+    files = EmbeddingFiles(tmp_path / "cache", 10**8)
+    encode([picture(1)], tower, CPU, torch.float32, hidden=False, files=files)
+    embedding._remembered.clear()
+    both = encode([picture(1), picture(2)], tower, CPU, torch.float32, hidden=False, files=files)
+    assert batches == [1, 1]
+    embedding._remembered.clear()
+    together = encode([picture(1), picture(2)], tower, CPU, torch.float32, hidden=False)
+    torch.testing.assert_close(both, together)
 
 
 def test_a_tower_that_was_replaced_is_read_anew(tower, batches):

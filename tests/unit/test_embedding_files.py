@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
     files = EmbeddingFiles(tmp_path / "cache", 10**6)
     files.put(KEY, torch.zeros(4))
     assert files.get(KEY) is None
-    assert files.problem.startswith("InstantStyle: embeddings cannot be kept in ")
+    assert files.problem.startswith("embeddings cannot be kept in ")
     assert str(tmp_path / "cache") in files.problem and "encoded again" in files.problem
 
 

@@ -2,7 +2,12 @@
 
 import hashlib
 
+from lib_instantstyle.pure.bounded_folder import BoundedFolder
 from lib_instantstyle.webui.reference_store import ReferenceStore
+
+
+def store_in(folder, capacity):
+    return ReferenceStore(BoundedFolder(folder, ".picture", capacity))
 
 
 def start(data, length=12):
@@ -10,7 +15,7 @@ def start(data, length=12):
 
 
 def test_a_picture_comes_back_as_it_came_by_the_start_of_its_hash(tmp_path):
-    store = ReferenceStore(tmp_path / "references", 1000)
+    store = store_in(tmp_path / "references", 1000)
     for data in (b"first", b"second"):
         assert store.put(data) is None
     assert store.get(start(b"first")) == b"first"
@@ -19,7 +24,7 @@ def test_a_picture_comes_back_as_it_came_by_the_start_of_its_hash(tmp_path):
 
 
 def test_a_start_that_is_too_short_or_no_hash_finds_nothing(tmp_path):
-    store = ReferenceStore(tmp_path, 1000)
+    store = store_in(tmp_path, 1000)
     store.put(b"first")
     (tmp_path / "secret").write_bytes(b"secret")
     for digest in ("", start(b"first", 11), "../secret", "../../etc/passwd", "*" * 12):
@@ -27,7 +32,7 @@ def test_a_start_that_is_too_short_or_no_hash_finds_nothing(tmp_path):
 
 
 def test_a_damaged_picture_is_removed_and_not_returned(tmp_path):
-    store = ReferenceStore(tmp_path, 1000)
+    store = store_in(tmp_path, 1000)
     store.put(b"first")
     (path,) = tmp_path.iterdir()
     path.write_bytes(b"other")
@@ -35,15 +40,15 @@ def test_a_damaged_picture_is_removed_and_not_returned(tmp_path):
 
 
 def test_the_longest_unused_makes_room(tmp_path):
-    store = ReferenceStore(tmp_path, 25)
+    store = store_in(tmp_path, 25)
     for letter in (b"a", b"b", b"c"):
         store.put(letter * 10)
     assert store.get(start(b"c" * 10)) and len(list(tmp_path.iterdir())) == 2
 
 
 def test_no_room_at_all_keeps_nothing_and_a_bad_folder_is_a_sentence(tmp_path):
-    assert ReferenceStore(tmp_path / "off", 0).put(b"x") is None
+    assert store_in(tmp_path / "off", 0).put(b"x") is None
     assert not (tmp_path / "off").exists()
     (tmp_path / "file").write_bytes(b"")
-    sentence = ReferenceStore(tmp_path / "file", 100).put(b"x")
-    assert sentence.startswith(f"InstantStyle: references cannot be kept in {tmp_path / 'file'}")
+    sentence = store_in(tmp_path / "file", 100).put(b"x")
+    assert sentence.startswith(f"references cannot be kept in {tmp_path / 'file'}")

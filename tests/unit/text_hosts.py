@@ -64,5 +64,8 @@ class TextHost:
     def crops_folder(self):
         return None
 
+    def embedding_files(self):
+        return None
+
     def cache_folder(self):
         return self.folder / "cache"
