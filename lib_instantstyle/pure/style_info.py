@@ -3,10 +3,11 @@
 A style is a .safetensors file with two entries in its metadata, KEY and THUMBNAIL, and these
 tensors, for n references and an image encoder with N tokens of width W and vectors of width E:
 
-    image_vectors [n, E]     what linear adapters take; absent if the encoder makes none
-    hidden_states [n, N, W]  what plus and full-face adapters take
-    zero_image    [N, W]     the same of the picture that is not there
-    fingerprint   [W]        the encoder's class embedding: tells whose vectors these are
+    image_vectors [n + 1, E]     what linear adapters take; absent if the encoder makes none
+    hidden_states [n + 1, N, W]  what plus and full-face adapters take
+    fingerprint   [W]            the encoder's class embedding: tells whose vectors these are
+
+The last row is what negative-prompt rows get.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit
 from lib_instantstyle.pure.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 
 KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
-VECTORS, HIDDEN, ZERO, FINGERPRINT = (
-    "image_vectors", "hidden_states", "zero_image", "fingerprint"
-)  # fmt: skip
+VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
 MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
+# What these do to a picture is in its features already.
+_IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
 MAX_THUMBNAIL = 128 * 1024
 _LARGEST = 16384  # of any number that describes an encoder
-_NOT_SETTINGS = ("enabled", "style", *PICTURES)
+_NOT_SETTINGS = ("enabled", "style", *_IN_FEATURES, *PICTURES)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class StyleInfo:
 
 
 def settings_of(unit: Unit) -> dict[str, Any]:
-    """The fields of `unit` that differ from their defaults, as JSON holds them; no pictures."""
+    """The fields of `unit` that differ from their defaults, as JSON holds them.
+
+    Without its pictures, and without what was done to them before they were encoded.
+    """
     default = Unit()
     changed = {
         name: getattr(unit, name)
@@ -112,11 +116,10 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
     kind, count = info.kind, len(info.references)
     tokens = (kind.image_size // kind.patch) ** 2 + 1
     shapes: dict[str, tuple[int, ...]] = {
-        HIDDEN: (count, tokens, kind.width),
-        ZERO: (tokens, kind.width),
+        HIDDEN: (count + 1, tokens, kind.width),
         FINGERPRINT: (kind.width,),
     }
-    return shapes | ({VECTORS: (count, kind.embedding_width)} if kind.embedding_width else {})
+    return shapes | ({VECTORS: (count + 1, kind.embedding_width)} if kind.embedding_width else {})
 
 
 def _info(header: Header) -> StyleInfo:

@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -30,6 +30,7 @@ class Picture:
 
     image: Image.Image  # RGB, upright
     sha256: str  # of the file as it came, so the same file is recognised wherever it comes from
+    file: bytes = field(default=b"", repr=False)  # as it came; empty if it came otherwise
 
 
 def decode_picture(text: str, label: str = "image", below: Colour | None = None) -> Picture:
@@ -54,7 +55,7 @@ def decode_picture(text: str, label: str = "image", below: Colour | None = None)
         raise InstantStyleError(
             f"{label} is {shorten(text, 40)}; a picture as base64 text or data URL is allowed."
         ) from None
-    return Picture(open_picture(data, label, below), hashlib.sha256(data).hexdigest())
+    return Picture(open_picture(data, label, below), hashlib.sha256(data).hexdigest(), data)
 
 
 def open_picture(data: bytes, label: str = "image", below: Colour | None = None) -> Image.Image:

@@ -1,10 +1,10 @@
 """Saved styles: what an image encoder made of references, ready for any adapter made for it.
 
 Both of its outputs are stored, so that a style made with a linear adapter also serves plus ones,
-and the zero image beside them, so that no encoder is needed at all. Image vectors keep 32 bits (5
-kB for ViT-bigG), hidden states 16, which is lossless where the encoder ran in 16 bits. One
-reference then takes 1.1 MB with ViT-L, 1.3 MB with ViT-H and 1.7 MB with ViT-bigG, each further
-one half of that.
+and what negative-prompt rows get beside them, so that no encoder is needed at all. Image vectors
+keep 32 bits (5 kB for ViT-bigG), hidden states 16, which is lossless where the encoder ran in 16
+bits. One reference then takes 1.1 MB with ViT-L, 1.3 MB with ViT-H and 1.7 MB with ViT-bigG, each
+further one half of that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from lib_instantstyle.pure.style_info import (
     FINGERPRINT,
     HIDDEN,
     VECTORS,
-    ZERO,
     StyleInfo,
     metadata_of,
     read_info,
@@ -37,13 +36,23 @@ _TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Style:
-    """A saved style; tensors in float32 on the CPU."""
+    """A saved style of n references; tensors in float32 on the CPU.
+
+    The last row is what negative-prompt rows get.
+    """
 
     info: StyleInfo
-    vectors: torch.Tensor | None  # [n, E]
-    hidden: torch.Tensor  # [n, N, W]
-    zero_image: torch.Tensor  # [N, W]
+    vectors: torch.Tensor | None  # [n + 1, E]
+    hidden: torch.Tensor  # [n + 1, N, W]
     fingerprint: torch.Tensor  # [W]
+
+    def features(self, hidden_states: bool) -> torch.Tensor:
+        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as embedding.features_of gives it."""
+        if hidden_states:
+            return self.hidden
+        if self.vectors is None:
+            raise ValueError("the encoder of this style makes no image vectors")
+        return self.vectors
 
     def is_by(self, tower: TowerFile) -> bool:
         """Whether `tower` is the image encoder that made it, in whatever format or precision.
@@ -61,11 +70,7 @@ class Style:
 
 def write_style(path: Path, style: Style) -> None:
     """Write `style` to `path`, in place of what is there. Raises OSError."""
-    tensors = {
-        HIDDEN: _halved(style.hidden),
-        ZERO: _halved(style.zero_image),
-        FINGERPRINT: style.fingerprint.float(),
-    }
+    tensors = {HIDDEN: _halved(style.hidden), FINGERPRINT: style.fingerprint.float()}
     if style.vectors is not None:
         tensors[VECTORS] = style.vectors.float()
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -86,7 +91,7 @@ def read_style(path: Path) -> Style:
     with open_tensors(path) as read:
         # Clones: a mapped file could not be replaced or deleted on Windows.
         tensors = {name: read(name).to(torch.float32, copy=True) for name in shapes_of(info)}
-    return Style(info, tensors.get(VECTORS), tensors[HIDDEN], tensors[ZERO], tensors[FINGERPRINT])
+    return Style(info, tensors.get(VECTORS), tensors[HIDDEN], tensors[FINGERPRINT])
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
@@ -15,7 +15,9 @@ from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.sights import has_negative_sight
+from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.saved_style import saved_style
 from lib_instantstyle.webui.unit_pictures import NoReference, UnitPictures, pictures_of
 
 
@@ -25,8 +27,9 @@ class CheckedUnit:
 
     unit: Unit
     pictures: UnitPictures
-    choice: Choice
+    choice: Choice  # its tower is the one that made the style, if there is a style
     gains: Mapping[int, Gain]  # by adapter number N, of layers that the adapter holds
+    style: Style | None = None  # instead of references
 
 
 def check(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host) -> CheckedUnit | None:
@@ -39,9 +42,14 @@ def check(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host) -> Check
         if not gains:
             return None  # all weights are zero: nothing to add, nothing to check
         pictures = pictures_of(unit, host)
-        choice = choose(unit.adapter, catalog, layers, gains)
+        style = None
+        if unit.style:
+            style, choice = saved_style(unit, catalog, layers, gains)
+            pictures = replace(pictures, weights=style.info.weights)
+        else:
+            choice = choose(unit.adapter, catalog, layers, gains)
         held = {number: gain for number, gain in gains.items() if number not in choice.muted}
-        return CheckedUnit(unit, pictures, choice, held)
+        return CheckedUnit(unit, pictures, choice, held, style)
 
 
 def remarks(checked: CheckedUnit, layers: UnetLayers, cfg_scale: float) -> list[str]:
@@ -65,10 +73,10 @@ def remarks(checked: CheckedUnit, layers: UnetLayers, cfg_scale: float) -> list[
 
 @contextmanager
 def naming(unit: Unit) -> Iterator[None]:
-    """Put the unit's number before an error."""
+    """Put the unit's number, or its tag, before an error."""
     try:
         yield
     except NoReference:
         raise
     except InstantStyleError as error:
-        raise InstantStyleError(f"unit {unit.number}: {error}") from error
+        raise InstantStyleError(f"{unit.title}: {error}") from error

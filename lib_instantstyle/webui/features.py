@@ -11,8 +11,10 @@ from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
 from lib_instantstyle.pure.units import CONCAT, EACH
 from lib_instantstyle.tensor.combining import combine, weighted
-from lib_instantstyle.tensor.embedding import features_of
-from lib_instantstyle.tensor.sights import has_negative_sight, negative_sight_of, sight_of
+from lib_instantstyle.tensor.embedding import encode, features_of
+from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.tensor.encoder_match import tower_for
+from lib_instantstyle.tensor.sights import Sight, has_negative_sight, negative_sight_of, sight_of
 from lib_instantstyle.webui.checking import CheckedUnit
 from lib_instantstyle.webui.subtracting import without_content
 
@@ -26,26 +28,49 @@ def unit_features(
 
     References that become one before the projection are one here, with weight 1.
     """
-    unit, pictures = checked.unit, checked.pictures
-    adapter, tower = checked.choice.adapter, checked.choice.tower
-    mask = pictures.reference_mask
-    negative_sight = None
-    if pictures.negative is not None:
-        negative_sight = negative_sight_of(pictures.negative, unit)
-    elif has_negative_sight(unit):
-        negative_sight = negative_sight_of(pictures.references[0], unit, mask)
-    features = features_of(
-        [sight_of(picture, unit, mask) for picture in pictures.references],
-        negative_sight,
-        adapter.kind,
-        tower,
-        host.device(),
-        host.encoder_dtype(),
-        host.keeps_encoder(),
-        host.make_room,
-    )
-    references, negative, weights = list(features[:-1]), features[-1], pictures.weights
+    unit, weights = checked.unit, checked.pictures.weights
+    files = host.embedding_files()
+    features = _looked_at(checked, catalog, host, files)
+    if files is not None and files.problem:
+        say(files.problem)
+    references, negative = list(features[:-1]), features[-1]
     if unit.combine not in (CONCAT, EACH):
         references, weights = [combine(weighted(references, weights), unit.combine)], (1.0,)
+    adapter = checked.choice.adapter
     left = without_content(torch.stack(references), unit, adapter, catalog, host, p, say)
     return torch.cat([left, negative[None]]), weights
+
+
+def sights_of(checked: CheckedUnit) -> tuple[list[Sight], Sight | None]:
+    """What there is to look at: the references, and what negative rows get instead of nothing."""
+    unit, pictures = checked.unit, checked.pictures
+    mask = pictures.reference_mask
+    negative = None
+    if pictures.negative is not None:
+        negative = negative_sight_of(pictures.negative, unit)
+    elif has_negative_sight(unit):
+        negative = negative_sight_of(pictures.references[0], unit, mask)
+    return [sight_of(picture, unit, mask) for picture in pictures.references], negative
+
+
+def _looked_at(
+    checked: CheckedUnit, catalog: Catalog, host: Host, files: EmbeddingFiles | None
+) -> torch.Tensor:
+    """What the adapter takes of each reference and, last, of what negative rows get."""
+    sights, negative = sights_of(checked)
+    adapter, style = checked.choice.adapter, checked.style
+    run: dict[str, Any] = {
+        "device": host.device(),
+        "dtype": host.encoder_dtype(),
+        "keep": host.keeps_encoder(),
+        "make_room": host.make_room,
+        "files": files,
+    }
+    if style is None:
+        return features_of(sights, negative, adapter.kind, checked.choice.tower, **run)
+    hidden = adapter.kind.projection.takes_hidden_states
+    features = style.features(hidden)
+    if negative is not None:
+        other = encode([negative], tower_for(adapter, catalog), hidden=hidden, **run)
+        features = torch.stack([*features[:-1], *other])
+    return features

@@ -21,6 +21,7 @@ from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.checking import CheckedUnit, check, naming, remarks
 from lib_instantstyle.webui.crops import save_crops
 from lib_instantstyle.webui.features import Features, unit_features
+from lib_instantstyle.webui.reference_store import ReferenceStore
 
 Ready = tuple[CheckedUnit, Features]
 
@@ -50,10 +51,12 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
             continue
         comments += remarks(checked, layers, getattr(p, "cfg_scale", None) or 0.0)
         comments += _save_crops(checked, host)
+        comments += _keep_pictures(checked, host)
         with naming(unit):
             ready.append((checked, unit_features(checked, catalog, host, p, comments.append)))
-        written = replace(unit, adapter=checked.choice.adapter.name)
-        infotext[KEY.format(unit.number)] = unit_to_text(written, checked.pictures.hashes)
+        if not unit.tag:  # a tag stands in the prompt, which infotext holds already
+            written = replace(unit, adapter=checked.choice.adapter.name)
+            infotext[KEY.format(unit.number)] = unit_to_text(written, checked.pictures.hashes)
     by_adapter: dict[Path, list[Ready]] = {}
     for each in ready:
         by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
@@ -97,4 +100,13 @@ def _save_crops(checked: CheckedUnit, host: Host) -> list[str]:
         )
         for picture in checked.pictures.references
     )
+    return [sentence for sentence in said if sentence]
+
+
+def _keep_pictures(checked: CheckedUnit, host: Host) -> list[str]:
+    folder = host.reference_folder()
+    if folder is None:
+        return []
+    store = ReferenceStore(folder)
+    said = (store.put(file) for file in checked.pictures.files if file)
     return [sentence for sentence in said if sentence]

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from lib_instantstyle.hosts import Host
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import NO_REFERENCE, Unit
 from lib_instantstyle.tensor import pictures
 from lib_instantstyle.tensor.masks import Mask, mask_of
@@ -31,14 +31,20 @@ class UnitPictures:
     negative: Picture | None
     mask: Mask | None
     hashes: dict[str, str]  # by field, as infotext writes them
+    files: tuple[bytes, ...]  # all of them as they came
 
 
 def pictures_of(unit: Unit, host: Host) -> UnitPictures:
     """Decode the pictures of `unit`.
 
-    Raises InstantStyleError if there is no reference, or one of them cannot be read.
+    Raises InstantStyleError if there is neither a reference nor a saved style, or both, or a
+    picture cannot be read.
     """
-    references = references_of(unit, host)
+    if unit.image and unit.style:
+        raise InstantStyleError(
+            f"it has both a reference and the style {shorten(unit.style)}; one of them is allowed."
+        )
+    references = () if unit.style else references_of(unit, host)
     weights = tuple(reference.weight for reference in unit.image)
     hashes = {"image": " ".join(map(_weighted, references, weights))}
     negative = (
@@ -60,6 +66,7 @@ def pictures_of(unit: Unit, host: Host) -> UnitPictures:
         negative,
         mask_of(masks["mask"].image) if "mask" in masks else None,
         hashes,
+        tuple(picture.file for picture in (*references, negative, *masks.values()) if picture),
     )
 
 
@@ -68,6 +75,11 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
 
     Raises InstantStyleError as `pictures_of` does.
     """
+    if unit.style:
+        raise InstantStyleError(
+            f"method {unit.method} needs the picture itself, and style {shorten(unit.style)} does "
+            "not hold it; drop the picture instead."
+        )
     if not unit.image:
         raise NoReference(NO_REFERENCE.format(unit.number))
     return tuple(_picture(reference.image, host) for reference in unit.image)

@@ -24,8 +24,7 @@ def style(info=INFO, scale=1.0):
     count = len(info.references)
     return Style(
         info,
-        torch.randn(count, 32) if info.kind.embedding_width else None,
-        (torch.randn(count, 5, 80) * scale),
-        torch.randn(5, 80),
+        torch.randn(count + 1, 32) if info.kind.embedding_width else None,
+        torch.randn(count + 1, 5, 80) * scale,
         torch.randn(80),
     )

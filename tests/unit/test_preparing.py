@@ -40,6 +40,12 @@ class Host:
     def crops_folder(self):
         return None
 
+    def embedding_files(self):
+        return None
+
+    def reference_folder(self):
+        return None
+
 
 def reference():
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)

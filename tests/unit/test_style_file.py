@@ -49,8 +49,7 @@ def test_a_style_comes_back_as_it_was_written(path):
     assert found.info == INFO and read_info(path) == INFO
     assert torch.equal(found.vectors, given.vectors)
     assert torch.equal(found.hidden, given.hidden.half().float())
-    assert torch.equal(found.zero_image, given.zero_image.half().float())
-    assert found.hidden.dtype == torch.float32 and found.hidden.shape == (2, 5, 80)
+    assert found.hidden.dtype == torch.float32 and found.hidden.shape == (3, 5, 80)
     assert [p.name for p in path.parent.iterdir()] == ["sunset.safetensors"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~current_umask()
 
@@ -62,9 +61,9 @@ def current_umask():
 
 
 def test_its_size_is_that_of_16_bit_hidden_states(path):
-    """2 references and the zero image in 16 bits, vectors and fingerprint in 32."""
+    """2 references and the negative rows' in 16 bits, vectors and fingerprint in 32."""
     header = read_header(path)
-    assert path.stat().st_size - header.bytes == 2 * 3 * 5 * 80 + 4 * (2 * 32 + 80)
+    assert path.stat().st_size - header.bytes == 2 * 3 * 5 * 80 + 4 * (3 * 32 + 80)
 
 
 def test_hidden_states_too_large_for_16_bits_keep_32(tmp_path):
@@ -142,9 +141,9 @@ def test_an_encoder_described_by_impossible_numbers_is_a_sentence(path, number):
     ("tensors", "words"),
     [
         ({"hidden_states": None}, "hidden_states is missing"),
-        ({"hidden_states": torch.zeros(2, 5, 81)}, r"hidden_states is F32 of shape \(2, 5, 81\)"),
+        ({"hidden_states": torch.zeros(2, 5, 80)}, r"hidden_states is F32 of shape \(2, 5, 80\)"),
         ({"image_vectors": torch.zeros(1, 32)}, r"image_vectors is F32 of shape \(1, 32\)"),
-        ({"zero_image": torch.zeros(5, 80, dtype=torch.int8)}, "zero_image is I8"),
+        ({"fingerprint": torch.zeros(80, dtype=torch.int8)}, "fingerprint is I8"),
     ],
 )
 def test_tensors_that_do_not_fit_the_description_are_a_sentence(path, tensors, words):
@@ -154,7 +153,7 @@ def test_tensors_that_do_not_fit_the_description_are_a_sentence(path, tensors, w
 
 
 def test_numbers_that_are_none_are_a_sentence(path):
-    rewrite(path, {"image_vectors": torch.full((2, 32), torch.nan)})
+    rewrite(path, {"image_vectors": torch.full((3, 32), torch.nan)})
     with pytest.raises(InstantStyleError, match="image_vectors holds values that are no finite"):
         read_style(path)
 
