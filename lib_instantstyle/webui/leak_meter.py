@@ -12,7 +12,7 @@ from PIL import Image
 
 from lib_instantstyle.hosts import Host, model_folders
 from lib_instantstyle.pure.catalog import Catalog, TowerFile, scan
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.content import content_texts
@@ -22,10 +22,12 @@ from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import choose
 from lib_instantstyle.tensor.sights import Sight, sight_of
+from lib_instantstyle.tensor.style_file import read_style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.tensor.zero_shot import cosines
 from lib_instantstyle.webui.checking import naming
 from lib_instantstyle.webui.content_source import content_source
+from lib_instantstyle.webui.style_library import library
 from lib_instantstyle.webui.unit_pictures import pictures_of
 
 
@@ -87,15 +89,31 @@ def measure(
 
 def _meter(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host, p: Any) -> LeakMeter:
     with naming(unit):
-        tower = _tower(unit, layers, catalog)
-        pictures = pictures_of(unit, host)
-        sights = [sight_of(each, unit, pictures.reference_mask) for each in pictures.references]
-        references = torch.stack(_vectors(sights, tower, host, host.keeps_encoder()))
+        if unit.style:
+            tower, references = _saved_references(unit, catalog)
+        else:
+            tower = _tower(unit, layers, catalog)
+            pictures = pictures_of(unit, host)
+            sights = [sight_of(each, unit, pictures.reference_mask) for each in pictures.references]
+            references = torch.stack(_vectors(sights, tower, host, host.keeps_encoder()))
         texts = None
         if named := content_texts(unit.content):
             source = content_source(references.shape[1], unit.clip_source, catalog, host, p)
             texts = source.encoder.vectors(named)
         return LeakMeter(unit.number, tower, references, texts)
+
+
+def _saved_references(unit: Unit, catalog: Catalog) -> tuple[TowerFile, torch.Tensor]:
+    """The encoder that made the unit's saved style, which has to be here, and its vectors."""
+    style = read_style(library().find(unit.style).path)
+    for tower in catalog.towers:
+        if style.vectors is not None and style.is_by(tower) and tower.kind.embedding_width:
+            return tower, style.vectors[:-1]
+    raise InstantStyleError(
+        f"leak_meter is on, but the image encoder {style.info.encoder} that style "
+        f"{shorten(unit.style)} was made with was not found, or makes no image vectors; switch "
+        "leak_meter off."
+    )
 
 
 def _adds_something(unit: Unit, layers: UnetLayers) -> bool:

@@ -196,7 +196,7 @@ def test_what_cannot_be_had_is_a_sentence(folder, fields, words):
     save()
     with pytest.raises(InstantStyleError, match=f"^unit 1: .*{words}"):
         prepare(**fields)
-    with pytest.raises(InstantStyleError, match="^Unit 1 is on but has no reference"):
+    with pytest.raises(InstantStyleError, match=r"^Unit 1 is on but has no reference"):
         prepare()
 
 
