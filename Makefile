@@ -11,7 +11,7 @@ VENV := .venv
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract coverage \
-  mutate lint format clean
+  mutate bench lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -63,6 +63,10 @@ mutate: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 contract: $(VENV)/engine/.ready
 	@test -n "$(WEBUI)" || { echo 'say which: make contract WEBUI=<folder of a WebUI>'; exit 2; }
 	$(VENV)/engine/bin/python -m tests.contract $(WEBUI) $(ARGS)
+
+# What the style costs, beside its peers; leaves build/bench/bench.md and bench.json.
+bench: $(VENV)/engine/.ready
+	$(VENV)/engine/bin/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .

@@ -32,7 +32,7 @@ def stock_unet(layout):
     return UnetLayers(layout, CONTEXT[layout.id], by_number)
 
 
-def _attention(layout):
+def attention(layout):
     return {
         f"ip_adapter.{number}.{end}.weight": (width, CONTEXT[layout.id])
         for number, width in layer_widths(layout).items()
@@ -110,7 +110,7 @@ def _lora(layout, rank=128):
 
 def adapter(layout, projection, extra=None):
     named = {f"image_proj.{name}": shape for name, shape in projection.items()}
-    return {**named, **_attention(layout), **(extra or {})}
+    return {**named, **attention(layout), **(extra or {})}
 
 
 ADAPTERS = {  # shapes and published number of parameters

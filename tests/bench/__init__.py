@@ -1,0 +1,1 @@
+"""What the style costs, measured beside its peers; see docs/performance.md."""

@@ -1,0 +1,128 @@
+"""`make bench`: measure, print a table, write Markdown and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.pure.presets import PRESETS
+from tests.bench import files, gpu, off, unet_calls
+from tests.bench.networks import SD15_FULL, SDXL_FULL, full_unet
+from tests.bench.timing import Times
+from tests.unit import stock
+
+VIT_H = CLIPVisionConfig(
+    hidden_size=1280,
+    intermediate_size=5120,
+    num_hidden_layers=32,
+    num_attention_heads=16,
+    patch_size=14,
+    image_size=224,
+    projection_dim=1024,
+    hidden_act="gelu",
+)
+
+
+def rows_of(times: dict[str, Times]) -> list[dict[str, Any]]:
+    plain = times["plain"].median
+    return [
+        {
+            "case": name,
+            "seconds": each.median,
+            "spread": each.spread,
+            "over plain": each.median / plain - 1,
+            "in our hooks": each.share if any(each.hooks) else None,
+        }
+        for name, each in times.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--without-whole", action="store_true", help="leave out whole UNets")
+    given = parser.parse_args()
+    style = [layer.number for layer in SDXL.layers if layer.block.index in _style_blocks()]
+    report: dict[str, Any] = {
+        "machine": f"{os.cpu_count()} processors, {platform.machine()}, "
+        f"{torch.get_num_threads()} thread, torch {torch.__version__}",
+    }
+    times, distances = unet_calls.style_block(given.repetitions)
+    report["SDXL's style block, 1024 tokens, batch 2"] = rows_of(times)
+    report["largest difference from ours"] = distances
+    if not given.without_whole:
+        unet = full_unet(SD15_FULL, torch.float32)
+        report["SD1.5 UNet, 256 px, batch 2"] = rows_of(
+            unet_calls.whole_unet(unet, given.repetitions, 32)
+        )
+        del unet
+        unet = full_unet(SDXL_FULL, torch.bfloat16)
+        report["SDXL UNet in bfloat16, 256 px, batch 2"] = rows_of(
+            unet_calls.whole_unet(unet, min(3, given.repetitions), 32, SDXL_FULL.adm_in_channels)
+        )
+        del unet
+    with tempfile.TemporaryDirectory() as folder:
+        for name, projection in (
+            ("ip-adapter_sdxl", stock.linear(2048, 1280)),
+            ("ip-adapter-plus_sdxl_vit-h", stock.resampler(2048, 1280, 1280)),
+        ):
+            shapes = {f"image_proj.{k}": s for k, s in projection.items()}
+            shapes |= stock.attention(SDXL)
+            report[f"opening {name}"] = files.opening(Path(folder), shapes, style)
+    with tempfile.TemporaryDirectory() as folder, torch.device("cpu"):
+        torch.set_default_dtype(torch.float16)
+        tower = CLIPVisionModelWithProjection(VIT_H)
+        torch.set_default_dtype(torch.float32)
+        report["building ViT-H"] = files.building(Path(folder), tower)
+    report["off"] = off.costs()
+    report["GPU"] = gpu.measure()
+    write(report, given.out)
+
+
+def _style_blocks() -> list[int]:
+    return list(PRESETS["style"].vector(SDXL))
+
+
+def write(report: dict[str, Any], out: Path) -> None:
+    """Print the tables, and leave them in `out` as Markdown and JSON."""
+    lines = []
+    for title, content in report.items():
+        lines.append(f"\n## {title}\n")
+        if isinstance(content, list):
+            names = list(content[0])
+            lines.append("| " + " | ".join(names) + " |")
+            lines.append("|---" * len(names) + "|")
+            lines += ["| " + " | ".join(map(_cell, row.values())) + " |" for row in content]
+        elif isinstance(content, dict):
+            lines += [f"- {name}: {_cell(value)}" for name, value in content.items()]
+        else:
+            lines.append(str(content))
+    text = "\n".join(lines).strip() + "\n"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench.md").write_text(text, encoding="utf-8")
+    (out / "bench.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    print(text)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(each)}" for name, each in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+if __name__ == "__main__":
+    main()

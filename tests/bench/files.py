@@ -1,0 +1,122 @@
+"""Opening adapters and building encoders, against the usual way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.tensor import adapter as adapter_module
+from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.files import open_tensors
+
+MEASURE = """
+import resource, sys, time
+import torch
+torch.set_num_threads(1)
+{load}
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before, begin = peak(), time.perf_counter()
+encoder = build()
+print(peak() - before, time.perf_counter() - begin)
+"""
+OURS = """
+from pathlib import Path
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.tensor.image_encoder import load_image_encoder
+(tower,) = scan([Path({folder!r})]).towers
+def build():
+    return load_image_encoder(tower.path, tower.kind, torch.device("cpu"), torch.float16, False)
+"""
+THEIRS = """
+from transformers import CLIPVisionModelWithProjection
+def build():
+    return CLIPVisionModelWithProjection.from_pretrained({folder!r}, dtype=torch.float16)
+"""
+
+
+def opening(folder: Path, shapes: dict[str, tuple[int, ...]], numbers: Any) -> dict[str, Any]:
+    """Bytes read and seconds for the layers `numbers`, for all layers, and for the whole file."""
+    path = folder / "adapter.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    save_file(
+        {
+            name: (torch.randn(shape, generator=generator) * 0.02).half()
+            for name, shape in shapes.items()
+        },
+        path,
+    )
+    (adapter,) = scan([folder]).adapters
+    cpu = torch.device("cpu")
+    width = adapter.kind.projection.feature_width
+    hidden = adapter.kind.projection.takes_hidden_states
+    features = torch.randn(2, 257, width) if hidden else torch.randn(2, width)
+    read: list[int] = []
+
+    def prepare(which: Any) -> Callable[[], None]:
+        def run() -> None:
+            read.clear()
+            with mock.patch.object(adapter_module, "open_tensors", _counting(read)):
+                tokens = image_tokens(path, adapter.kind, features, cpu)
+                keys_and_values(path, which, tokens)
+
+        return run
+
+    result: dict[str, Any] = {"file": path.stat().st_size}
+    for name, run in (
+        ("style", prepare(numbers)),
+        ("all", prepare(sorted(adapter.kind.layer_widths))),
+        ("whole file", lambda: load_file(path)),
+    ):
+        seconds = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            with torch.no_grad():
+                run()
+            seconds.append(time.perf_counter() - begin)
+        result[name] = {"seconds": sorted(seconds)[1], "bytes": sum(read) or path.stat().st_size}
+        read.clear()
+    path.unlink()
+    return result
+
+
+def _counting(read: list[int]) -> Callable[..., Any]:
+    class Counted:
+        def __init__(self, *arguments: Any) -> None:
+            self._context = open_tensors(*arguments)
+
+        def __enter__(self) -> Any:
+            self._reader = self._context.__enter__()
+            return self._reader
+
+        def __exit__(self, *error: Any) -> Any:
+            read.append(self._reader.bytes_read)
+            return self._context.__exit__(*error)
+
+    return Counted
+
+
+def building(folder: Path, tower: Any) -> dict[str, Any]:
+    """Peak memory over the weights' size, and seconds, in a process of its own.
+
+    tower: a transformers vision model, whose weights in half precision are what is built.
+    """
+    tower.half().save_pretrained(folder)
+    weights = sum(p.numel() * 2 for p in tower.parameters())
+    result: dict[str, Any] = {"weights": weights}
+    for name, load in (("ours", OURS), ("transformers", THEIRS)):
+        program = MEASURE.format(load=load.format(folder=str(folder)))
+        answer = subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        )
+        grown, seconds = map(float, answer.stdout.split()[-2:])
+        result[name] = {"peak": grown / weights, "seconds": seconds}
+    return result

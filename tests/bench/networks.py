@@ -1,0 +1,99 @@
+"""Networks and adapters of real widths, with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from torch import Tensor, nn
+
+from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.tensor.plan import Plan
+from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
+
+STYLE = 6  # transformer index of SDXL's style block
+SDXL_FULL = replace(
+    SDXL_TINY,
+    model_channels=320,
+    context_dim=2048,
+    num_head_channels=64,
+    adm_in_channels=2816,
+)
+SD15_FULL = replace(SD15_TINY, model_channels=320, context_dim=768)
+
+
+class StyleBlock(nn.Module):
+    """SDXL's style block alone, as diffusers builds it: 10 layers, width 1280 or `width`.
+
+    Called as a UNet is: x [B, C, H, W], timesteps, context [B, L, 2048].
+    """
+
+    def __init__(self, width: int = 1280, context: int = 2048) -> None:
+        super().__init__()
+        self.transformer = Transformer2DModel(
+            num_attention_heads=width // 64,
+            attention_head_dim=64,
+            in_channels=width,
+            num_layers=10,
+            cross_attention_dim=context,
+            use_linear_projection=True,
+        )
+        self.width, self.context = width, context
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor, timesteps: Tensor | None, context: Tensor) -> Tensor:
+        return self.transformer(x, encoder_hidden_states=context).sample
+
+    def attentions(self) -> list[nn.Module]:
+        return [block.attn2 for block in self.transformer.transformer_blocks]
+
+    def layers(self) -> UnetLayers:
+        """As find_layers would name them in a whole UNet."""
+        found = {
+            layer.number: CrossAttention(layer, module, self.width, self.width // 64)
+            for layer, module in zip(SDXL.layers_of(STYLE), self.attentions())
+        }
+        return UnetLayers(SDXL, self.context, found)
+
+
+def full_unet(config: UNetConfig, dtype: torch.dtype) -> UNetModel:
+    """A whole UNet of real widths; random numbers as PyTorch initialises layers."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return UNetModel(config).eval().requires_grad_(False)
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Weights:
+    """A random adapter in memory: to_k_ip and to_v_ip of some layers, and tokens of a reference."""
+
+    def __init__(self, layers: UnetLayers, tokens: int = 4, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        scale = layers.context_width**-0.5
+        self.layers = layers
+        self.tokens = torch.randn(2, tokens, layers.context_width, generator=generator)
+        self.matrices = {
+            number: tuple(
+                torch.randn(found.width, layers.context_width, generator=generator) * scale
+                for _ in range(2)
+            )
+            for number, found in layers.by_number.items()
+        }
+
+    def plan(self, unit: Unit = Unit()) -> Plan:  # noqa: B008
+        """What our engine prepares once for a generation."""
+        gains = PRESETS[unit.preset].gains(self.layers.layout, unit.weight)
+        terms = []
+        for number, found in self.layers.by_number.items():
+            gain = gains.get(found.layer.block.index)
+            if gain is not None:
+                key, value = (self.tokens @ matrix.T for matrix in self.matrices[number])
+                terms.append(term_of(found.layer, gain, key, value, unit, [1.0]))
+        return Plan(tuple(terms))

@@ -1,0 +1,46 @@
+"""What the extension costs while it is off."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
+from lib_instantstyle.webui import lifecycle
+
+_IMPORT = """
+import sys, time
+begin = time.perf_counter()
+import lib_instantstyle.webui.lifecycle
+print(time.perf_counter() - begin, "torch" in sys.modules)
+"""
+_RUNS = 2000
+
+
+def costs() -> dict[str, Any]:
+    """Seconds: of importing what the script needs, and per generation of its hooks."""
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", _IMPORT], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(3)
+    ]
+    arguments = [False, *[0.0] * (3 * (len(PAGE_FIELDS) + len(PAGE_PICTURES)))]
+    per_generation = []
+    for _ in range(_RUNS):
+        p = SimpleNamespace(extra_generation_params={})
+        begin = time.perf_counter()
+        lifecycle.before_process(p)
+        lifecycle.process(p, arguments)
+        lifecycle.process_batch(p)
+        lifecycle.process_before_every_sampling(p)
+        per_generation.append(time.perf_counter() - begin)
+    return {
+        "seconds to import": statistics.median(float(seconds) for seconds, _ in answers),
+        "imports torch": any(imported == "True" for _, imported in answers),
+        "seconds per generation": statistics.median(per_generation),
+    }

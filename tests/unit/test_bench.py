@@ -1,0 +1,64 @@
+"""The benchmark runs, at sizes that cost nothing; its peers compute the same as we do."""
+
+import json
+
+import pytest
+import torch
+
+from lib_instantstyle.pure.layers import SDXL
+from tests.bench import __main__ as bench
+from tests.bench import files, gpu, off, unet_calls
+from tests.miniature.networks.unet import SD15_TINY, UNetModel
+from tests.unit import stock
+
+
+@pytest.fixture(scope="module")
+def block():
+    return unet_calls.style_block(1, side=2, width=128, context=64)
+
+
+def test_the_peers_compute_what_we_compute(block):
+    _, distances = block
+    assert distances["projecting in each call"] < 1e-4
+    assert distances["diffusers"] < 1e-4
+    assert distances["plain"] > 1e-2
+
+
+def test_only_our_cases_spend_time_in_our_hooks(block):
+    times, _ = block
+    ours = {name for name, each in times.items() if any(each.hooks)}
+    assert ours == {name for name in times if name.startswith("ours")}
+    assert all(0 < times[name].share < 1 for name in ours)
+
+
+def test_a_whole_unet_can_be_measured():
+    times = unet_calls.whole_unet(UNetModel(SD15_TINY).eval(), 1, 8)
+    assert list(times) == ["plain", "ours, style", "ours, all blocks"]
+
+
+def test_opening_reads_what_is_needed(tmp_path):
+    shapes = {f"image_proj.{k}": s for k, s in stock.linear(2048, 1280).items()}
+    narrow = dict.fromkeys(stock.attention(SDXL), (4, 2048))
+    found = files.opening(tmp_path, shapes | narrow, [69, 71])
+    projection = 2 * sum(torch.Size(shape).numel() for shape in shapes.values())
+    assert found["style"]["bytes"] == projection + 2 * 2 * 2 * 4 * 2048
+    assert found["all"]["bytes"] == projection + 2 * len(narrow) * 4 * 2048
+
+
+def test_off_costs_next_to_nothing():
+    found = off.costs()
+    assert found["imports torch"] is False
+    assert found["seconds per generation"] < 0.001
+
+
+def test_the_report_is_written(tmp_path, block):
+    times, distances = block
+    bench.write({"block": bench.rows_of(times), "largest difference": distances}, tmp_path)
+    assert "| ours | " in (tmp_path / "bench.md").read_text()
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert report["block"][0]["case"] == "plain" and report["block"][0]["over plain"] == 0
+
+
+def test_without_a_gpu_the_report_says_so():
+    if not torch.cuda.is_available():
+        assert gpu.measure() == "not measured: no CUDA device"
