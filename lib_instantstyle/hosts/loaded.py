@@ -10,7 +10,11 @@ from modules import sd_models
 from lib_instantstyle.hosts import LoadedCheckpoint, current
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.model_file import read_tensors
+from lib_instantstyle.pure.tensor_info import shape_of
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers, layers_in_file
+
+# OpenCLIP's and Hugging Face's name, at the end of whatever a checkpoint puts before it.
+_TEXT_PROJECTIONS = (".text_projection", ".text_projection.weight")
 
 
 def checkpoint_in_memory() -> LoadedCheckpoint | None:
@@ -54,3 +58,15 @@ def _chosen() -> Any:
     if info is None:
         raise InstantStyleError("no checkpoint is there; put one into models/Stable-diffusion.")
     return info
+
+
+def chosen_text_width() -> int:
+    """Numbers in the vectors of the chosen checkpoint's text encoder, by its file; 0 if it has no
+    encoder whose vectors lie in the space of pictures.
+    """
+    try:
+        tensors = read_tensors(Path(_chosen().filename))
+    except (OSError, InstantStyleError):
+        return 0
+    widths = [shape_of(tensors, name, 2) for name in tensors if name.endswith(_TEXT_PROJECTIONS)]
+    return max((shape[1] for shape in widths if shape), default=0)

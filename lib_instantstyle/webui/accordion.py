@@ -18,7 +18,7 @@ from lib_instantstyle.hosts.page import InputAccordion, PasteField
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 from lib_instantstyle.webui import reference_looks, status
-from lib_instantstyle.webui.choices import adapter_choices
+from lib_instantstyle.webui.choices import adapter_choices, style_choices
 from lib_instantstyle.webui.controls import ElemId, unit_label
 from lib_instantstyle.webui.paste import paster, switch_paster
 from lib_instantstyle.webui.unit_tab import build_unit
@@ -88,9 +88,9 @@ def _picture(name: str, number: int, elem_id: ElemId) -> Any:
 def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
     fill, look = (_hidden_button(elem_id(name)) for name in ("fill", "look"))
     fill.click(
-        fn=lambda: _one_or_all([gr.update(choices=adapter_choices())] * len(units)),
+        fn=lambda: _choices(len(units)),
         inputs=[],
-        outputs=[unit["adapter"] for unit in units],
+        outputs=[unit[name] for name in ("adapter", "style") for unit in units],
         show_progress="hidden",
         queue=False,
     )
@@ -101,6 +101,11 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
         show_progress="hidden",
         queue=False,
     )
+
+
+def _choices(count: int) -> list[Any]:
+    adapters, styles = adapter_choices(), style_choices()
+    return [gr.update(choices=adapters)] * count + [gr.update(choices=styles)] * count
 
 
 def _wire_looks(unit: dict[str, Any]) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.units import AUTO
+from lib_instantstyle.webui.style_library import library
 
 
 def adapter_choices() -> list[str]:
     """auto, and the adapters that are there."""
     return [AUTO, *(file.name for file in scan(model_folders()).adapters)]
+
+
+def style_choices() -> list[str]:
+    """None, and the saved styles."""
+    return ["", *(style.name for style in library().styles())]

@@ -120,6 +120,7 @@ CONTROLS = {
         "Noise for the negative rows", "a noisy reference to move away from", _choice(NOISES)
     ),
     "noise_strength": Control("Strength of the noise", "0 is none", _slider(0, 1)),
+    "noise_blur": Control("Blur of the noise", "its width in pixels", _slider(0, 32, 1)),
     "crop": Control(
         "Pictures that are not square",
         "center: their middle; pad: all, with a border; stretch: all, squeezed; tiles: the mean "

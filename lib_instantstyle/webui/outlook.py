@@ -6,12 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.hosts.loaded import chosen_layers
+from lib_instantstyle.hosts.loaded import chosen_layers, chosen_text_width
 from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
-from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.tower_kind import TITLES
 from lib_instantstyle.pure.units import STYLEID, Unit
 from lib_instantstyle.tensor.fit import describe_layers
@@ -23,7 +22,6 @@ _STYLEID = (
     "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
     "It works in img2img; each picture first goes back to its noise, which takes a while."
 )
-_BIG_G = 1280  # width of ViT-bigG's vectors, and of those of SDXL's larger text encoder
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,9 @@ def of(unit: Unit) -> Outlook:
     selected = layer_gains(unit, layers)
     if not selected:
         return Outlook("All weights are 0, so nothing of the style gets in.", False, drawn)
+    catalog = scan(model_folders())
     try:
-        choice = choose(unit.adapter, scan(model_folders()), layers, selected)
+        choice = choose(unit.adapter, catalog, layers, selected)
     except InstantStyleError as error:
         sentence = str(error)
         return Outlook(sentence[:1].upper() + sentence[1:], True, drawn)
@@ -58,7 +57,7 @@ def of(unit: Unit) -> Outlook:
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [
         _adapter(selected, choice, layers),
-        _content(choice, layers),
+        _content(choice, catalog),
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return Outlook(" ".join(filter(None, sentences)), False, drawn)
@@ -77,13 +76,17 @@ def _adapter(selected: Collection[int], choice: Choice, layers: UnetLayers) -> s
     return f"{said}."
 
 
-def _content(choice: Choice, layers: UnetLayers) -> str:
+def _content(choice: Choice, catalog: Catalog) -> str:
     projection = choice.adapter.kind.projection
     if projection.takes_hidden_states:
         return "Content cannot be taken out: this kind of adapter sees patches, no image vector."
-    if projection.feature_width == _BIG_G and layers.layout is SDXL:
-        return "Content can be taken out, with the checkpoint's own text encoder."
-    return "Content can be taken out only with a text encoder file that fits this image encoder."
+    width = projection.feature_width
+    if chosen_text_width() == width:
+        return "Content can be taken out by words, with the checkpoint's own text encoder."
+    for file in catalog.texts:
+        if file.kind.embedding_width == width:
+            return f"Content can be taken out by words, with the text encoder {file.name}."
+    return "For taking out content by words, a text encoder file for its image encoder is missing."
 
 
 def _blocks(layers: UnetLayers, numbers: Collection[int]) -> set[int]:

@@ -23,7 +23,7 @@ _ROWS = (
     ("combine", "crop"),
     ("sharpening", "negative_weight"),
     ("noise", "noise_strength"),
-    ("embeds_scaling",),
+    ("noise_blur", "embeds_scaling"),
     ("report", "leak_meter"),
 )
 _STYLEID = (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",))
@@ -87,6 +87,6 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
 
 
 def _button(title: str, elem_id: str) -> Any:
-    button = gr.Button(title, elem_id=elem_id, size="sm")
+    button = gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])
     button.do_not_save_to_config = True  # defaults are saved by label, and this has no value
     return button

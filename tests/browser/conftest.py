@@ -17,6 +17,9 @@ from tests.webui.conftest import client, webui
 __all__ = ["client", "webui"]  # the same WebUI as the API scenarios, miniature or real
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+DOCS = Path(__file__).parents[2] / "docs"
+DOCS_LIMIT = 300_000  # bytes
+PATIENCE = 120_000  # milliseconds; a busy machine draws the page in half a minute
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -40,6 +43,7 @@ def chromium():
 def page(chromium, webui):
     """A freshly loaded page; an error in our script fails the test."""
     context = chromium.new_context(viewport={"width": 1500, "height": 1200})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     # Fonts from outside are not asked for: they would only time out on a closed machine.
     page.route(lambda url: not url.startswith(webui), lambda route: route.abort())
@@ -54,7 +58,7 @@ def page(chromium, webui):
 
 def open_page(page, url):
     page.goto(url)
-    page.wait_for_selector("#txt2img_generate", timeout=60_000)
+    page.wait_for_selector("#txt2img_generate")
     page.wait_for_selector(".instantstyle-drop", state="attached")
     page.wait_for_timeout(1500)  # the WebUI's own scripts settle after the page is drawn
 
@@ -64,3 +68,16 @@ def shoot(page, name, full=True):
     path = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=path, full_page=full)
     gallery.made.append((name, Image.open(path).convert("RGB")))
+
+
+def shoot_for_docs(locator, name):
+    """A picture of a part of the page; kept in docs/ too where INSTANTSTYLE_DOCS asks for it."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    file = SCREENSHOTS / f"{name}.png"
+    locator.screenshot(path=file)
+    gallery.made.append((name, Image.open(file).convert("RGB")))
+    if os.environ.get("INSTANTSTYLE_DOCS"):
+        kept = DOCS / file.name
+        colours = Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        colours.save(kept, optimize=True)
+        assert kept.stat().st_size < DOCS_LIMIT, f"{kept.name} is too large for a README"

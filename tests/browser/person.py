@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from tests.webui.client import PICTURES
 
@@ -75,8 +76,11 @@ def set_number(page, name, value, tab="txt2img", unit=1):
 
 def set_choice(page, name, value, tab="txt2img", unit=1):
     field = part(page, name, tab, unit).locator("input").first
+    field.click()
     field.fill(value)
-    field.press("Enter")
+    whole = re.compile(rf"^\W*{re.escape(value)}\s*$")  # the chosen one has a tick before it
+    part(page, name, tab, unit).locator("ul.options li").filter(has_text=whole).first.click()
+    assert wait_until(page, lambda: field.input_value() == value)
 
 
 def set_text(page, name, value, tab="txt2img", unit=1):

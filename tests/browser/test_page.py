@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.conftest import SCREENSHOTS, open_page, shoot
+from tests.browser.conftest import SCREENSHOTS, open_page, shoot, shoot_for_docs
 from tests.browser.person import (
     SECONDS,
     box,
@@ -25,6 +25,7 @@ from tests.browser.person import (
     set_number,
     small,
     text_of,
+    tick,
     wait_until,
 )
 from tests.webui.client import difference, reference
@@ -119,6 +120,30 @@ def test_infotext_pasted_after_a_reload_restores_every_unit_into_its_tab(page, w
     assert wait_until(page, lambda: not switch.is_checked())
 
 
+def test_the_effect_in_each_block_is_drawn_under_the_picture(page):
+    small(page)
+    open_accordion(page)
+    drop(page)
+    set_choice(page, "preset", "style+layout")
+    open_advanced(page)
+    tick(page, "report")
+    info, error = generate(page)
+    assert error == "" and "InstantStyle 1 effect: " in info
+    chart = page.locator("#instantstyle_effect_txt2img")
+    chart.wait_for(state="visible")
+    blocks = chart.locator(".instantstyle-effect-row span:first-child").all_inner_texts()
+    assert blocks == ["Unit 1 down_blocks.2.attentions.1", "Unit 1 up_blocks.0.attentions.1"]
+    widths = [
+        bar.bounding_box()["width"] for bar in chart.locator(".instantstyle-effect-bar").all()
+    ]
+    written = [float(share) for share in re.findall(r"attentions\.1 ([\d.e-]+)", info)]
+    assert abs(widths[0] / widths[1] - written[0] / written[1]) < 0.05
+    shoot(page, "effect")
+    tick(page, "report", False)
+    generate(page)
+    assert wait_until(page, lambda: not chart.count())
+
+
 def test_img2img_has_its_own_accordion(page):
     page.locator("#tabs button", has_text="img2img").first.click()
     page.wait_for_timeout(500)
@@ -154,11 +179,13 @@ def test_nothing_is_cut_in_either_theme_at_either_width(page, webui, theme, widt
     open_page(page, f"{webui}/?__theme={theme}")
     open_accordion(page)
     drop(page)
-    open_advanced(page)
     set_choice(page, "preset", "style+layout")
     part(page, "layout_weight").wait_for(state="visible")
     page.wait_for_timeout(SECONDS)
     accordion = script_part(page, "enabled")
+    if width == 1500:
+        shoot_for_docs(accordion, f"page-{theme}")
+    open_advanced(page)
     accordion.screenshot(path=SCREENSHOTS / f"accordion-{theme}-{width}.png")
     outer = accordion.bounding_box()
     visible = page.evaluate(

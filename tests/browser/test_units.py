@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import SCREENSHOTS, open_page, shoot
+from tests.browser.conftest import open_page, shoot, shoot_for_docs
 from tests.browser.person import (
     cell,
     choose_unit,
@@ -70,7 +70,7 @@ def test_a_closed_accordion_asks_nothing(sdxl, page, webui):
 def test_the_status_says_what_will_be_done(opened):
     assert says(opened, "ip-adapter_sdxl with image encoder")
     assert says(opened, "gets the style into 10 of 70 layers")
-    assert says(opened, "Content can be taken out")
+    assert says(opened, "Content can be taken out by words, with the checkpoint's own")
     set_choice(opened, "preset", "style+layout")
     assert says(opened, "into 20 of 70 layers")
     open_advanced(opened)
@@ -123,7 +123,7 @@ def test_click_drag_and_type_write_the_block_weights(opened):
     cell(opened, 8).locator(".instantstyle-track").press("ArrowUp")
     assert shows(opened, {"3": 0.5, "6": 1, "8": -0.2})
     opened.wait_for_timeout(1000)
-    script_part(opened, "enabled").screenshot(path=SCREENSHOTS / "map.png")
+    shoot_for_docs(part(opened, "map"), "block-map")
     part(opened, "map").get_by_text("Back to the preset").click()
     assert text_of(opened, "blocks") == ""
     assert shows(opened, {"6": 1})

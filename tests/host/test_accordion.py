@@ -44,6 +44,7 @@ def look(webui, **fields):
 def test_the_status_of_every_unit(webui):
     (first, drawn), (second, _), (third, _) = look(webui)
     assert first.startswith("ip-adapter_sdxl with image encoder")
+    assert "with the checkpoint's own text encoder" in first
     assert "into 10 of 70 layers" in first and "Start from weight 1." in first
     assert second.startswith("This unit is off. ip-adapter_sdxl") and third == second
     assert [i for i, block in enumerate(drawn["blocks"]) if block["factor"]] == [6]

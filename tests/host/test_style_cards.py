@@ -72,7 +72,7 @@ def test_a_style_is_a_card_whose_click_inserts_its_tag(webui, library):
 def test_a_preview_of_the_user_s_own_comes_first(webui, library):
     write_style(library.path_of("ink"), style())
     own = library.folder / "ink.preview.png"
-    own.write_bytes((ROOT / "docs" / "accordion.png").read_bytes())
+    own.write_bytes((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes())
     try:
         (preview,) = re.findall(r'<img src="([^"]*)"', cards(webui))
         address = html.unescape(preview).removeprefix(".")
