@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib_instantstyle.pure.leak import text_to_leak
 from tests.miniature.tiny import make_family
 from tests.webui.client import Client, reference
 from tests.webui.server import miniature, real
@@ -83,6 +84,20 @@ def test_no_prompt_is_conditioned_otherwise_with_content(client, checkpoint, pro
     assert (before["prompt"], before["negative"]) == (after["prompt"], after["negative"])
     assert off.bytes == again.bytes
     assert np.any(on.images[0] != off.images[0])
+
+
+def test_the_leak_meter_writes_a_line_for_each_picture(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    quiet, _ = look(client, UNIT, batch_size=2, override_settings={"return_grid": False})
+    unit = {**UNIT, "leak_meter": True}
+    answer, _ = look(client, unit, batch_size=2, override_settings={"return_grid": False})
+    lines = [text.split("InstantStyle 1 leak: ")[1] for text in answer.infotexts]
+    found = [text_to_leak(line[: line.index('"', 1)]) for line in lines]
+    assert len(found) == 2 and found[0] != found[1]
+    assert all(set(each) == {"content", "reference"} for each in found)
+    assert not any("leak: " in text for text in quiet.infotexts)
+    for image, same in zip(answer.images, quiet.images):
+        assert np.array_equal(image, same)
 
 
 def test_content_is_read_without_the_prompts_lora(client):

@@ -1,0 +1,116 @@
+"""Text encoders as other WebUIs and checkpoints wrap them: which serve, and what they give."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from tests.miniature import harness
+from tests.miniature.networks import tokenizer
+from tests.miniature.networks.text import OpenCLIPText, TextConfig
+
+ROOT = Path(__file__).parents[2]
+CONFIG = TextConfig(width=64, layers=3, heads=2, embed_dim=24)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def session():
+    webui = harness.session()
+    webui.add_extension(ROOT)
+    return webui
+
+
+class Wrapper(SimpleNamespace):
+    """What every WebUI's wrapper has."""
+
+    id_start, id_end, id_pad = 49406, 49407, 0
+
+    def tokenize(self, texts):
+        return [tokenizer.word_ids(text) for text in texts]
+
+
+class StopsEarly:
+    """SD2's use of OpenCLIP: as many blocks as `layer_idx` leaves, the final norm, no pooling."""
+
+    def __init__(self, model):
+        self.model, self.layer_idx = model, 1
+
+    def encode_with_transformer(self, tokens):
+        model = self.model
+        x = model.token_embedding(tokens) + model.positional_embedding
+        blocks = model.transformer.resblocks
+        for block in blocks[: len(blocks) - self.layer_idx]:
+            x = block(x)
+        return model.ln_final(x)
+
+
+def tower():
+    torch.manual_seed(1)
+    return OpenCLIPText(CONFIG).eval().requires_grad_(False)
+
+
+def encoder(embedder):
+    from lib_instantstyle.hosts.text import LoadedTextEncoder
+
+    return LoadedTextEncoder(embedder, "some", lambda: None)
+
+
+def serves(embedder):
+    from lib_instantstyle.hosts.text import serves
+
+    return serves(embedder)
+
+
+def test_sd2s_tower_is_run_to_its_end_and_projected():
+    model = tower()
+    embedder = Wrapper(wrapped=StopsEarly(model))
+    assert serves(embedder) and encoder(embedder).width == 24
+    texts = ["a cup", "a cup of coffee on a table"]
+    tokens = torch.tensor([tokenizer.chunks(text, pad=0)[0] for text in texts])
+    _, expected = model(tokens)
+    vectors = encoder(embedder).vectors(texts)
+    torch.testing.assert_close(vectors, expected, atol=1e-5, rtol=1e-5)
+    assert embedder.wrapped.layer_idx == 1  # SD2 itself stops as early as before
+
+
+@pytest.mark.parametrize("missing", ["text_projection", "last block"])
+def test_sd2_without_the_weights_it_does_not_use_itself_does_not_serve(missing):
+    model = tower()
+    last = model.transformer.resblocks[-1].attn.out_proj.weight
+    (model.text_projection if missing == "text_projection" else last).zero_()
+    assert not serves(Wrapper(wrapped=StopsEarly(model)))
+
+
+def engine(projection):
+    """Forge's: it wraps nothing, and its tower is a Hugging Face one."""
+    transformer = SimpleNamespace(text_projection=projection) if projection else SimpleNamespace()
+    return Wrapper(return_pooled=True, text_encoder=SimpleNamespace(transformer=transformer))
+
+
+def test_forges_engine_serves_where_it_projects():
+    with_projection = engine(nn.Linear(64, 24, bias=False))
+    assert serves(with_projection) and encoder(with_projection).width == 24
+    assert not serves(engine(None))  # Flux pools CLIP-L without projecting
+    assert not serves(Wrapper(text_encoder=with_projection.text_encoder, return_pooled=False))
+    assert not serves(None)
+
+
+def test_many_texts_are_read_in_batches_and_told():
+    embedder = Wrapper(wrapped=StopsEarly(tower()))
+    texts, told = [f"word {i}" for i in range(70)], []
+    together = encoder(embedder).vectors(texts, told.append)
+    assert told == [32, 64, 70] and together.shape == (70, 24)
+    torch.testing.assert_close(
+        together[69:], encoder(embedder).vectors(texts[69:]), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_only_clips_own_tokens_are_taken():
+    from lib_instantstyle.hosts.text import is_clip_tokenizer
+
+    assert is_clip_tokenizer(Wrapper())
+    other = Wrapper()
+    other.id_start, other.id_end = 0, 2  # a tokenizer of another kind
+    assert not is_clip_tokenizer(other) and not is_clip_tokenizer(None)
