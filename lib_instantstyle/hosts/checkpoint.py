@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ def loaded_model() -> Any:
 def identity(model: Any) -> str:
     """Which weights `model` has: its file, and the text encoders that Forge loads beside it."""
     info = getattr(model, "sd_checkpoint_info", None) or model
-    files = [getattr(info, "filename", ""), *(shared.opts.data.get(FORGE_MODULES) or [])]
+    checkpoint = getattr(info, "filename", "")
+    if not checkpoint:
+        return uuid.uuid4().hex  # what is kept for it will not be found again
+    files = [checkpoint, *(shared.opts.data.get(FORGE_MODULES) or [])]
     return "; ".join(_file_identity(Path(file)) for file in files)
 
 

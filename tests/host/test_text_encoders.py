@@ -114,3 +114,24 @@ def test_only_clips_own_tokens_are_taken():
     other = Wrapper()
     other.id_start, other.id_end = 0, 2  # a tokenizer of another kind
     assert not is_clip_tokenizer(other) and not is_clip_tokenizer(None)
+
+
+def test_a_checkpoint_is_known_by_its_file_and_by_forges_modules(tmp_path, session, monkeypatch):
+    from lib_instantstyle.hosts.checkpoint import FORGE_MODULES, identity
+
+    files = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "te.safetensors")]
+    for file in files:
+        file.write_bytes(b"1")
+    models = [
+        SimpleNamespace(sd_checkpoint_info=SimpleNamespace(filename=str(file)))
+        for file in files[:2]
+    ]
+    first, second = map(identity, models)
+    assert first == identity(models[0]) != second
+    monkeypatch.setitem(session.shared.opts.data, FORGE_MODULES, [str(files[2])])
+    with_module = identity(models[0])
+    assert with_module != first
+    files[2].write_bytes(b"12")
+    assert identity(models[0]) not in (first, with_module)
+    nameless = SimpleNamespace()
+    assert identity(nameless) != identity(nameless)
