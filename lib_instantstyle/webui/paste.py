@@ -13,6 +13,7 @@ from typing import Any
 from lib_instantstyle.pure.infotext import OWN_KEY, read
 from lib_instantstyle.pure.units import PAGE_PICTURES
 from lib_instantstyle.webui.controls import page_value
+from lib_instantstyle.webui.kept_pictures import kept_pictures
 
 Paster = Callable[[Mapping[str, object]], Any]
 
@@ -33,8 +34,10 @@ def paster(number: int, name: str) -> Paster:
         written = read(params, number)
         if name == "enabled":
             return written is not None
-        if written is None or name in PAGE_PICTURES:
-            return None  # infotext holds no pixels: the pictures on the page stay
+        if written is None:
+            return None
+        if name in PAGE_PICTURES:
+            return kept_pictures(written.hashes.get(name, ""))
         return page_value(written.unit, name)
 
     return paste

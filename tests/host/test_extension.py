@@ -448,7 +448,8 @@ def test_infotext_restores_the_page(webui):
         "blocks": "6=1",
         "adapter": f"ip-adapter_{family}",
         "report": False,
-        "image": None,
+        "image": f"data:image/jpeg;base64,{UNIT['image']}",
+        "mask": "",
     }
     assert {name: pasted(2, name) for name in expected} == expected
     # Units that are not named are switched off and keep their values.
@@ -458,11 +459,17 @@ def test_infotext_restores_the_page(webui):
     assert enabled(params) is True and enabled({"Steps": "3"}) is False
 
 
-def test_infotext_in_a_request_restores_all_but_the_reference(webui):
-    unit = {**UNIT, "weight": 0.7, "end": 0.8}
-    infotext = webui.txt2img(**style(unit)).infotexts[0]
+def test_infotext_in_a_request_restores_the_unit_and_its_kept_pictures(webui):
+    unit = {"image": [{"image": UNIT["image"], "weight": 0.5}, picture("deep_field.jpg")]}
+    styled = webui.txt2img(**style({**unit, "weight": 0.7, "end": 0.8}))
+    assert webui.txt2img(infotext=styled.infotexts[0]).pixels == styled.pixels
+
+
+def test_infotext_in_a_request_without_its_reference_is_refused(webui):
+    infotext = webui.txt2img(**style({**UNIT, "weight": 0.7})).infotexts[0]
+    webui.set(instantstyle_reference_store_mb=0)
     refused = webui.txt2img(infotext=infotext, expect=422)
-    assert "has no reference" in refused.body["detail"]
+    assert "Unit 1 is on but has no reference" in refused.body["detail"]
 
 
 def test_reloading_the_page_leaves_one_callback_and_the_same_pictures(session):

@@ -1,0 +1,41 @@
+"""Pictures that infotext names by their hashes, as the page's text boxes hold them."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from lib_instantstyle.hosts import reference_folder
+from lib_instantstyle.webui.reference_store import ReferenceStore
+
+# What a browser needs no name for either; the rest is told by it from the bytes.
+_TYPES = ((b"\x89PNG", "png"), (b"GIF8", "gif"), (b"RIFF", "webp"))
+
+
+def kept_pictures(written: str) -> str | None:
+    """The pictures of `written` ("1a2b3c4d5e6f 0a1b2c3d4e5f*0.5"), if all are kept here.
+
+    "" where none is written. None, which leaves the page's pictures as they are, where one is not
+    kept: infotext holds no pixels.
+    """
+    folder = reference_folder()
+    if not written:
+        return ""
+    if folder is None:
+        return None
+    store = ReferenceStore(folder)
+    found: list[dict[str, object]] = []
+    for entry in written.split():
+        digest, _, weight = entry.partition("*")
+        data = store.get(digest)
+        if data is None:
+            return None
+        found.append({"image": _data_url(data), "weight": weight or 1})
+    if len(found) == 1 and found[0]["weight"] == 1:
+        return str(found[0]["image"])
+    return json.dumps(found)  # a weight that is no number is told of when the unit is read
+
+
+def _data_url(data: bytes) -> str:
+    kind = next((name for start, name in _TYPES if data.startswith(start)), "jpeg")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
