@@ -29,7 +29,7 @@ class InstantStyleScript(scripts.Script):
         lifecycle.process(p, args)
 
     def process_batch(self, p, *args, **kwargs):
-        lifecycle.process_batch(p)
+        lifecycle.process_batch(p, kwargs["batch_number"])
 
     def process_before_every_sampling(self, p, *args, **kwargs):
         lifecycle.process_before_every_sampling(p)

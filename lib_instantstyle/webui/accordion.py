@@ -17,7 +17,7 @@ import gradio as gr
 from lib_instantstyle.hosts.page import InputAccordion, PasteField
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
-from lib_instantstyle.webui import reference_looks, status
+from lib_instantstyle.webui import reference_looks, status, style_page
 from lib_instantstyle.webui.choices import adapter_choices, style_choices
 from lib_instantstyle.webui.controls import ElemId, unit_label
 from lib_instantstyle.webui.paste import paster, switch_paster
@@ -47,8 +47,10 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
             for number in range(1, count + 1)
         ]
         _wire(units, elem_id)
-        for unit, own_pictures in zip(units, pictures):
-            _wire_looks({**unit, **own_pictures})
+        whole = [{**unit, **own_pictures} for unit, own_pictures in zip(units, pictures)]
+        style_page.wire(whole)
+        for unit in whole:
+            _wire_looks(unit)
     # In the order of `pure.units.page_values`.
     places = [(i, name) for i in range(count) for name in PAGE_FIELDS]
     places += [(i, name) for i in range(count) for name in PAGE_PICTURES]

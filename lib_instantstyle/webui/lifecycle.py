@@ -8,9 +8,12 @@ from typing import Any
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import OWN_KEY
-from lib_instantstyle.pure.units import NO_REFERENCE, Unit, parse_arguments
+from lib_instantstyle.pure.units import NO_REFERENCE, UNIT_LIMIT, Unit, parse_arguments
+from lib_instantstyle.webui import prompt_tags
 
 _RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
+_UNITS = "_instantstyle_units"  # those that came with the request
+_TAGS = "_instantstyle_tags"  # those in the prompts that the run has units for
 
 
 def before_process(p: Any) -> None:
@@ -19,8 +22,9 @@ def before_process(p: Any) -> None:
         del p.extra_generation_params[key]
     for name in ("init", "sample"):
         unwrap(p, name)
-    if hasattr(p, _RUN):
-        delattr(p, _RUN)
+    for name in (_RUN, _UNITS, _TAGS):
+        if hasattr(p, name):
+            delattr(p, name)
 
 
 def process(p: Any, arguments: Sequence[object]) -> None:
@@ -28,26 +32,29 @@ def process(p: Any, arguments: Sequence[object]) -> None:
     try:
         units = [unit for unit in parse_arguments(arguments) if unit.acts]
         units = _without_untouched(p, units)
-        if not units:
-            return
-        from lib_instantstyle.hosts import settings
-        from lib_instantstyle.webui import run
-
-        if settings.leaves_out(p):
-            return
-
-        run.start(p, units)
-    except InstantStyleError as error:
-        _refuse(p, str(error))
+        if units:
+            setattr(p, _UNITS, units)
+            _start(p, units)
     except Exception as error:
-        from lib_instantstyle.hosts.page import report_exception
-
-        report_exception("InstantStyle could not be prepared", exc_info=True)
-        _refuse(p, f"preparing failed with {type(error).__name__}: {error}; the log has the rest.")
+        _refuse(p, "init", error)
 
 
-def process_batch(p: Any) -> None:
-    """Watch the sampling of this batch."""
+def process_batch(p: Any, number: int) -> None:
+    """Follow the tags in the prompts of batch `number`, and watch its sampling.
+
+    Only now has the WebUI taken them out of the prompts, which other scripts may have written.
+    """
+    try:
+        tags = prompt_tags.of_batch(p, number)
+        if tags != getattr(p, _TAGS, ()):
+            setattr(p, _TAGS, tags)
+            if hasattr(p, _RUN):
+                delattr(p, _RUN)
+            units = getattr(p, _UNITS, [])
+            _start(p, [*units, *prompt_tags.units_of(tags, UNIT_LIMIT + 1)])
+    except Exception as error:
+        _refuse(p, "sample", error)
+        return
     if hasattr(p, _RUN):
         getattr(p, _RUN).watch(p)
 
@@ -84,14 +91,31 @@ def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
     return [unit for unit in units if not unit.is_untouched]
 
 
-def _refuse(p: Any, sentence: str) -> None:
-    """Make the generation `p` end with `sentence` instead of a picture.
+def _start(p: Any, units: Sequence[Unit]) -> None:
+    if not units:
+        return
+    from lib_instantstyle.hosts import settings
+    from lib_instantstyle.webui import run
+
+    if not settings.leaves_out(p):
+        run.start(p, units)
+
+
+def _refuse(p: Any, method: str, error: Exception) -> None:
+    """Make `p`'s next call of `method` end with the sentence of `error` instead of a picture.
 
     Needs nothing that may have failed: neither torch nor our own rooms above it.
     """
     from lib_instantstyle.webui.errors import InstantStyle
 
-    def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    sentence = str(error)
+    if not isinstance(error, InstantStyleError):
+        from lib_instantstyle.hosts.page import report_exception
+
+        report_exception("InstantStyle could not be prepared", exc_info=True)
+        sentence = f"preparing failed with {type(error).__name__}: {error}; the log has the rest."
+
+    def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise InstantStyle(sentence)
 
-    wrap_next_call(p, "init", around)
+    wrap_next_call(p, method, around)

@@ -8,14 +8,14 @@ import gradio as gr
 
 from lib_instantstyle.hosts.page import create_refresh_button
 from lib_instantstyle.pure.units import PAGE_FIELDS
-from lib_instantstyle.webui import markup
+from lib_instantstyle.webui import markup, style_page
 from lib_instantstyle.webui.choices import adapter_choices
 from lib_instantstyle.webui.controls import ElemId, build_control
 
 # The rows of "Advanced". What no row names follows after them, so that no field is out of reach.
 _ROWS = (
     ("adapter",),
-    ("style", "method"),
+    ("method",),
     ("blocks",),
     ("start", "end"),
     ("time_curve", "hires_pass"),
@@ -27,7 +27,16 @@ _ROWS = (
     ("report", "leak_meter"),
 )
 _STYLEID = (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",))
-_MAIN = ("enabled", "preset", "weight", "layout_weight", "boost", "content", "content_scale")
+_MAIN = (
+    "enabled",
+    "style",
+    "preset",
+    "weight",
+    "layout_weight",
+    "boost",
+    "content",
+    "content_scale",
+)
 _MASKS = (
     ("reference_mask", "Part of the reference that counts", "a mask: white counts"),
     ("mask", "Where the style acts", "a mask: white has the style"),
@@ -63,6 +72,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             parts["words"] = gr.HTML("", elem_id=own("words"))
             parts["status"] = gr.HTML("", elem_id=own("status"))
             gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
+    parts |= style_page.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
         named = {*_MAIN, *(name for row in (*_ROWS, *_STYLEID) for name in row)}
         for row in (*_ROWS, tuple(name for name in PAGE_FIELDS if name not in named)):

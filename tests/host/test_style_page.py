@@ -1,0 +1,118 @@
+"""The library in a unit's tab: save, pick, rename, delete, import, export."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib_instantstyle.tensor.style_file import write_style
+from tests.miniature import harness
+from tests.unit.styles import style
+
+ROOT = Path(__file__).parents[2]
+COFFEE = base64.b64encode((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()).decode()
+UNIT = "script_txt2img_instantstyle_unit_1_"
+
+
+@pytest.fixture(scope="module")
+def session():
+    session = harness.session()
+    session.add_extension(ROOT)
+    session.use("tiny_sdxl.")
+    return session
+
+
+@pytest.fixture
+def webui(session):
+    from lib_instantstyle.webui.style_library import library
+
+    shutil.rmtree(library().folder, ignore_errors=True)
+    yield session
+    shutil.rmtree(library().folder, ignore_errors=True)
+
+
+def library():
+    from lib_instantstyle.webui.style_library import library
+
+    return library()
+
+
+def press(webui, part, event="click", **values):
+    """Picked style, card, message and choices after an event of unit 1."""
+    given = {f"{UNIT}{name}": value for name, value in values.items()}
+    picked, shown, said, *others = webui.press(f"{UNIT}{part}", event, **given)
+    return picked, shown, said, others
+
+
+def names(update):
+    return [choice if isinstance(choice, str) else choice[-1] for choice in update["choices"]]
+
+
+def test_saving_picks_the_style_and_offers_it_to_every_unit(webui):
+    picked, shown, said, others = press(
+        webui, "style_save", style_name="ink", image=COFFEE, weight=0.5
+    )
+    assert picked["value"] == "ink" and names(picked) == ["", "ink"]
+    assert others and all(names(other) == ["", "ink"] for other in others)
+    assert "data:image/jpeg;base64," in shown and "1 reference" in shown
+    assert said.startswith("Saved as ink, ")
+    assert library().find("ink").info.settings["weight"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"style_name": "ink"}, "has no reference"),
+        ({"style_name": "", "image": COFFEE}, "The name &#x27;&#x27; is not allowed"),
+        ({"style_name": "<b>", "image": COFFEE}, "The name &#x27;&lt;b&gt;&#x27; is not allowed"),
+    ],
+)
+def test_what_cannot_be_saved_is_a_sentence_and_changes_nothing(webui, values, words):
+    picked, _, said, _ = press(webui, "style_save", **values)
+    assert words in said and "instantstyle-problem" in said
+    assert "value" not in picked and library().styles() == []
+
+
+def test_renaming_and_deleting_act_on_the_picked_style(webui):
+    library().take_in(saved_file(webui), "ink")
+    picked, _, said, _ = press(webui, "style_rename", style="ink", style_name="black ink")
+    assert (picked["value"], said) == ("black ink", "Renamed to black ink.")
+    picked, shown, said, _ = press(webui, "style_delete", style="")  # "no" in the browser
+    assert len(library().styles()) == 1
+    picked, shown, said, _ = press(webui, "style_delete", style="black ink")
+    assert (picked["value"], shown, said) == ("", "", "Deleted black ink.")
+    assert library().styles() == []
+    _, _, said, _ = press(webui, "style_rename", style="", style_name="x")
+    assert "No saved style is picked" in said
+
+
+def saved_file(webui):
+    path = library().folder.parent / "elsewhere.safetensors"
+    write_style(path, style())
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+def test_a_file_exported_can_be_imported(webui, tmp_path):
+    from lib_instantstyle.webui import style_page
+
+    library().take_in(saved_file(webui), "ink")
+    exported = style_page.export("ink")
+    assert exported.name == "ink.safetensors" and exported.parent != library().folder
+    library().delete("ink")
+    assert style_page.take_in(str(exported), "") == ("ink", "Imported as ink.")
+    assert style_page.take_in(str(exported), "again")[0] == "again"
+    assert [saved.name for saved in library().styles()] == ["again", "ink"]
+    shutil.rmtree(exported.parent)
+
+
+def test_a_damaged_style_is_told_of_where_it_is_picked(webui):
+    library().take_in(saved_file(webui), "ink")
+    path = library().find("ink").path
+    path.write_bytes(path.read_bytes()[:-1])
+    (shown,) = webui.press(f"{UNIT}style", "change", **{f"{UNIT}style": "ink"})
+    assert "instantstyle-problem" in shown and "ends before its tensors do" in shown
