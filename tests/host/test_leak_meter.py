@@ -39,17 +39,16 @@ def similarity(session, image):
     """Of a finished picture and the reference, by the image encoder alone."""
     from lib_instantstyle import hosts
     from lib_instantstyle.pure.catalog import scan
-    from lib_instantstyle.tensor.embedding import image_vector
+    from lib_instantstyle.tensor.embedding import encode
     from lib_instantstyle.tensor.pictures import Picture, decode_picture
+    from lib_instantstyle.tensor.sights import sight_of
 
     (tower,) = (t for t in scan(hosts.model_folders()).towers if t.name == "CLIP-ViT-bigG")
     picture = Picture(image.convert("RGB"), hashlib.sha256(image.tobytes()).hexdigest())
     cpu = torch.device("cpu")
     with torch.no_grad():
-        result, own = (
-            image_vector(each, tower, cpu, torch.float32)
-            for each in (picture, decode_picture(REFERENCE))
-        )
+        sights = [sight_of(each) for each in (picture, decode_picture(REFERENCE))]
+        result, own = encode(sights, tower, cpu, torch.float32, hidden=False)
     return float(torch.nn.functional.cosine_similarity(result, own, dim=0))
 
 
