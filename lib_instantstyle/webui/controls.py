@@ -110,6 +110,11 @@ CONTROLS = {
     "hires_pass": Control(
         "Hires fix", "in which of its passes the style acts", _choice(("both", "base", "hires"))
     ),
+    "auto_weight": Control(
+        "Even out the weights",
+        "brings what each block gets to this share of the text's attention; 0 is off",
+        _slider(0, 2),
+    ),
     "negative_weight": Control(
         "Weight for the negative prompt", "what its rows get of the style term", _slider(-2, 5)
     ),

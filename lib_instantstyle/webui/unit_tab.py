@@ -24,6 +24,7 @@ _ROWS = (
     ("sharpening", "negative_weight"),
     ("noise", "noise_strength"),
     ("noise_blur", "embeds_scaling"),
+    ("auto_weight",),
     ("report", "leak_meter"),
 )
 _STYLEID = (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",))
