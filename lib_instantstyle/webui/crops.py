@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+
+from lib_instantstyle.pure.atomic_file import write_file
 
 
 def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path) -> str | None:
@@ -29,17 +30,10 @@ def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path
 
 
 def _save(view: Image.Image, path: Path) -> str | None:
-    folder = path.parent
+    file = io.BytesIO()
+    view.save(file, "PNG")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                view.save(file, "PNG")
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink()
-            raise
+        write_file(path, file.getvalue())
     except OSError as error:
-        return f"what CLIP saw could not be saved in {folder} ({error.strerror})."
+        return f"what CLIP saw could not be saved in {path.parent} ({error.strerror})."
     return None

@@ -42,6 +42,14 @@ def saved_style(
     return style, choice
 
 
+def has_other_encoder(saved: SavedStyle, catalog: Catalog) -> bool:
+    """Whether there are image encoders here, and none of them made the style."""
+    if not catalog.towers:
+        return False
+    style = read_style(saved.path)
+    return not any(style.is_by(tower) for tower in catalog.towers)
+
+
 def _choose(
     name: str, saved: SavedStyle, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
 ) -> Choice:

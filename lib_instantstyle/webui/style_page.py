@@ -10,6 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, parse_unit
 from lib_instantstyle.webui.choices import style_choices
@@ -131,13 +133,19 @@ def card(name: str) -> str:
     """Thumbnail and origin of the style `name`, as HTML."""
     if not name:
         return ""
+    from lib_instantstyle.webui.saved_style import has_other_encoder
+
     try:
         style = library().find(name)
+        is_other = has_other_encoder(style, scan(model_folders()))
     except InstantStyleError as error:
         return _problem(str(error))
     picture = thumbnail_url(style)
     image = f'<img src="{picture}" alt="Thumbnail of {html.escape(style.name)}">' if picture else ""
-    return f'<div class="instantstyle-card">{image}<div>{html.escape(summary(style))}</div></div>'
+    said = f"<div>{html.escape(summary(style))}</div>"
+    if is_other:
+        said += _problem(f"made with the image encoder {style.info.encoder}, which is not here.")
+    return f'<div class="instantstyle-card">{image}{said}</div>'
 
 
 def _export(name: str) -> tuple[Any, str]:

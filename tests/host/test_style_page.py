@@ -110,6 +110,14 @@ def test_a_file_exported_can_be_imported(webui, tmp_path):
     shutil.rmtree(exported.parent)
 
 
+def test_a_style_of_another_encoder_is_shown_as_such(webui):
+    library().take_in(saved_file(webui), "theirs")
+    (shown,) = webui.press(f"{UNIT}style", "change", **{f"{UNIT}style": "theirs"})
+    assert "Made with the image encoder CLIP-ViT-H-14, which is not here." in shown
+    _, ours, _, _ = press(webui, "style_save", style_name="ours", image=COFFEE)
+    assert "1 reference" in ours and "which is not here" not in ours
+
+
 def test_a_damaged_style_is_told_of_where_it_is_picked(webui):
     library().take_in(saved_file(webui), "ink")
     path = library().find("ink").path
