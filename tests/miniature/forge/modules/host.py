@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,13 @@ sampling_mode = torch.inference_mode
 
 def run(server: Callable[[], None]) -> None:
     """The server in a thread of its own; what the page starts is worked off here."""
-    thread = threading.Thread(target=server, daemon=True)
+
+    def serve() -> None:
+        # Gradio's queue makes its locks where it is made, and needs a loop there.
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        server()
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     main_thread.loop(thread.is_alive)
 
