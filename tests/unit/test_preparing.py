@@ -20,31 +20,7 @@ from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.test_adapter_types import World
 from tests.unit.test_catalog import unet_like
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
-
-
-class Host:
-    """A WebUI as far as preparing needs one."""
-
-    def device(self):
-        return torch.device("cpu")
-
-    def encoder_dtype(self):
-        return torch.float32
-
-    def keeps_encoder(self):
-        return False
-
-    def make_room(self, size):
-        pass
-
-    def crops_folder(self):
-        return None
-
-    def embedding_files(self):
-        return None
-
-    def reference_folder(self):
-        return None
+from tests.unit.webui_host import Host
 
 
 def reference():

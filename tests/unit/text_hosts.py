@@ -4,6 +4,8 @@ import zlib
 
 import torch
 
+from tests.unit.webui_host import Host
+
 
 def word_ids(texts):
     """Token ids that differ from word to word."""
@@ -37,8 +39,8 @@ class Loaded:
         return stock + self._stray * own * stock.norm() / own.norm()
 
 
-class TextHost:
-    """See Host."""
+class TextHost(Host):
+    """One whose checkpoint reads texts, or does not."""
 
     def __init__(self, folder, loaded=None, tokens=word_ids):
         self.folder, self.loaded, self._tokens = folder, loaded, tokens
@@ -48,24 +50,6 @@ class TextHost:
 
     def token_ids(self, p, texts):
         return self._tokens(texts) if self._tokens else None
-
-    def device(self):
-        return torch.device("cpu")
-
-    def encoder_dtype(self):
-        return torch.float32
-
-    def keeps_encoder(self):
-        return False
-
-    def make_room(self, size):
-        pass
-
-    def crops_folder(self):
-        return None
-
-    def embedding_files(self):
-        return None
 
     def cache_folder(self):
         return self.folder / "cache"
