@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import torch
@@ -12,6 +12,7 @@ from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
+from lib_instantstyle.tensor.memory import or_on_cpu
 from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
 from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
@@ -33,6 +34,7 @@ def features_of(
     keep: bool = False,
     make_room: MakeRoom = take_room,
     files: EmbeddingFiles | None = None,
+    say: Callable[[str], None] = print,
 ) -> torch.Tensor:
     """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
 
@@ -40,7 +42,7 @@ def features_of(
     adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
     there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
     the next picture; otherwise none stays. make_room: see tower_loading. files: where embeddings
-    outlive the process.
+    outlive the process. say: told where the encoder had to run on the CPU.
     """
     if not keep:
         _kept.clear()
@@ -48,7 +50,7 @@ def features_of(
     if negative is None and hidden:
         negative = ZERO_IMAGE
     seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep, make_room, files)
+    features = encode(seen, tower, device, dtype, hidden, keep, make_room, files, say)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
     return torch.stack(features)
@@ -63,6 +65,7 @@ def encode(
     keep: bool = False,
     make_room: MakeRoom = take_room,
     files: EmbeddingFiles | None = None,
+    say: Callable[[str], None] = print,
 ) -> list[torch.Tensor]:
     """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
 
@@ -80,15 +83,22 @@ def encode(
         _remember(read)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
-        encoder = _kept.get((source, device))
-        if encoder is None:
-            _kept.clear()  # before another is built: two would not fit everywhere
-            encoder = load_image_encoder(tower.path, tower.kind, device, dtype, hidden, make_room)
-        if keep:
-            _kept[source, device] = encoder
         views = [sights[i].pixels(tower.kind.image_size) for i in missing]
-        batches = torch.split(torch.cat(views).to(device=device, dtype=dtype), BATCH)
-        encoded = torch.cat([encoder(batch).float().cpu() for batch in batches])
+        pixels = torch.cat(views)
+
+        def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+            encoder = _kept.get((source, device))
+            if encoder is None:
+                _kept.clear()  # before another is built: two would not fit everywhere
+                encoder = load_image_encoder(
+                    tower.path, tower.kind, device, dtype, hidden, make_room
+                )
+            if keep:
+                _kept[source, device] = encoder
+            batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
+            return torch.cat([encoder(batch).float().cpu() for batch in batches])
+
+        encoded = or_on_cpu(run, device, dtype, tower.name, say)
         # Means are tensors of their own: a view would keep the whole batch alive for as long as
         # one of it is remembered.
         parts = torch.split(encoded, [len(of_one) for of_one in views])
@@ -100,9 +110,16 @@ def encode(
     return [found[key] for key in keys]
 
 
-def is_remembered(sight: Sight, tower: TowerFile, dtype: torch.dtype, hidden: bool) -> bool:
+def is_remembered(
+    sight: Sight,
+    tower: TowerFile,
+    dtype: torch.dtype,
+    hidden: bool,
+    files: EmbeddingFiles | None = None,
+) -> bool:
     """Whether `encode` would answer for `sight` without an encoder."""
-    return bool(_recall([(sight.key, *_source(tower, dtype, hidden))]))
+    keys: list[Key] = [(sight.key, *_source(tower, dtype, hidden))]
+    return bool(_recall(keys) or (files is not None and _read(keys, files)))
 
 
 def _source(tower: TowerFile, dtype: torch.dtype, hidden: bool) -> tuple[object, ...]:

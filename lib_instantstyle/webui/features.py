@@ -30,7 +30,7 @@ def unit_features(
     """
     unit, weights = checked.unit, checked.pictures.weights
     files = host.embedding_files()
-    features = _looked_at(checked, catalog, host, files)
+    features = _looked_at(checked, catalog, host, files, say)
     if files is not None and files.problem:
         say(files.problem)
     references, negative = list(features[:-1]), features[-1]
@@ -54,7 +54,11 @@ def sights_of(checked: CheckedUnit) -> tuple[list[Sight], Sight | None]:
 
 
 def _looked_at(
-    checked: CheckedUnit, catalog: Catalog, host: Host, files: EmbeddingFiles | None
+    checked: CheckedUnit,
+    catalog: Catalog,
+    host: Host,
+    files: EmbeddingFiles | None,
+    say: Callable[[str], None],
 ) -> torch.Tensor:
     """What the adapter takes of each reference and, last, of what negative rows get."""
     sights, negative = sights_of(checked)
@@ -65,6 +69,7 @@ def _looked_at(
         "keep": host.keeps_encoder(),
         "make_room": host.make_room,
         "files": files,
+        "say": say,
     }
     if style is None:
         return features_of(sights, negative, adapter.kind, checked.choice.tower, **run)

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.embedding import encode, features_of
@@ -174,3 +175,43 @@ def test_a_tower_that_was_replaced_is_read_anew(tower, batches):
     (replaced,) = scan([tower.path.parent]).towers
     assert not torch.equal(first, image_vector(picture(1), replaced, CPU, torch.float32))
     assert batches == [1, 1]
+
+
+def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once_and_says_so(
+    tower, monkeypatch
+):
+    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    expected = encode([picture(1)], tower, CPU, torch.float32, hidden=False)
+    embedding._remembered.clear()
+    load, tried = embedding.load_image_encoder, []
+
+    def full(path, kind, device, dtype, *rest):
+        tried.append((device.type, dtype))
+        if device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return load(path, kind, device, dtype, *rest)
+
+    monkeypatch.setattr(embedding, "load_image_encoder", full)
+    said = []
+    cuda = torch.device("cuda")
+    found = encode([picture(1)], tower, cuda, torch.float16, hidden=False, say=said.append)
+    assert tried == [("cuda", torch.float16), ("cpu", torch.float32)]
+    assert torch.equal(found[0], expected[0])
+    assert len(said) == 1 and "it ran on the CPU" in said[0]
+
+
+def test_without_memory_anywhere_there_is_one_sentence(tower, monkeypatch):
+    def full(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding, "load_image_encoder", full)
+    with pytest.raises(InstantStyleError, match="not enough memory"):
+        encode([picture(1)], tower, CPU, torch.float32, hidden=False)
+
+    def broken(*args):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(embedding, "load_image_encoder", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        encode([picture(1)], tower, CPU, torch.float32, hidden=False)
