@@ -21,9 +21,11 @@ from lib_instantstyle.tensor.embedding import is_remembered
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.sights import sight_of
+from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.checking import CheckedUnit, remarks
+from lib_instantstyle.webui.saved_style import saved_style
 from lib_instantstyle.webui.subtracting import describe_subtraction
 from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
 
@@ -70,6 +72,7 @@ class UnitPlan:
     adapter: str | None = None
     kind: str | None = None
     encoder: str | None = None
+    style: str | None = None  # saved, instead of references
     blocks: list[BlockPlan] = field(default_factory=list)
     references: list[ReferencePlan] = field(default_factory=list)
     subtracted: str = ""
@@ -148,6 +151,7 @@ class _Check:
     catalog: Catalog
     loaded: LoadedCheckpoint | None
     circumstances: Circumstances
+    style: Style | None = None
 
     def run(self) -> None:
         self.made.method = self.unit.method
@@ -162,7 +166,8 @@ class _Check:
         if choice is not None:
             self._subtraction(choice, host)
             if pictures:
-                checked = CheckedUnit(self.unit, pictures[0], choice, self._gains(self.layers))
+                gains = self._gains(self.layers)
+                checked = CheckedUnit(self.unit, pictures[0], choice, gains, self.style)
                 said = remarks(checked, self.layers, self.circumstances.cfg_scale)
                 self.made.remarks += said
 
@@ -191,21 +196,21 @@ class _Check:
             self.made.idle.append(f"no sampling step of {of.steps} falls between start and end.")
 
     def _pictures(self, host: Host) -> list[UnitPictures]:
-        """What each reference shows, each alone; the other pictures stand with the first."""
+        """What each reference shows, each alone; nothing in them where a saved style serves."""
         alone = replace(self.unit, negative_image=None, reference_mask=None, mask=None)
-        if not self.unit.image:
+        if alone.image and alone.style:
             with self.made.noting():
-                return [pictures_of(self.unit, host)]
+                pictures_of(alone, host)
+            alone = replace(alone, style="")
+        each = [replace(alone, image=(reference,)) for reference in alone.image] or [alone]
         found = []
-        for reference in self.unit.image:
+        for unit in each:
             with self.made.noting():
-                found.append(pictures_of(replace(alone, image=(reference,)), host))
+                found.append(pictures_of(unit, host))
         for name in _OTHER_PICTURES:
-            given = getattr(self.unit, name)
-            if given and found:
+            if found and getattr(self.unit, name):
                 with self.made.noting():
-                    one = replace(alone, image=self.unit.image[:1], **{name: given})
-                    pictures_of(one, host)
+                    pictures_of(replace(each[0], **{name: getattr(self.unit, name)}), host)
         return found
 
     def _gains(self, layers: UnetLayers) -> dict[int, Any]:
@@ -223,7 +228,12 @@ class _Check:
                 for block in layers.layout.blocks
                 if (of := [gains[n] for n in gains if layers.by_number[n].layer.block is block])
             ]
-            choice = choose(self.unit.adapter, self.catalog, layers, gains)
+            if self.unit.style:
+                style, choice = saved_style(self.unit, self.catalog, layers, gains)
+                self.made.style = self.unit.style
+                self.style = style
+            else:
+                choice = choose(self.unit.adapter, self.catalog, layers, gains)
             self.made.adapter = choice.adapter.name
             self.made.kind = choice.adapter.kind.projection.title
             self.made.encoder = choice.tower.name
@@ -231,13 +241,15 @@ class _Check:
         return None
 
     def _references(self, pictures: list[UnitPictures], choice: Choice | None, host: Host) -> None:
-        for each in pictures:
+        for each in pictures if not self.unit.style else ():
             picture, weight = each.references[0], each.weights[0]
             remembered = False
             if choice is not None:
                 hidden = choice.adapter.kind.projection.takes_hidden_states
                 sight = sight_of(picture, self.unit, each.reference_mask)
-                remembered = is_remembered(sight, choice.tower, host.encoder_dtype(), hidden)
+                remembered = is_remembered(
+                    sight, choice.tower, host.encoder_dtype(), hidden, host.embedding_files()
+                )
             size = picture.image.size
             self.made.references.append(ReferencePlan(*size, picture.sha256, weight, remembered))
 
@@ -272,6 +284,8 @@ def in_words(run: DryRun) -> str:
             + (", seen before" if each.remembered else "")
             for each in unit.references
         ]
+        if unit.style:
+            lines.append(f"  saved style {unit.style}")
         if unit.subtracted:
             lines.append(f"  taken out: {unit.subtracted}")
         for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):

@@ -10,6 +10,7 @@ from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.units import AUTO, FIELDS
 from lib_instantstyle.pure.values import one_of
+from lib_instantstyle.webui.style_library import library
 from lib_instantstyle.webui.typed_files import pictures_in, read_picture
 
 ALL = "all"
@@ -46,8 +47,10 @@ def field_axis(name: str) -> Axis:
     def changes(x: Any) -> Mapping[str, object]:
         value = {"True": True, "False": False}.get(x, x) if field.type == "bool" else x
         value = round(value, _DIGITS) if isinstance(value, float) else value
-        # Own block weights would stand instead of the preset.
-        return {name: value, "blocks": ""} if name == "preset" else {name: value}
+        # Own block weights would stand instead of the preset, a reference beside the style.
+        if name == "preset":
+            return {name: value, "blocks": ""}
+        return {name: value, "image": None} if name == "style" else {name: value}
 
     return Axis(
         name.replace("_", " "),
@@ -62,6 +65,8 @@ def _choices(name: str) -> Callable[[], list[str]] | None:
     parse = FIELDS[name].metadata["parse"]
     if name == "adapter":
         return lambda: [AUTO, *(file.name for file in scan(model_folders()).adapters)]
+    if name == "style":
+        return lambda: [style.name for style in library().styles()]
     if FIELDS[name].type == "bool":
         return lambda: ["True", "False"]
     if isinstance(parse, one_of):

@@ -35,8 +35,18 @@ from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.plot_axes import Axis, block_axis, field_axis, reference_axis
 
 UNITS = 3  # units with axes
-_FURTHER = ("preset", "blocks", "weight", "start", "end", "content", "content_scale", "adapter")
-_NO_PICTURE = ("report", "leak_meter", "style")  # fields that do not vary one
+_FURTHER = (
+    "preset",
+    "blocks",
+    "weight",
+    "start",
+    "end",
+    "content",
+    "content_scale",
+    "adapter",
+    "style",
+)
+_NO_PICTURE = ("report", "leak_meter")  # fields that do not vary one
 _CHECKPOINTS = "Checkpoint name"  # an axis of the WebUI's own
 _NUMBER = r"\s*[+-]?\s*\d+(?:\.\d*)?\s*"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER}(?:\({_NUMBER}\)\s*|\[\s*\d+\s*\]\s*)?)?")
