@@ -11,7 +11,7 @@ VENV := .venv
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract coverage \
-  mutate bench lint format clean
+  fuzz soak mutate bench lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -29,7 +29,7 @@ serve-forge: $(VENV)/page-4.40/.ready
 test: test-unit test-host
 
 test-unit: $(VENV)/engine/.ready
-	$(VENV)/engine/bin/python -m pytest tests/unit -q -n 2 $(COVER) $(ARGS)
+	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n 2 $(COVER) $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(COVER) $(ARGS)
@@ -67,6 +67,17 @@ contract: $(VENV)/engine/.ready
 # What the style costs, beside its peers; leaves build/bench/bench.md and bench.json.
 bench: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.bench $(ARGS)
+
+# Whatever reads what a stranger wrote, with FUZZ_EXAMPLES of each of some fifty properties: over
+# 100,000 in all; and how much of the readers that reaches. `make test` runs a short slice of it.
+FUZZ_EXAMPLES ?= 2000
+fuzz: $(VENV)/engine/.ready
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/engine/bin/python -m pytest tests/fuzz -q -n 2 \
+	  --cov --cov-branch --cov-config=tests/fuzz/coverage.ini $(ARGS)
+
+# Three hundred generations of every kind in one process: memory, hooks, the same picture again.
+soak: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .
