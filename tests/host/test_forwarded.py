@@ -87,6 +87,7 @@ def test_what_hangs_on_a_generation_is_no_burden_to_who_copies_it(webui, monkeyp
 def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_path):
     from modules import img2img
 
+    from lib_instantstyle.hosts.a1111 import A1111
     from lib_instantstyle.tensor import embedding, image_encoder
 
     frames, out = tmp_path / "frames", tmp_path / "out"
@@ -94,6 +95,7 @@ def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_p
     for i in range(5):
         Image.new("RGB", (64, 64), (40 * i, 90, 200 - 30 * i)).save(frames / f"{i:03}.png")
     monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     encoded, read = [], []
     forward = image_encoder.ImageEncoder.forward
     monkeypatch.setattr(
