@@ -98,32 +98,46 @@ def healthy(copy: Path, mutations: list[Mutation]) -> bool:
     return True
 
 
-def table(results: list[Result]) -> str:
-    """The results as Markdown."""
-    lines = ["| mutation | in | result | by |", "| --- | --- | --- | --- |"]
-    for result in results:
-        by = result.by.removeprefix("tests/").replace("|", "\\|")
-        lines.append(
-            f"| {result.mutation.name} | {result.mutation.file} | {result.outcome} | `{by}` |"
-        )
+def summary(results: list[Result]) -> str:
     killed = sum(result.outcome == KILLED for result in results)
-    return "\n".join([f"{killed} of {len(results)} killed.", "", *lines])
+    return f"{killed} of {len(results)} killed."
+
+
+def row(result: Result) -> str:
+    """One line of the Markdown table."""
+    by = result.by.removeprefix("tests/").replace("|", "\\|")
+    return f"| {result.mutation.name} | {result.mutation.file} | {result.outcome} | `{by}` |"
 
 
 def write(results: list[Result]) -> None:
-    """Put the table between its marks in tests/README.md."""
+    """Put the results between their marks in tests/README.md; what was not run stays as it was."""
     before, _, rest = README.read_text(encoding="utf8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf8")
+    old, _, after = rest.partition(END)
+    rows = {line.split(" | ")[0].strip("| "): line for line in old.splitlines() if " | " in line}
+    rows.update({result.mutation.name: row(result) for result in results})
+    known = [rows[m.name] for m in MUTATIONS if m.name in rows]
+    killed = sum(f"| {KILLED} |" in line for line in known)
+    text = "\n".join(
+        [
+            f"{killed} of {len(MUTATIONS)} killed.",
+            "",
+            "| mutation | in | result | by |",
+            "| --- | --- | --- | --- |",
+            *known,
+        ]
+    )
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf8")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.mutations", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutations whose name or file contains this")
+    parser.add_argument(
+        "--only", default="", help="mutations whose name, file or tests contain this"
+    )
     parser.add_argument("--write", action="store_true", help="put the results into tests/README.md")
     parser.add_argument("--trust", action="store_true", help="do not run the tests unbroken first")
     arguments = parser.parse_args()
-    chosen = [m for m in MUTATIONS if arguments.only in f"{m.name} {m.file}"]
+    chosen = [m for m in MUTATIONS if arguments.only in f"{m.name} {m.file} {m.tests}"]
     results = []
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         copy = copy_of_the_repository(Path(folder))
@@ -134,7 +148,7 @@ def main() -> int:
             results.append(result)
             told = f"{result.outcome:<9}{result.seconds:6.1f} s  {mutation.name}: {result.by}"
             print(told, flush=True)
-    print(table(results).splitlines()[0])
+    print(summary(results))
     if arguments.write:
         write(results)
     return int(any(result.outcome != KILLED for result in results))
