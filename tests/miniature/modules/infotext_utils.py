@@ -258,7 +258,8 @@ def _settings_by_label() -> list[tuple[str, str]]:
 
 def create_override_settings_dict(text_pairs: list[str]) -> dict:
     """['Clip skip: 2'] -> {'CLIP_stop_at_last_layers': 2}."""
-    params = {k: v.strip() for k, v in (x.split(":", maxsplit=1) for x in text_pairs)}
+    pairs = (x.split(":", maxsplit=1) for x in text_pairs or [])  # Gradio 4 sends None for none
+    params = {k: v.strip() for k, v in pairs}
     return {
         setting: shared.opts.cast_value(setting, params[label])
         for label, setting in _settings_by_label()

@@ -70,7 +70,7 @@ class FormColorPicker(FormComponent, gr.ColorPicker):
 class DropdownMulti(FormComponent, gr.Dropdown):
     @wraps(gr.Dropdown.__init__)
     def __init__(self, **kwargs):
-        super().__init__(multiselect=True, **kwargs)
+        super().__init__(**{**kwargs, "multiselect": True})
 
     def get_block_name(self):
         return "dropdown"
@@ -79,7 +79,7 @@ class DropdownMulti(FormComponent, gr.Dropdown):
 class DropdownEditable(FormComponent, gr.Dropdown):
     @wraps(gr.Dropdown.__init__)
     def __init__(self, **kwargs):
-        super().__init__(allow_custom_value=True, **kwargs)
+        super().__init__(**{**kwargs, "allow_custom_value": True})
 
     def get_block_name(self):
         return "dropdown"
