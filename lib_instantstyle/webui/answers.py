@@ -9,7 +9,7 @@ from typing import Any
 from lib_instantstyle import NAME
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import given_units, parse_unit
-from lib_instantstyle.webui.listings import Listing
+from lib_instantstyle.webui.listings import Listing, style_listing
 
 _MOST_STEPS = 1000
 _MOST_WORDS = 100
@@ -28,6 +28,17 @@ def plan(given: Mapping[str, object]) -> Listing:
         ),
     )
     return {**asdict(run), "text": in_words(run)}
+
+
+def embed(given: Mapping[str, object]) -> Listing:
+    """Save the references of the unit in `given` as the style `name`; see style_saving.py."""
+    from lib_instantstyle.webui.style_saving import save_style
+
+    name = given.get("name")
+    if not isinstance(name, str):
+        raise InstantStyleError(f"name is {shorten(name)}; the name of the new style is allowed.")
+    unit = parse_unit({field: value for field, value in given.items() if field != "name"})
+    return style_listing(save_style(unit, name))
 
 
 def content(given: Mapping[str, object]) -> Listing:

@@ -9,6 +9,7 @@ from lib_instantstyle.pure.catalog import AdapterFile, Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import LAYOUTS
 from lib_instantstyle.pure.presets import PRESETS, Preset
+from lib_instantstyle.webui.style_library import SavedStyle, library
 
 Listing = dict[str, Any]
 
@@ -73,22 +74,22 @@ def _preset(preset: Preset) -> Listing:
 
 def styles() -> Listing:
     """The saved styles, and what is wrong with files that are none."""
-    from lib_instantstyle.webui.style_library import library
-
     saved = library()
     return {
-        "styles": [
-            {
-                "name": style.name,
-                "encoder": style.info.encoder_title,
-                "serves": list(style.info.serves),
-                "references": len(style.info.references),
-                "created": style.info.created,
-                "settings": dict(style.info.settings),
-            }
-            for style in saved.styles()
-        ],
+        "styles": [style_listing(style) for style in saved.styles()],
         "refused": [{"name": name, "problem": text} for name, text in saved.refused()],
+    }
+
+
+def style_listing(style: SavedStyle) -> Listing:
+    """One saved style."""
+    return {
+        "name": style.name,
+        "encoder": style.info.encoder_title,
+        "serves": list(style.info.serves),
+        "references": len(style.info.references),
+        "created": style.info.created,
+        "settings": dict(style.info.settings),
     }
 
 

@@ -91,6 +91,11 @@ def plan(given: Body = _BODY) -> listings.Listing:
     return _answer(lambda: answers.plan(given))
 
 
+def embed(given: Body = _BODY) -> listings.Listing:
+    """Save references, and a unit's settings, as a style of that name."""
+    return _answer(lambda: answers.embed(given))
+
+
 def content(given: Body = _BODY) -> listings.Listing:
     """How like a reference is to given words, before and after subtraction, and which it shows."""
     return _answer(lambda: answers.content(given))
@@ -109,6 +114,7 @@ _ROUTES: tuple[tuple[str, Callable[..., Any], Callable[[], schemas.Schema] | Non
     ("blocks", blocks, None),
     ("styles", styles, None),
     ("plan", plan, schemas.plan),
+    ("embed", embed, schemas.embed),
     ("content", content, schemas.content),
     ("report", report, lambda: {}),
 )

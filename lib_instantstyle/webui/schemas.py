@@ -59,6 +59,11 @@ def plan() -> Schema:
     )
 
 
+def embed() -> Schema:
+    """The name of a new style, beside the fields of the unit that it is made of."""
+    return request_of({"name": {"type": "string"}, **unit()["properties"]})
+
+
 def content() -> Schema:
     """A reference, what it should not bring along, and how many words to suggest."""
     names = ("image", "adapter", "content", "content_scale", "content_mode", "clip_source")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
-from tests.host.test_extension import ROOT, UNIT, session, style  # noqa: F401
+from tests.host.test_extension import ROOT, UNIT, picture, session, style  # noqa: F401
 
 COFFEE = ROOT / "tests" / "pictures" / "coffee.jpg"
 
@@ -329,6 +329,38 @@ def test_content_says_how_like_a_reference_is_to_words(webui):
 
 def test_styles_are_those_of_the_library(webui):
     assert get(webui, "styles") == {"styles": [], "refused": []}
+
+
+def test_a_picture_becomes_a_style_that_plans_and_plots_use(webui):
+    from lib_instantstyle.webui.style_library import library
+    from tests.host.test_plots import GRIDS, plot
+
+    try:
+        for name, file in (("a cup", "coffee.jpg"), ("stars", "deep_field.jpg")):
+            response = webui.post("/instantstyle/embed", {"name": name, "image": picture(file)})
+            assert response.status_code == 200, response.text
+        listed = get(webui, "styles")["styles"]
+        assert [style["name"] for style in listed] == ["a cup", "stars"]
+        assert response.json() == listed[1] and listed[0]["references"] == 1
+        answer = plan(webui, {"style": "stars"})
+        assert answer["problems"] == [] and answer["units"][0]["style"] == "stars"
+        assert "is not among the saved styles" in plan(webui, {"style": "moon"})["problems"][0]
+        cells = plot(webui, ("[InstantStyle] style", "a cup, stars")).pixels[GRIDS:]
+        assert cells == [
+            webui.txt2img(**style({"style": name})).pixels[0] for name in ("a cup", "stars")
+        ]
+        assert cells[0] != cells[1]
+        for body, sentence in (
+            ({**UNIT, "name": "a cup"}, "there already"),
+            ({**UNIT, "name": "../../etc/style"}, "name"),
+            (UNIT, "name is None"),
+            ({"name": "empty"}, "has no reference"),
+        ):
+            response = webui.post("/instantstyle/embed", body)
+            assert response.status_code == 422 and sentence in response.json()["detail"]
+    finally:
+        for saved in library().styles():
+            saved.path.unlink()
 
 
 def test_report_is_of_the_last_generation_that_asked_for_one(webui):
