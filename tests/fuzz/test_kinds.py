@@ -1,0 +1,146 @@
+"""Sound model files and styles with a few things changed: read, or refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_instantstyle.pure.adapter_kind import adapter_kind
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.style_info import KEY, THUMBNAIL, StyleInfo, metadata_of, read_info
+from lib_instantstyle.pure.style_info import shapes_of as style_shapes
+from lib_instantstyle.pure.tensor_info import TensorInfo
+from lib_instantstyle.pure.text_kind import text_kind
+from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
+from tests.fuzz.test_requests import json_values
+from tests.unit.adapters import PROJECTIONS, Noise, attention_tensors, prefixed
+from tests.unit.text_towers import (
+    hugging_face_text_tensors,
+    hugging_face_text_tower,
+    open_clip_text_tensors,
+    open_clip_text_tower,
+)
+from tests.unit.towers import hugging_face_tensors, hugging_face_tower, open_clip_tensors
+
+
+def described(tensors):
+    return {name: TensorInfo("F32", tuple(t.shape), 4 * t.numel()) for name, t in tensors.items()}
+
+
+def _adapters():
+    noise = Noise()
+    layers = attention_tensors(noise, {1: 8, 3: 8}, 16)
+    for kind, projection in PROJECTIONS.items():
+        sizes = (16, 24, 4) if kind == "linear" else (16, 24)
+        for image, attention in (
+            ("image_proj", "ip_adapter"),
+            ("image_proj_model", "adapter_modules"),
+        ):
+            yield described(
+                {**prefixed(image, projection(noise, *sizes)), **prefixed(attention, layers)}
+            )
+
+
+SOUND = [
+    *_adapters(),
+    described(hugging_face_tensors(hugging_face_tower("H"))),
+    described(open_clip_tensors("H")),
+    described(hugging_face_text_tensors(hugging_face_text_tower("H"))),
+    described(open_clip_text_tensors(open_clip_text_tower("H"))),
+]
+FOREIGN = [
+    "id_adapter.x", "pulid_ca.x", "image_proj.mapping_0.0.weight", "ip_adapter_proj_model.x",
+    "a.ip_adapter_double_stream_k.weight", "ip_adapter.1.to_k_ip.bias", "visual.attn_pool.x",
+    "image_proj.time_embedding.x", "ip_adapter.1.norm_ip.weight", "image_proj.norm.weight",
+    "ip_adapter.1.to_q_lora.down.weight", "image_proj.perceiver_resampler.proj_in.weight",
+    "image_proj.perceiver_resampler.layers.0.0.to_out.weight", "image_proj.proj.0.weight",
+    "image_proj.proj.2.weight", "image_proj.proj_in.weight", "image_proj.layers.0.0.to_q.weight",
+]  # fmt: skip
+shapes = st.lists(st.sampled_from([0, 1, 8, 16, 24, 64, 512, 2048]), max_size=4).map(tuple)
+changes = st.lists(
+    st.tuples(st.integers(0, 300), st.sampled_from(["drop", "shape", "type"]), shapes), max_size=4
+)
+
+
+@given(
+    st.sampled_from(SOUND), changes, st.dictionaries(st.sampled_from(FOREIGN), shapes, max_size=3)
+)
+def test_changed_tensors_are_something_or_nothing(sound, changed, added):
+    found = dict(sound)
+    for index, how, shape in changed:
+        name = list(found)[index % len(found)]
+        if how == "drop":
+            del found[name]
+        else:
+            dtype = "I64" if how == "type" else "F32"
+            found[name] = TensorInfo(dtype, shape if how == "shape" else found[name].shape, 1)
+        if not found:
+            break
+    found |= {name: TensorInfo("F16", shape, 1) for name, shape in added.items()}
+    tower_kind(found)
+    text_kind(found)
+    try:
+        adapter_kind(found)
+    except InstantStyleError as error:
+        assert 10 < len(str(error)) < 600
+
+
+def test_what_is_not_changed_is_recognised():
+    kinds = [(adapter_kind(s), tower_kind(s), text_kind(s)) for s in SOUND]
+    assert all(any(each) for each in kinds)
+
+
+INFO = StyleInfo(
+    encoder="H", kind=TowerKind("Hugging Face", 4, 1, 8, 14, 28, 3), adapter="a",
+    references=("1" * 64,), weights=(1.0,), created="2024-05-31T12:00:00Z",
+    settings={"weight": 0.5}, thumbnail=b"jpeg",
+)  # fmt: skip
+METADATA = metadata_of(INFO)
+FIELDS = [*json.loads(METADATA[KEY]), "more"]
+KIND = [*json.loads(METADATA[KEY])["kind"], "more"]
+
+
+def style_file(metadata, tensors):
+    header, position = {"__metadata__": metadata}, 0
+    for name, shape in tensors.items():
+        size = 4
+        for n in shape:
+            size *= n
+        header[name] = {
+            "dtype": "F32", "shape": list(shape), "data_offsets": [position, position + size],
+        }  # fmt: skip
+        position += size
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(position)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz") / "style.safetensors"
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=2),
+    st.dictionaries(st.sampled_from(KIND), json_values | st.integers(0, 20), max_size=2),
+    st.text(max_size=12) | st.just("A" * 200_000) | st.just(METADATA[THUMBNAIL]),
+    st.sampled_from([None, *style_shapes(INFO)]),
+)
+def test_a_changed_style(path, changed, kind, thumbnail, missing):
+    content = json.loads(METADATA[KEY])
+    content["kind"] = {**content["kind"], **kind}
+    content = {**content, **changed}
+    tensors = {name: s for name, s in style_shapes(INFO).items() if name != missing}
+    path.write_bytes(style_file({KEY: json.dumps(content), THUMBNAIL: thumbnail}, tensors))
+    try:
+        read_info(path)
+    except InstantStyleError as error:
+        assert str(error).startswith(path.name) and str(error).endswith(".")
+
+
+def test_a_style_that_is_not_changed_is_read(path):
+    path.write_bytes(style_file(METADATA, style_shapes(INFO)))
+    assert read_info(path) == INFO
