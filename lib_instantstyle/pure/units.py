@@ -29,7 +29,7 @@ from lib_instantstyle.pure.values import (
 
 AUTO = "auto"
 UNIT_LIMIT = 10  # units in one request
-METHODS = IP_ADAPTER, STYLEID = "ip-adapter", "styleid"
+METHODS = IP_ADAPTER, STYLEID, STYLE_ALIGNED, SWAP = "ip-adapter", "styleid", "stylealigned", "swap"
 CONTENT_MODES = ("difference", "projection")
 CLIP_SOURCES = (AUTO, "loaded", "file")
 CROPS = ("center", "pad", "stretch", "tiles")
@@ -91,12 +91,16 @@ class Unit:
     hires_pass: str = _field(BOTH, one_of(BOTH, BASE, HIRES), "in which pass of hires fix")
     gamma: float = _field(0.75, number(0, 1), "StyleID: share of the content's query")
     tau: float = _field(1.5, number(0, 5), "StyleID: sharpness of the attention to the style")
-    adain: float = _field(1.0, share, "StyleID: share of the style's statistics at the start")
+    adain: float = _field(1.0, share, "share of the style's statistics: StyleID, StyleAligned")
     steps_of_inversion: int = _field(
-        0, integer(0, 1000), "StyleID: UNet calls of an inversion; 0: as many as sampling steps"
+        0, integer(0, 1000), "UNet calls of an inversion; 0: as many as sampling steps"
     )
     schedule: str = _field(
         SAMPLER, one_of(*SCHEDULES), "StyleID: the sampler's noise levels, or the published code's"
+    )
+    shared_scale: float = _field(1.0, number(0, 5), "StyleAligned: scale of the reference's keys")
+    shared_shift: float = _field(
+        0.6931, number(-10, 10), "StyleAligned: added to the reference's logits; higher is closer"
     )
     report: bool = _field(False, boolean, "measure the effect in each block")
     leak_meter: bool = _field(False, boolean, "measure how like the reference the result is")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
@@ -34,3 +35,15 @@ def invert(
         if step.end in keep:
             states[step.end] = x
     return states
+
+
+def state_at(trajectory: Trajectory, sigma: float) -> torch.Tensor:
+    """The state at any level: between two known ones, or beyond the last, on their line.
+
+    Between two states a trajectory is a line, for that is how a step is made.
+    """
+    known = sorted(trajectory)
+    above = min(bisect(known, sigma), len(known) - 1)
+    low, high = known[above - 1], known[above]
+    share = (sigma - low) / (high - low)
+    return torch.lerp(trajectory[low], trajectory[high], share)

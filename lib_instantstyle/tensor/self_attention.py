@@ -6,7 +6,7 @@ return others. What is done with them stays the business of the WebUI's own atte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +19,12 @@ from lib_instantstyle.pure.layers import parse_attn2
 from lib_instantstyle.tensor.unet import find_layers
 
 QUERY, KEY, VALUE = PARTS = ("to_q", "to_k", "to_v")
+ATTENDED = "to_out"  # what attention makes of the three, before its last projection
 _MARK = (
     "_instantstyle_self_attention"  # on the UNet, so that whoever comes next finds what was left
 )
 
-Features = dict[tuple[int, str], torch.Tensor]
+Features = Mapping[tuple[int, str], torch.Tensor]
 """Queries, keys and values [B, N, h], by the number of the layer and the part."""
 
 Act = Callable[[int, str, torch.Tensor], "torch.Tensor | None"]
@@ -40,6 +41,12 @@ class SelfAttention:
 
     name: str  # diffusers name of its block, for people
     module: nn.Module
+
+    @property
+    def heads(self) -> int:
+        """H"""
+        module: Any = self.module
+        return int(module.heads)
 
 
 def find_self_attention(
@@ -85,6 +92,10 @@ class SelfAttentionHooks:
             for part in PARTS:
                 projection: nn.Module = getattr(layer.module, part)
                 handles.append(projection.register_forward_hook(self._hook(number, part)))
+            # to_out as a whole would not do: some optimisations call its first part past it.
+            container: Any = layer.module.to_out
+            last = container[0].register_forward_pre_hook(self._last_hook(number))
+            handles.append(last)
 
     def detach(self) -> None:
         """Take the hooks off; the UNet is then as it was."""
@@ -105,7 +116,7 @@ class SelfAttentionHooks:
     @contextmanager
     def capturing(self, parts: Collection[str] = PARTS) -> Iterator[Features]:
         """Keep what flows through the layers in this block."""
-        features: Features = {}
+        features: dict[tuple[int, str], torch.Tensor] = {}
 
         def keep(number: int, part: str, x: torch.Tensor) -> None:
             if part in parts:
@@ -123,11 +134,21 @@ class SelfAttentionHooks:
         if self._look is not None:
             self._look(args[0] if args else kwargs["x" if "x" in kwargs else "sample"])
 
+    def _last_hook(self, number: int) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:
+            changed = self._changed(number, ATTENDED, args[0])
+            return None if changed is None else (changed, *args[1:])
+
+        return hook
+
+    def _changed(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        changed = None if self._act is None else self._act(number, part, x)
+        self.replaced += changed is not None
+        return changed
+
     def _hook(self, number: int, part: str) -> Callable[..., torch.Tensor | None]:
         def hook(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
-            changed = None if self._act is None else self._act(number, part, output)
-            self.replaced += changed is not None
-            return changed
+            return self._changed(number, part, output)
 
         return hook
 

@@ -30,5 +30,6 @@ def adain(
 def _moments(
     x: torch.Tensor, dims: Sequence[int], added_variance: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    variance, mean = torch.var_mean(x, dim=list(dims), keepdim=True)
+    alone = all(x.shape[dim] == 1 for dim in dims)  # a single token has no deviation
+    variance, mean = torch.var_mean(x, dim=list(dims), keepdim=True, correction=0 if alone else 1)
     return mean, (variance + added_variance).sqrt()

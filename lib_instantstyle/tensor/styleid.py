@@ -21,7 +21,14 @@ import torch
 from lib_instantstyle.pure.schedule import acts
 from lib_instantstyle.pure.trajectory import Walk, scale
 from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, move
-from lib_instantstyle.tensor.self_attention import KEY, QUERY, VALUE, Features, SelfAttentionHooks
+from lib_instantstyle.tensor.self_attention import (
+    ATTENDED,
+    KEY,
+    QUERY,
+    VALUE,
+    Features,
+    SelfAttentionHooks,
+)
 from lib_instantstyle.tensor.statistics import adain
 
 # Transformer indices. SD1.5: output_blocks.6 to 11, as published. SDXL (no part of the paper):
@@ -68,8 +75,10 @@ class Injection:
         if not self._alike:
             self._rows = self._content_of[nearest(latents, self._latents)]
 
-    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
         """See self_attention.Act."""
+        if part == ATTENDED:
+            return None
         if part != QUERY:
             return self._style[number, part].to(x.dtype).expand(len(x), -1, -1).contiguous()
         query = self._queries[number, part].to(x.dtype)

@@ -24,11 +24,11 @@ from lib_instantstyle.tensor.injection import remove_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui import report
+from lib_instantstyle.webui.attention_methods import prepare_attention_method
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from lib_instantstyle.webui.preparing import Prepared, prepare
 from lib_instantstyle.webui.sampling_pass import SamplingPass
-from lib_instantstyle.webui.styleid import prepare_styleid
 
 ATTRIBUTE = "_instantstyle_run"  # on p
 
@@ -43,7 +43,7 @@ class Run:
         layers = find_layers(unet)
         self._units = [unit for unit in units if unit.method == IP_ADAPTER]
         self._prepared = prepare(self._units, layers, host, p)
-        self._styleid = prepare_styleid(units, host, p, unet)
+        self._attention = prepare_attention_method(units, host, p, unet)
         self._leak_meters = leak_meters(units, layers, host, p)
         self._signature = layers.signature
         self._layers = layers
@@ -54,25 +54,25 @@ class Run:
     @property
     def infotext(self) -> dict[str, str]:
         written = dict(self._prepared.infotext)
-        if self._styleid:
-            written |= self._styleid.infotext
+        if self._attention:
+            written |= self._attention.infotext
         return dict(sorted(written.items(), key=lambda item: (len(item[0]), item[0])))
 
     @property
     def comments(self) -> Sequence[str]:
         """What the user should be told beside the picture."""
         comments = [*self._prepared.comments]
-        return [*comments, *self._styleid.comments] if self._styleid else comments
+        return [*comments, *self._attention.comments] if self._attention else comments
 
     @property
     def is_empty(self) -> bool:
         """True where no layer gets anything."""
-        return not self._prepared.plan.terms and self._styleid is None
+        return not self._prepared.plan.terms and self._attention is None
 
     def listen(self, p: Any) -> None:
         """See what `p.init` makes of the picture to change."""
-        if self._styleid:
-            self._styleid.listen(p)
+        if self._attention:
+            self._attention.listen(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -97,8 +97,8 @@ class Run:
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
-            if self._styleid:
-                self._styleid.encode(p)
+            if self._attention:
+                self._attention.encode(p)
             result = sample(*args, **kwargs)
             if not self._host.interrupted():
                 self._check_effect(p)
@@ -119,9 +119,9 @@ class Run:
         with SamplingPass(plan, unet, layers, steps, self._host, p, self._meter) as current:
             self._current = current
             self._passes.append(current)
-            if self._styleid is None:
+            if self._attention is None:
                 return launch(steps, *args, **kwargs)
-            with self._styleid.holding(p, unet, current.aside):
+            with self._attention.holding(p, unet, steps, current.aside):
                 return launch(steps, *args, **kwargs)
 
     def _prepared_for(self, layers: UnetLayers, p: Any) -> Prepared:
@@ -138,7 +138,9 @@ class Run:
                 "the style could not be applied, because another script (such as img2img "
                 "alternative test) does the sampling itself; switch one of the two off."
             )
-        if self._styleid and self._styleid.replaced:
+        if self._attention and not self._prepared.plan.terms:
+            if not self._attention.replaced:
+                p.comment("InstantStyle: no sampling step falls between start and end.")
             return
         if not any(each.expected for each in self._passes):
             p.comment(

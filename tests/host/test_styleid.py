@@ -28,9 +28,9 @@ def session():
 
 
 def using(session, checkpoint):
-    from lib_instantstyle.webui import styleid
+    from lib_instantstyle.webui.attention_method import trajectories
 
-    styleid._trajectories.clear()
+    trajectories.clear()
     saved = dict(session.shared.opts.data)
     session.use(f"{checkpoint}.")
     session.reports.clear()
@@ -351,7 +351,7 @@ def test_txt2img_is_refused(webui):
 
 def test_two_of_them_are_refused(webui):
     answer = webui.img2img(CONTENT, expect=422, **FIELDS, **style(UNIT, UNIT))
-    assert "unit 2 has the method 'styleid' too" in answer.body["detail"]
+    assert "unit 2 works on self-attention too" in answer.body["detail"]
 
 
 def test_an_inpainting_checkpoint_is_refused(webui):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib_instantstyle.pure.trajectory import Step, along, published, scale
-from lib_instantstyle.tensor.inversion import invert, move
+from lib_instantstyle.tensor.inversion import invert, move, state_at
 from lib_instantstyle.tensor.statistics import adain
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
 from tests.unit.noise_schedule import ALPHAS, SIGMAS
@@ -72,6 +72,14 @@ def test_the_trajectory_tells_where_it_was_asked():
     states = invert(latents(), walk.up, denoiser, walk.kept)
     assert asked == [step.at for step in walk.up]
     assert set(states) == walk.kept
+
+
+def test_between_known_states_and_beyond_the_last_lies_the_line():
+    noise, x = latents(), latents()
+    states = {sigma: x + sigma * noise for sigma in (0.0, 1.0, 3.0, 10.0)}
+    for sigma in (0.0, 0.3, 1.0, 2.0, 9.9, 10.0, 12.0):
+        torch.testing.assert_close(state_at(states, sigma), x + sigma * noise)
+    assert torch.equal(state_at(states, 3.0), states[3.0])
 
 
 # -- AdaIN ------------------------------------------------------------------------------------

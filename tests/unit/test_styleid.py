@@ -348,13 +348,13 @@ def hooks_of(unet):
 def test_hooks_are_gone_however_the_block_ends(small):
     assert hooks_of(small.unet) == 0
     with pytest.raises(ZeroDivisionError), self_attention_hooks(small.unet, small.layers):
-        assert hooks_of(small.unet) == 3 * len(small.layers) + 1
+        assert hooks_of(small.unet) == 4 * len(small.layers) + 1
         raise ZeroDivisionError
     assert hooks_of(small.unet) == 0
     left = SelfAttentionHooks(small.layers)
     left.attach(small.unet)  # and never detached
     with self_attention_hooks(small.unet, small.layers):
-        assert hooks_of(small.unet) == 3 * len(small.layers) + 1
+        assert hooks_of(small.unet) == 4 * len(small.layers) + 1
     assert hooks_of(small.unet) == 0
     assert not hasattr(small.unet, "_instantstyle_self_attention")
 

@@ -1,0 +1,51 @@
+"""Something done around every evaluation of the model that a sampler makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from inspect import signature
+from typing import Any
+
+from lib_instantstyle.pure.schedule import completed_fraction
+
+
+@contextmanager
+def around_model_calls(
+    p: Any,
+    steps: int,
+    sigmas: Sequence[float],
+    enter: Callable[[float, float, ExitStack], None],
+) -> Iterator[None]:
+    """Call `enter(sigma, fraction, exits)` before each evaluation of p's sampler in this block.
+
+    sigmas: the levels of the 1000 timesteps; sigma: the level of the evaluation; fraction:
+    completed share of the `steps` of this pass. What is entered in `exits` is left after the
+    evaluation, however it ends.
+    """
+    denoiser = p.sampler.model_wrap_cfg
+    in_timesteps = "timesteps" in signature(p.sampler.func).parameters
+    exits = ExitStack()
+
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        value = float((args[1] if len(args) > 1 else kwargs["sigma"]).flatten()[0])
+        sigma = level_of(value, sigmas) if in_timesteps else value
+        expected = denoiser.total_steps or steps
+        enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
+
+    def after(*_: Any) -> None:
+        exits.close()
+
+    with ExitStack() as handles:
+        handles.callback(exits.close)
+        before_handle = denoiser.register_forward_pre_hook(before, with_kwargs=True)
+        handles.callback(before_handle.remove)
+        handles.callback(denoiser.register_forward_hook(after).remove)
+        yield
+
+
+def level_of(timestep: float, sigmas: Sequence[float]) -> float:
+    """The level of a timestep, which some samplers place between two."""
+    low = min(max(int(timestep), 0), len(sigmas) - 2)
+    share = min(max(timestep - low, 0.0), 1.0)
+    return sigmas[low] + share * (sigmas[low + 1] - sigmas[low])
