@@ -368,3 +368,47 @@ def test_report_is_of_the_last_generation_that_asked_for_one(webui):
     response = webui.post("/instantstyle/report", {})
     (block,) = response.json()["blocks"]
     assert block["block"] == "up_blocks.0.attentions.1" and block["ratio"] > 0
+
+
+def random_json(chance, depth=0):
+    """Any JSON value, with the names and values that our routes know more often than others."""
+    from lib_instantstyle.pure.units import FIELDS
+
+    kind = chance.randrange(7 if depth < 3 else 5)
+    if kind < 5:
+        return chance.choice(
+            [None, True, False, 0, -1, 2**70, 0.5, 1e308, "", "auto", "style", "nonsense", "é\0",
+             "x" * 2000, "a cup", UNIT["image"], f"data:image/png;base64,{UNIT['image']}", "6:1"]
+        )  # fmt: skip
+    if kind == 5:
+        return [random_json(chance, depth + 1) for _ in range(chance.randrange(4))]
+    names = [*FIELDS, "units", "args", "alwayson_scripts", "InstantStyle", "name", "count", "steps"]
+    return {
+        chance.choice(names): random_json(chance, depth + 1) for _ in range(chance.randrange(5))
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_json_is_answered_or_refused(webui, seed):
+    import random
+
+    from lib_instantstyle.webui.style_library import library
+
+    chance = random.Random(seed)
+    try:
+        for _ in range(60):
+            unit = random_json(chance, 1)
+            for path, body in (
+                ("plan", {"units": [unit, {**UNIT, "weight": unit}], "steps": random_json(chance)}),
+                ("plan", random_json(chance)),
+                ("content", {**UNIT, "content": unit, "count": chance.choice([0, 1, unit])}),
+                ("embed", {"name": unit, "image": random_json(chance)}),
+                ("report", random_json(chance)),
+            ):
+                response = webui.post(f"/instantstyle/{path}", body)
+                assert response.status_code in (200, 422), (path, body, response.text)
+                if response.status_code == 422:
+                    assert isinstance(response.json()["detail"], str)
+    finally:
+        for saved in library().styles():
+            saved.path.unlink()
