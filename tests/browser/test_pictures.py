@@ -22,6 +22,7 @@ from tests.browser.person import (
     pixels_at,
     set_number,
     small,
+    text_of,
     wait_until,
     zone,
 )
@@ -89,6 +90,23 @@ def test_the_last_result_becomes_the_reference(page):
     assert wait_until(page, lambda: box(page).input_value() != "")
     shown = page.locator("#txt2img_gallery img").first.get_attribute("src")
     assert pixels_at(page, box(page).input_value()) == pixels_at(page, shown)
+
+
+def test_what_clip_sees_and_words_for_it_are_shown_on_request(page):
+    open_accordion(page)
+    drop(page)
+    part(page, "crops_button").click()
+    part(page, "crops").locator("img").first.wait_for(state="visible")
+    part(page, "words_button").click()
+    words = part(page, "words").locator(".instantstyle-word")
+    words.first.wait_for(state="visible")
+    first, second = words.nth(0).inner_text(), words.nth(1).inner_text()
+    words.nth(0).click()
+    words.nth(1).click()
+    assert text_of(page, "content") == f"{first} | {second}"
+    shoot(page, "words")
+    words.nth(0).click()
+    assert text_of(page, "content") == second
 
 
 def test_masks_have_boxes_of_their_own(page, tmp_path):
