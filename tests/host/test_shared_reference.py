@@ -49,7 +49,8 @@ def test_every_sampler_can(webui, method, sampler):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_hires_fix_a_batch_and_img2img(webui, method):
-    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Lanczos", "batch_size": 2}
+    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Lanczos"}
+    hires |= {"denoising_strength": 0.6, "batch_size": 2}
     styled, plain = run(webui, unit(method), **hires), run(webui, **hires)
     assert [difference(*pair) > 8 for pair in zip(styled.images, plain.images)] == [True] * 2
     fields = {**FIELDS, "denoising_strength": 0.6}
