@@ -125,12 +125,21 @@ def test_own_blocks_say_the_same_as_a_preset(client):
         assert np.array_equal(answer.images[0], preset.images[0]), blocks
 
 
+PAGE_UNITS = 3  # unless the settings say otherwise
+
+
 def as_on_the_page(**values):
-    """The page's values, switched on, with one unit."""
+    """The page's values, switched on, with the first of its units; the WebUI fills up a short list
+    with the defaults of its slots, and pictures come behind the fields of all units."""
     unit = Unit()
     untouched = {name: getattr(unit, name) for name in PAGE_FIELDS}
     untouched.update(dict.fromkeys(PAGE_PICTURES, ""), blocks="", layout_weight=1, boost=1)
-    return [True, *({**untouched, **values}[name] for name in (*PAGE_FIELDS, *PAGE_PICTURES))]
+    off = {**untouched, "enabled": False}
+    units = [{**untouched, **values}, *[off] * (PAGE_UNITS - 1)]
+    return [
+        True,
+        *(u[name] for names in (PAGE_FIELDS, PAGE_PICTURES) for u in units for name in names),
+    ]
 
 
 def test_every_form_of_the_arguments_gives_the_same_picture(client, checkpoint):
