@@ -70,7 +70,7 @@ class Catalog:
 
         Raises InstantStyleError that says what is wrong with it, or lists what is there.
         """
-        for wanted in (name, _without_suffix(name)):
+        for wanted in (name, without_suffix(name)):
             for file in self.adapters:
                 if wanted in (file.name, file.name + file.path.suffix):
                     return file
@@ -90,14 +90,14 @@ def scan(folders: Iterable[Path]) -> Catalog:
     taken: dict[type, set[str]] = {}  # the two halves of CLIP have names of their own
     visited: set[Path] = set()
     for folder in folders:
-        for path in _files(folder):
+        for path in model_files(folder):
             real = path.resolve()
             if real in visited:
                 continue
             visited.add(real)
             for kind in _recognise(path):
                 group = type(kind) if isinstance(kind, (TowerKind, TextKind)) else AdapterKind
-                name = _name(path, folder, taken.setdefault(group, set()))
+                name = listed_name(path, folder, taken.setdefault(group, set()))
                 if isinstance(kind, AdapterKind):
                     adapters.append(AdapterFile(name, path, kind))
                 elif isinstance(kind, TowerKind):
@@ -109,35 +109,37 @@ def scan(folders: Iterable[Path]) -> Catalog:
     return Catalog(tuple(adapters), tuple(towers), tuple(refused), tuple(texts))
 
 
-def _name(path: Path, folder: Path, taken: set[str]) -> str:
+def listed_name(path: Path, folder: Path, taken: set[str]) -> str:
     """The path in its folder without its ending, or as much more as it takes to be the only one.
 
-    Of two files that differ in their ending only, the second keeps it.
+    Of two files that differ in their ending only, the second keeps it. taken: names that are
+    given already; gets this one.
     """
     whole = path.relative_to(folder).as_posix()
-    short = _without_suffix(whole)
+    short = without_suffix(whole)
     candidates = (short, whole, f"{short} ({folder.name})", f"{whole} ({folder.name})")
     name = next((name for name in candidates if name not in taken), path.as_posix())
     taken |= {name, whole}
     return name
 
 
-def _without_suffix(name: str) -> str:
+def without_suffix(name: str) -> str:
+    """A file's name less the ending of a model file."""
     return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
 
 
-def _files(folder: Path) -> Sequence[Path]:
+def model_files(folder: Path, max_depth: int = MAX_DEPTH) -> Sequence[Path]:
     """Model files under `folder`, by name; of equal names .safetensors first."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
-        if len(Path(parent).relative_to(folder).parts) >= MAX_DEPTH:
+        if len(Path(parent).relative_to(folder).parts) >= max_depth:
             folders.clear()
         if CACHE_TAG in names:
             folders.clear()
             continue
         folders.sort()
         models = [name for name in names if name.endswith(SUFFIXES)]
-        models.sort(key=lambda name: (_without_suffix(name), not name.endswith(SUFFIXES[0]), name))
+        models.sort(key=lambda name: (without_suffix(name), not name.endswith(SUFFIXES[0]), name))
         found += [Path(parent, name) for name in models]
     return found
 

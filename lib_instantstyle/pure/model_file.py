@@ -40,3 +40,8 @@ def file_format(path: Path) -> str:
 def read_tensors(path: Path) -> Mapping[str, TensorInfo]:
     """Names, types and shapes of the tensors in `path`; raises as `file_format` does."""
     return read_archive(path) if file_format(path) == TORCH else read_header(path).tensors
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """What a .safetensors file says beside its tensors; nothing in other files."""
+    return {} if file_format(path) == TORCH else read_header(path).metadata

@@ -54,6 +54,8 @@ class TensorReader:
             raise InstantStyleError(
                 f"{self._path.name}: the tensor {name} cannot be read ({error})."
             ) from error
+        if tensor.numel() == 1:  # such as the alpha of a LoRA, which may be a whole number
+            tensor = tensor.float()
         if not tensor.is_floating_point():
             raise InstantStyleError(
                 f"{self._path.name}: the tensor {name} is stored as {tensor.dtype}; "

@@ -19,6 +19,7 @@ from torch import nn
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.auto_weight import AutoWeight
 from lib_instantstyle.tensor.layer_hook import CallState, LayerHook, Rows
+from lib_instantstyle.tensor.lora_hook import LoraHook, lora_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers
@@ -62,7 +63,7 @@ class Injection:
         self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}
         self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter, auto=self.auto)
         self._masked = any(term.mask is not None for term in plan.terms)
-        self._hooks: list[LayerHook] = []
+        self._hooks: list[LayerHook | LoraHook] = []
         self.unet: nn.Module | None = None
         self.unknown_calls = 0  # UNet calls whose rows nobody announced
 
@@ -83,6 +84,10 @@ class Injection:
         setattr(unet, _MARK, handles)
         self.unet = unet
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
+        # LoRAs first: the queries that image attention sees have them in.
+        for module, lora_hook in lora_hooks(unet, self._plan.loras, self._call):
+            self._hooks.append(lora_hook)
+            handles.append(module.register_forward_hook(lora_hook))
         for number, found in layers.by_number.items():
             terms = [term for term in self._plan.terms if term.layer.number == number]
             if not terms:

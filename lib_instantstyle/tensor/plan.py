@@ -10,7 +10,7 @@ from functools import cached_property
 
 import torch
 
-from lib_instantstyle.pure.layers import Layer
+from lib_instantstyle.pure.layers import Block, Layer
 from lib_instantstyle.pure.presets import PRESETS, Gain
 from lib_instantstyle.pure.rows import image_of, kind_of
 from lib_instantstyle.pure.schedule import acting_steps, strength
@@ -63,25 +63,47 @@ class Term:
 
 
 @dataclass(frozen=True)
+class LoraTerm:
+    """What a LoRA adds to the output of one linear layer with input x: amount (x down^T) up^T.
+
+    down: [r, in]; up: [out, r]. All rows of a UNet call get it, as from a changed weight.
+    """
+
+    block: Block
+    path: str  # of the layer in its block
+    amount: float
+    down: torch.Tensor
+    up: torch.Tensor
+    when: When = When()
+
+
+@dataclass(frozen=True)
 class Plan:
     """All terms of a generation."""
 
     terms: tuple[Term, ...]
+    loras: tuple[LoraTerm, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing is added."""
+        return not self.terms and not self.loras
 
     def in_pass(self, hires: bool) -> Plan:
         """What acts in hires fix's second pass, or in the first."""
         left_out = BASE if hires else HIRES
-        return Plan(tuple(term for term in self.terms if term.when.hires_pass != left_out))
+        return Plan(
+            tuple(term for term in self.terms if term.when.hires_pass != left_out),
+            tuple(term for term in self.loras if term.when.hires_pass != left_out),
+        )
 
     def within(self, box: Box) -> Plan:
         """The plan for a part of the picture: its masks show what is in `box`."""
         cropped = {id(term.mask): term.mask.within(box) for term in self.terms if term.mask}
-        return Plan(
-            tuple(
-                replace(term, mask=cropped[id(term.mask)]) if term.mask else term
-                for term in self.terms
-            )
+        terms = tuple(
+            replace(term, mask=cropped[id(term.mask)]) if term.mask else term for term in self.terms
         )
+        return replace(self, terms=terms)
 
     def strengths(self, fraction: float, steps: int) -> dict[When, float]:
         """Those times of the plan that act in the step beginning at `fraction`."""
@@ -93,7 +115,8 @@ class Plan:
 
     @cached_property
     def _whens(self) -> frozenset[When]:
-        return frozenset(term.when for term in self.terms)
+        whens = (*(term.when for term in self.terms), *(term.when for term in self.loras))
+        return frozenset(whens)
 
     @property
     def targets(self) -> dict[int, float]:
