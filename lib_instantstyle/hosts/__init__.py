@@ -136,6 +136,13 @@ def model_folders() -> Sequence[Path]:
     return model_folders()
 
 
+def lora_folders() -> Sequence[Path]:
+    """The WebUI's own folders of LoRAs; some may not exist."""
+    from lib_instantstyle.hosts.folders import lora_folders
+
+    return lora_folders()
+
+
 def own_folder() -> Path:
     """The only folder that is ever written to."""
     from lib_instantstyle.hosts.folders import own_folder

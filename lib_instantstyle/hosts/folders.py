@@ -43,3 +43,13 @@ def model_folders() -> list[Path]:
         controlnet / "models",
         controlnet / "annotator" / "downloads" / "clip_vision",
     ]
+
+
+def lora_folders() -> list[Path]:
+    """Where the WebUI looks for LoRAs. Looked up, never written to."""
+    given = [
+        getattr(shared.cmd_opts, "lora_dir", None),
+        getattr(shared.cmd_opts, "lyco_dir_backcompat", None),
+        Path(paths_internal.models_path) / "Lora",
+    ]
+    return [Path(folder) for folder in given if folder]

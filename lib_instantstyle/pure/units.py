@@ -29,7 +29,10 @@ from lib_instantstyle.pure.values import (
 
 AUTO = "auto"
 UNIT_LIMIT = 10  # units in one request
-METHODS = IP_ADAPTER, STYLEID, STYLE_ALIGNED, SWAP = "ip-adapter", "styleid", "stylealigned", "swap"
+IP_ADAPTER, STYLEID, STYLE_ALIGNED, SWAP = "ip-adapter", "styleid", "stylealigned", "swap"
+B_LORA = "b-lora"
+METHODS = IP_ADAPTER, STYLEID, STYLE_ALIGNED, SWAP, B_LORA
+ON_SELF_ATTENTION = STYLEID, STYLE_ALIGNED, SWAP
 CONTENT_MODES = ("difference", "projection")
 CLIP_SOURCES = (AUTO, "loaded", "file")
 CROPS = ("center", "pad", "stretch", "tiles")
@@ -37,6 +40,7 @@ CONCAT, EACH = "concat", "each"
 COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
 SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
+LORA_SCALINGS = LINEAR, SQUARED = "linear", "squared"
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
 BOTH, BASE, HIRES = "both", "base", "hires"
 
@@ -101,6 +105,12 @@ class Unit:
     shared_scale: float = _field(1.0, number(0, 5), "StyleAligned: scale of the reference's keys")
     shared_shift: float = _field(
         0.6931, number(-10, 10), "StyleAligned: added to the reference's logits; higher is closer"
+    )
+    lora: str = _field("", name("a LoRA file", ""), "B-LoRA: LoRA file, by name")
+    style_strength: float = _field(1.0, number(-2, 5), "B-LoRA: of the style block's half")
+    content_strength: float = _field(0.0, number(-2, 5), "B-LoRA: of the content block's half")
+    lora_scaling: str = _field(
+        LINEAR, one_of(*LORA_SCALINGS), "B-LoRA: strengths as they are, or squared as published"
     )
     report: bool = _field(False, boolean, "measure the effect in each block")
     leak_meter: bool = _field(False, boolean, "measure how like the reference the result is")

@@ -18,10 +18,12 @@ from lib_instantstyle.hosts.page import InputAccordion, PasteField
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 from lib_instantstyle.webui import reference_looks, status, style_page
-from lib_instantstyle.webui.choices import adapter_choices, style_choices
+from lib_instantstyle.webui.choices import adapter_choices, lora_choices, style_choices
 from lib_instantstyle.webui.controls import ElemId, unit_label
 from lib_instantstyle.webui.paste import paster, switch_paster
 from lib_instantstyle.webui.unit_tab import build_unit
+
+_FILLED = {"adapter": adapter_choices, "style": style_choices, "lora": lora_choices}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
     fill.click(
         fn=lambda: _choices(len(units)),
         inputs=[],
-        outputs=[unit[name] for name in ("adapter", "style") for unit in units],
+        outputs=[unit[name] for name in _FILLED for unit in units],
         show_progress="hidden",
         queue=False,
     )
@@ -106,8 +108,8 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
 
 
 def _choices(count: int) -> list[Any]:
-    adapters, styles = adapter_choices(), style_choices()
-    return [gr.update(choices=adapters)] * count + [gr.update(choices=styles)] * count
+    lists = [choices() for choices in _FILLED.values()]
+    return [gr.update(choices=found) for found in lists for _ in range(count)]
 
 
 def _wire_looks(unit: dict[str, Any]) -> None:

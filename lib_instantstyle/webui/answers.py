@@ -17,7 +17,8 @@ _MOST_WORDS = 100
 
 def plan(given: Mapping[str, object]) -> Listing:
     """A dry run of the units in `given`; see planning.py."""
-    from lib_instantstyle.webui.planning import Circumstances, dry_run, in_words
+    from lib_instantstyle.webui.planning import Circumstances, dry_run
+    from lib_instantstyle.webui.unit_plan import in_words
 
     steps = _whole(given, "steps", 20, _MOST_STEPS)
     second = _whole(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps

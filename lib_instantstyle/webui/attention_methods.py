@@ -9,7 +9,7 @@ import torch
 
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import IP_ADAPTER, STYLEID, Unit
+from lib_instantstyle.pure.units import ON_SELF_ATTENTION, STYLEID, Unit
 from lib_instantstyle.webui import styleid
 from lib_instantstyle.webui.attention_method import AttentionMethod, check_method
 from lib_instantstyle.webui.checking import naming
@@ -20,11 +20,11 @@ from lib_instantstyle.webui.unit_pictures import references_of
 def prepare_attention_method(
     units: Sequence[Unit], host: Host, p: Any, unet: torch.nn.Module
 ) -> AttentionMethod | None:
-    """The method of the one unit without an adapter; None where there is none.
+    """The method of the one unit on self-attention; None where there is none.
 
     Raises InstantStyleError if it cannot be had.
     """
-    chosen = [unit for unit in units if unit.method != IP_ADAPTER]
+    chosen = [unit for unit in units if unit.method in ON_SELF_ATTENTION]
     if not chosen:
         return None
     unit = chosen[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.hosts import lora_folders, model_folders
 from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.lora_files import lora_files
 from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.webui.style_library import library
 
@@ -16,3 +17,8 @@ def adapter_choices() -> list[str]:
 def style_choices() -> list[str]:
     """None, and the saved styles."""
     return ["", *(style.name for style in library().styles())]
+
+
+def lora_choices() -> list[str]:
+    """None, and the LoRAs that are there."""
+    return ["", *lora_files(lora_folders())]

@@ -19,6 +19,7 @@ from lib_instantstyle.pure.units import (
     CROPS,
     EMBEDS_SCALING,
     FIELDS,
+    LORA_SCALINGS,
     METHODS,
     NOISES,
     SCHEDULES,
@@ -151,6 +152,16 @@ CONTROLS = {
     ),
     "schedule": Control(
         "Noise levels", "the sampler's own, or the published code's", _choice(SCHEDULES)
+    ),
+    "lora": Control("LoRA", "for SDXL, from the WebUI's own folder", _file("")),
+    "lora_scaling": Control(
+        "How strengths count", "squared: as in the published code", _choice(LORA_SCALINGS)
+    ),
+    "style_strength": Control(
+        "Strength of its style", "of the LoRA in up_blocks.0.attentions.1", _slider(-2, 5)
+    ),
+    "content_strength": Control(
+        "Strength of its content", "of the LoRA in up_blocks.0.attentions.0", _slider(-2, 5)
     ),
     "report": Control("Measure the effect in each block", "shown under the picture", gr.Checkbox),
     "leak_meter": Control(

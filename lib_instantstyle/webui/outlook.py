@@ -12,11 +12,12 @@ from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import TITLES
-from lib_instantstyle.pure.units import STYLEID, Unit
+from lib_instantstyle.pure.units import B_LORA, STYLEID, Unit
 from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.blora import describe
 
 _STYLEID = (
     "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
@@ -44,6 +45,8 @@ def of(unit: Unit) -> Outlook:
     drawn = block_map(layers.layout, unit, in_checkpoint)
     if unit.method == STYLEID:
         return Outlook(_STYLEID, False, None)
+    if unit.method == B_LORA:
+        return Outlook(describe(unit, layers.layout), False, None)
     selected = layer_gains(unit, layers)
     if not selected:
         return Outlook("All weights are 0, so nothing of the style gets in.", False, drawn)

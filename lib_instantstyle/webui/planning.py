@@ -6,16 +6,16 @@ the first alone. No model is loaded and no picture is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_instantstyle.hosts import Host, LoadedCheckpoint, current, model_folders
 from lib_instantstyle.hosts.loaded import checkpoint_in_memory, chosen_layers, chosen_name
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import BASE, HIRES, IP_ADAPTER, Unit, parse_unit
+from lib_instantstyle.pure.lora_layers import BLOCKS
+from lib_instantstyle.pure.units import B_LORA, BASE, HIRES, IP_ADAPTER, Unit, parse_unit
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import is_remembered
 from lib_instantstyle.tensor.plan import layer_gains
@@ -24,10 +24,13 @@ from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.blora import choose_lora, fit
+from lib_instantstyle.webui.blora import remarks as lora_remarks
 from lib_instantstyle.webui.checking import CheckedUnit, remarks
 from lib_instantstyle.webui.saved_style import saved_style
 from lib_instantstyle.webui.subtracting import describe_subtraction
 from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
+from lib_instantstyle.webui.unit_plan import BlockPlan, DryRun, ReferencePlan, UnitPlan
 
 _OTHER_PICTURES = ("negative_image", "reference_mask", "mask")
 
@@ -39,67 +42,6 @@ class Circumstances:
     steps: int = 20
     hires_steps: int = 0  # of hires fix's second pass; 0 without it
     cfg_scale: float = 7.0
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """One transformer that would get something."""
-
-    index: int
-    name: str
-    weight: float
-    swapped: bool  # it acts on the negative prompt's rows instead of the prompt's
-    layers: int
-
-
-@dataclass(frozen=True)
-class ReferencePlan:
-    """One reference picture."""
-
-    width: int
-    height: int
-    sha256: str
-    weight: float
-    remembered: bool  # its embedding is: no image encoder would be loaded for it
-
-
-@dataclass
-class UnitPlan:
-    """What one unit would do, as far as that could be found out."""
-
-    unit: int
-    method: str = IP_ADAPTER
-    adapter: str | None = None
-    kind: str | None = None
-    encoder: str | None = None
-    style: str | None = None  # saved, instead of references
-    blocks: list[BlockPlan] = field(default_factory=list)
-    references: list[ReferencePlan] = field(default_factory=list)
-    subtracted: str = ""
-    steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
-    hires_steps: list[int] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
-    problems: list[str] = field(default_factory=list)  # reasons why no picture would be made
-
-    @contextmanager
-    def noting(self) -> Iterator[None]:
-        """Take an error as one of the problems, and go on."""
-        try:
-            yield
-        except InstantStyleError as error:
-            self.problems.append(str(error).removeprefix(f"unit {self.unit}: "))
-
-
-@dataclass
-class DryRun:
-    """What a generation would do."""
-
-    checkpoint: str | None
-    layout: str | None
-    in_memory: bool
-    units: list[UnitPlan]
-    problems: list[str]
 
 
 def dry_run(given: Sequence[Mapping[str, object]], circumstances: Circumstances) -> DryRun:
@@ -156,6 +98,9 @@ class _Check:
     def run(self) -> None:
         self.made.method = self.unit.method
         self._effect()
+        if self.unit.method == B_LORA:
+            self._lora()
+            return
         host = current(self.loaded or LoadedCheckpoint(None))
         pictures = self._pictures(host)
         if self.unit.method != IP_ADAPTER or self.layers is None:
@@ -194,6 +139,23 @@ class _Check:
             self.made.hires_steps = [step + 1 for step in acting_steps(of.hires_steps)]
         if not self.made.steps and not self.made.hires_steps:
             self.made.idle.append(f"no sampling step of {of.steps} falls between start and end.")
+
+    def _lora(self) -> None:
+        if self.layers is None:
+            return
+        with self.made.noting():
+            chosen = choose_lora(self.unit, self.layers.layout)
+            if chosen is None:
+                self.made.idle.append("it changes nothing, because its strengths are 0.")
+                return
+            self.made.adapter, self.made.kind = chosen.name, "LoRA"
+            for half, layers in chosen.halves.items():
+                block, amount = BLOCKS[half], chosen.amounts[half]
+                self.made.blocks.append(
+                    BlockPlan(block.index, block.diffusers, amount, False, len(layers))
+                )
+            lacking = fit(chosen, current(self.loaded).unet(self.loaded)) if self.loaded else []
+            self.made.remarks += lora_remarks(self.unit, chosen, lacking)
 
     def _pictures(self, host: Host) -> list[UnitPictures]:
         """What each reference shows, each alone; nothing in them where a saved style serves."""
@@ -265,31 +227,3 @@ class _Check:
             self.made.subtracted = describe_subtraction(
                 self.unit, choice.adapter, self.catalog, host, self.loaded
             )
-
-
-def in_words(run: DryRun) -> str:
-    """A dry run for a person: one line for each thing, problems last."""
-    lines = [f"Checkpoint: {run.checkpoint or 'none'}"]
-    for unit in run.units:
-        lines.append(f"Unit {unit.unit}: {unit.method}")
-        if unit.adapter:
-            lines.append(f"  {unit.adapter} ({unit.kind}), seen through {unit.encoder}")
-        lines += [
-            f"  {block.name}: weight {block.weight:g}"
-            + (", against the negative prompt" if block.swapped else "")
-            for block in unit.blocks
-        ]
-        lines += [
-            f"  reference of {each.width} x {each.height}"
-            + (", seen before" if each.remembered else "")
-            for each in unit.references
-        ]
-        if unit.style:
-            lines.append(f"  saved style {unit.style}")
-        if unit.subtracted:
-            lines.append(f"  taken out: {unit.subtracted}")
-        for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
-            if steps:
-                lines.append(f"  {title} {steps[0]} to {steps[-1]}")
-        lines += [f"  {remark}" for remark in unit.remarks]
-    return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

@@ -34,6 +34,11 @@ class Prepared:
     infotext: dict[str, str]
     comments: tuple[str, ...] = ()  # what the user should be told beside the picture
 
+    def and_also(self, other: Prepared) -> Prepared:
+        """Both together."""
+        plan = Plan(self.plan.terms + other.plan.terms, self.plan.loras + other.plan.loras)
+        return Prepared(plan, {**self.infotext, **other.infotext}, self.comments + other.comments)
+
 
 @torch.no_grad()
 def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Prepared:

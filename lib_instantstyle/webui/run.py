@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import nn
+
 from lib_instantstyle.hosts import Host, current
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
@@ -25,6 +27,7 @@ from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui import report
 from lib_instantstyle.webui.attention_methods import prepare_attention_method
+from lib_instantstyle.webui.blora import prepare_blora
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from lib_instantstyle.webui.preparing import Prepared, prepare
@@ -41,8 +44,8 @@ class Run:
         unet = host.unet(p)
         remove_hooks(unet)
         layers = find_layers(unet)
-        self._units = [unit for unit in units if unit.method == IP_ADAPTER]
-        self._prepared = prepare(self._units, layers, host, p)
+        self._units = units
+        self._prepared = self._prepare(layers, p, unet)
         self._attention = prepare_attention_method(units, host, p, unet)
         self._leak_meters = leak_meters(units, layers, host, p)
         self._signature = layers.signature
@@ -67,7 +70,7 @@ class Run:
     @property
     def is_empty(self) -> bool:
         """True where no layer gets anything."""
-        return not self._prepared.plan.terms and self._attention is None
+        return self._prepared.plan.is_empty and self._attention is None
 
     def listen(self, p: Any) -> None:
         """See what `p.init` makes of the picture to change."""
@@ -112,7 +115,7 @@ class Run:
     ) -> Any:
         unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
         layers = find_layers(unet)
-        plan = self._prepared_for(layers, p).plan.in_pass(self._host.is_hires_pass(p))
+        plan = self._prepared_for(layers, p, unet).plan.in_pass(self._host.is_hires_pass(p))
         region = self._host.region(p)
         if region is not None:
             plan = plan.within(region)
@@ -124,9 +127,14 @@ class Run:
             with self._attention.holding(p, unet, steps, current.aside):
                 return launch(steps, *args, **kwargs)
 
-    def _prepared_for(self, layers: UnetLayers, p: Any) -> Prepared:
+    def _prepare(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:
+        adapters = [unit for unit in self._units if unit.method == IP_ADAPTER]
+        prepared = prepare(adapters, layers, self._host, p)
+        return prepared.and_also(prepare_blora(self._units, layers, unet))
+
+    def _prepared_for(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:
         if layers.signature != self._signature:
-            self._prepared = prepare(self._units, layers, self._host, p)
+            self._prepared = self._prepare(layers, p, unet)
             self._signature = layers.signature
             self._layers = layers
             self._host.load_unet(p)  # the sampler had loaded it, and then encoders were

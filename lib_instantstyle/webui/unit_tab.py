@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.hosts.page import create_refresh_button
-from lib_instantstyle.pure.units import PAGE_FIELDS
+from lib_instantstyle.pure.units import B_LORA, PAGE_FIELDS, STYLEID
 from lib_instantstyle.webui import markup, style_page
 from lib_instantstyle.webui.choices import adapter_choices
 from lib_instantstyle.webui.controls import ElemId, build_control
@@ -27,7 +27,10 @@ _ROWS = (
     ("auto_weight",),
     ("report", "leak_meter"),
 )
-_STYLEID = (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",))
+_OF_METHODS = {
+    STYLEID: (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",)),
+    B_LORA: (("lora", "lora_scaling"), ("style_strength", "content_strength")),
+}
 _MAIN = (
     "enabled",
     "style",
@@ -75,7 +78,8 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
     parts |= style_page.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
-        named = {*_MAIN, *(name for row in (*_ROWS, *_STYLEID) for name in row)}
+        of_methods = (row for rows in _OF_METHODS.values() for row in rows)
+        named = {*_MAIN, *(name for row in (*_ROWS, *of_methods) for name in row)}
         for row in (*_ROWS, tuple(name for name in PAGE_FIELDS if name not in named)):
             with gr.Row():
                 add(*row)
@@ -86,10 +90,11 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                         lambda: {"choices": adapter_choices()},
                         own("adapter_refresh"),
                     )
-        with gr.Accordion("Method styleid", open=False, elem_id=own("styleid")):
-            for row in _STYLEID:
-                with gr.Row():
-                    add(*row)
+        for method, rows in _OF_METHODS.items():
+            with gr.Accordion(f"Method {method}", open=False, elem_id=own(method)):
+                for row in rows:
+                    with gr.Row():
+                        add(*row)
         with gr.Row(elem_classes=["instantstyle-row"]):
             for name, title, hint in _MASKS:
                 with gr.Column(min_width=200):
