@@ -231,8 +231,11 @@ def create() -> None:
     toprow = ui_toprow.Toprow(is_img2img=True)
     dummy = DummyComponent(visible=False)
     tabs = gr.Tabs(elem_id="img2img_extra_tabs", elem_classes=["extra-networks"])
-    generation = gr.Tab("Generation", id="img2img_generation")
-    with tabs, generation, gr.Row(equal_height=False):
+    with (
+        tabs,
+        gr.Tab("Generation", id="img2img_generation") as generation,
+        gr.Row(equal_height=False),
+    ):
         with gr.Column(variant="compact", elem_id="img2img_settings"):
             scripts.scripts_img2img.prepare_ui()
             for category in ordered_ui_categories():

@@ -281,8 +281,11 @@ def create() -> gr.components.Component:
     toprow = ui_toprow.Toprow(is_img2img=False)
     dummy = DummyComponent(visible=False)
     tabs = gr.Tabs(elem_id="txt2img_extra_tabs", elem_classes=["extra-networks"])
-    generation = gr.Tab("Generation", id="txt2img_generation")
-    with tabs, generation, gr.Row(equal_height=False):
+    with (
+        tabs,
+        gr.Tab("Generation", id="txt2img_generation") as generation,
+        gr.Row(equal_height=False),
+    ):
         with gr.Column(variant="compact", elem_id="txt2img_settings"):
             scripts.scripts_txt2img.prepare_ui()
             for category in ordered_ui_categories():

@@ -1,0 +1,59 @@
+"""A person with the library of styles: save a reference, click its card, generate without it."""
+
+import re
+
+from tests.browser.conftest import open_page, shoot
+from tests.browser.person import SECONDS, drop, generate, open_accordion, part, set_choice, small
+
+
+def saved(page, name):
+    return part(page, "style_message").get_by_text(re.compile(f"Saved as {name}, [0-9,]+ bytes"))
+
+
+def open_styles(page):
+    part(page, "styles").locator(".label-wrap").first.click()
+    part(page, "style_name").wait_for(state="visible")
+
+
+def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
+    small(page)
+    open_accordion(page)
+    drop(page)
+    open_styles(page)
+    part(page, "style_name").locator("input, textarea").first.fill("coffee style")
+    part(page, "style_save").click()
+    saved(page, "coffee style").wait_for(timeout=60 * SECONDS)
+    part(page, "style_card").locator("img").first.wait_for(state="visible")
+    shoot(page, "style-saved")
+
+    open_page(page, webui)  # afresh: no reference, the accordion closed
+    small(page)
+    page.locator("#txt2img_extra_tabs").get_by_role("tab", name="InstantStyle").or_(
+        page.locator("#txt2img_extra_tabs > .tab-nav > button", has_text="InstantStyle")
+    ).first.click()
+    card = page.locator("#txt2img_instantstyle .card", has_text="coffee style").first
+    # The WebUI makes its cards once and keeps them.
+    page.locator("#txt2img_instantstyle_extra_refresh").locator("visible=true").first.click()
+    card.wait_for(state="visible", timeout=60 * SECONDS)
+    assert card.locator("img").get_attribute("src").startswith("data:image/jpeg;base64,")
+    card.click()
+    prompt = page.locator("#txt2img_prompt textarea")
+    assert prompt.input_value().endswith(" <instantstyle:coffee style:1>")
+    shoot(page, "style-cards")
+    page.locator("#txt2img_extra_tabs").get_by_role("tab", name="Generation").or_(
+        page.locator("#txt2img_extra_tabs > .tab-nav > button", has_text="Generation")
+    ).first.click()
+    info, error = generate(page)
+    assert "<instantstyle:coffee style:1>" in info and not error.strip()
+    assert "InstantStyle 1:" not in info
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    open_accordion(page)
+    open_styles(page)
+    set_choice(page, "style", "coffee style")
+    part(page, "style_card").locator("img").first.wait_for(state="visible")
+    part(page, "style_delete").click()
+    page.wait_for_timeout(1 * SECONDS)
+    page.once("dialog", lambda dialog: dialog.accept())
+    part(page, "style_delete").click()
+    part(page, "style_message").get_by_text("Deleted coffee style.").wait_for()
