@@ -68,9 +68,9 @@ contract: $(VENV)/engine/.ready
 bench: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.bench $(ARGS)
 
-# Whatever reads what a stranger wrote, with FUZZ_EXAMPLES of each of some fifty properties: over
+# Whatever reads what a stranger wrote, with FUZZ_EXAMPLES of each of some hundred properties: over
 # 100,000 in all; and how much of the readers that reaches. `make test` runs a short slice of it.
-FUZZ_EXAMPLES ?= 2000
+FUZZ_EXAMPLES ?= 1100
 fuzz: $(VENV)/engine/.ready
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/engine/bin/python -m pytest tests/fuzz -q -n 2 \
 	  --cov --cov-branch --cov-config=tests/fuzz/coverage.ini $(ARGS)

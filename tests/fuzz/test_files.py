@@ -153,6 +153,12 @@ def test_any_archive(path, program, storage):
         read_or_refused(read_tensors, path, data)
 
 
+@pytest.mark.parametrize("lie", list(LIES))
+@given(storage=st.binary(max_size=32))
+def test_an_archive_that_lies(path, lie, storage):
+    assert not read_or_refused(read_tensors, path, archive_of(LIES[lie][0], storage[:15]))
+
+
 SOUND = archive_of(tensor_pickle())
 
 

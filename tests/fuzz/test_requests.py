@@ -53,13 +53,14 @@ blocks = st.builds(
     st.sampled_from([*"=: ", " = ", "=="]),
     st.sampled_from([";", ",", "; ", ";;", "\n"]),
 )
+weights_or_not = st.floats(-2, 2) | st.floats(-2, 2) | scalars
 scale_dictionaries = st.dictionaries(
     st.sampled_from(["up", "down", "mid", "side"]),
-    scalars
-    | st.lists(scalars, max_size=3)
+    weights_or_not
+    | st.lists(weights_or_not, max_size=3)
     | st.dictionaries(
         st.sampled_from(["block_0", "block_1", "block_9", "block", "0"]),
-        scalars | st.lists(scalars, max_size=4),
+        weights_or_not | st.lists(st.floats(-2, 2), max_size=4) | st.lists(scalars, max_size=4),
         max_size=3,
     ),
     max_size=3,
@@ -73,12 +74,16 @@ tools = st.builds(
     | scale_dictionaries.map(lambda value: json.dumps(value)[:400])
     | st.lists(st.floats(-2, 2), min_size=10, max_size=17).map(str),
 )
-block_notations = (
-    blocks | tools | scale_dictionaries | json_values | scale_dictionaries.map(json.dumps)
-    | st.lists(st.floats(-11, 11), max_size=17)
-    | st.lists(st.floats(-2, 2), min_size=11, max_size=11)
-    | st.lists(scalars, max_size=17).map(str)
-)  # fmt: skip
+NOTATIONS = {
+    "names": blocks,
+    "other tools": tools,
+    "scale dictionaries": scale_dictionaries,
+    "JSON text": (scale_dictionaries | st.lists(scalars | st.floats(-2, 2))).map(json.dumps),
+    "lists": st.lists(st.floats(-11, 11), max_size=17)
+    | st.lists(st.floats(-2, 2), min_size=11, max_size=11),
+    "anything": json_values | st.lists(scalars, max_size=17).map(str) | st.text(max_size=40),
+}
+block_notations = st.one_of(*NOTATIONS.values())
 
 
 def fitting(name):
@@ -168,14 +173,18 @@ def test_any_value_of_a_field(name, value):
     refused_in_part(FIELDS[name].metadata["parse"], value)
 
 
-@given(block_notations)
-def test_any_block_weights(value):
+@pytest.mark.parametrize("kind", list(NOTATIONS))
+@given(data=st.data())
+def test_any_block_weights(kind, data):
+    value = data.draw(NOTATIONS[kind])
     weights = taken_or_refused(parse_block_weights, value)
     if weights is None:
         return
     assert isinstance(weights, BlockWeights)
     for layout in LAYOUTS.values():
+        gains = taken_or_refused(weights.gains, layout, 1.0)
         vector = taken_or_refused(weights.vector, layout)
+        assert (gains is None) == (vector is None)
         if vector is not None:
             assert vector.keys() <= set(range(len(layout.blocks)))
             assert all(weight and abs(weight) <= 10 for weight in vector.values())
