@@ -23,7 +23,8 @@ FIELDS = (*PAGE_FIELDS, *PAGE_PICTURES)  # of a unit, as they are saved
 # Asked in the browser: a name that comes back empty means no.
 _ASK = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
 
-Act = Callable[..., tuple[str, str]]  # the style to show afterwards, and what to say
+# The style to show afterwards, and what to say; None if nothing was done.
+Act = Callable[..., "tuple[str, str] | None"]
 
 
 def build(number: int, elem_id: ElemId) -> dict[str, Any]:
@@ -105,10 +106,10 @@ def rename(name: str, new_name: str) -> tuple[str, str]:
     return renamed.name, f"Renamed to {renamed.name}."
 
 
-def delete(name: str) -> tuple[str, str]:
-    """Delete the picked style, which the browser has asked about."""
+def delete(name: str) -> tuple[str, str] | None:
+    """Delete the picked style, which the browser has asked about; "" is a no."""
     if not name:
-        return name, ""
+        return None
     library().delete(name)
     return "", f"Deleted {name}."
 
@@ -160,10 +161,13 @@ def _answer(act: Act, others: int) -> Callable[..., list[Any]]:
 
     def answer(*values: Any) -> list[Any]:
         try:
-            name, said = act(*values)
+            done = act(*values)
         except InstantStyleError as error:
             sentence = str(error).removeprefix("unit 1: ")
             return [gr.update(), gr.update(), _problem(sentence), *[gr.update()] * others]
+        if done is None:
+            return [gr.update()] * (others + 3)
+        name, said = done
         listed = style_choices()
         picked = gr.update(choices=listed, value=name)
         return [picked, card(name), html.escape(said), *[gr.update(choices=listed)] * others]

@@ -3,7 +3,7 @@
 import re
 
 from tests.browser.conftest import open_page, shoot
-from tests.browser.person import SECONDS, drop, generate, open_accordion, part, set_choice, small
+from tests.browser.person import SECONDS, drop, generate, open_accordion, part, small, wait_until
 
 
 def saved(page, name):
@@ -50,10 +50,25 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     page.once("dialog", lambda dialog: dialog.dismiss())
     open_accordion(page)
     open_styles(page)
-    set_choice(page, "style", "coffee style")
-    part(page, "style_card").locator("img").first.wait_for(state="visible")
+    pick(page, "coffee style")
     part(page, "style_delete").click()
     page.wait_for_timeout(1 * SECONDS)
     page.once("dialog", lambda dialog: dialog.accept())
     part(page, "style_delete").click()
     part(page, "style_message").get_by_text("Deleted coffee style.").wait_for()
+
+
+def pick(page, name):
+    """Choose a style; opening the accordion has sent for their names, which may take a moment."""
+    field = part(page, "style").locator("input").first
+    option = part(page, "style").locator("ul.options li", has_text=name).first
+
+    def is_offered():
+        field.blur()
+        field.click()
+        page.wait_for_timeout(0.5 * SECONDS)
+        return option.is_visible()
+
+    assert wait_until(page, is_offered, 60)
+    option.click()
+    part(page, "style_card").locator("img").first.wait_for(state="visible")

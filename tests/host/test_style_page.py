@@ -81,7 +81,7 @@ def test_renaming_and_deleting_act_on_the_picked_style(webui):
     picked, _, said, _ = press(webui, "style_rename", style="ink", style_name="black ink")
     assert (picked["value"], said) == ("black ink", "Renamed to black ink.")
     picked, shown, said, _ = press(webui, "style_delete", style="")  # "no" in the browser
-    assert len(library().styles()) == 1
+    assert len(library().styles()) == 1 and "value" not in picked
     picked, shown, said, _ = press(webui, "style_delete", style="black ink")
     assert (picked["value"], shown, said) == ("", "", "Deleted black ink.")
     assert library().styles() == []
