@@ -104,7 +104,7 @@ def test_a_batch_folder_styles_every_picture_with_one_p(webui, tmp_path, monkeyp
         img2img_batch_input_dir=str(tmp_path), img2img_batch_output_dir=str(tmp_path / "out"),
         img2img_steps=2, img2img_width=64, img2img_height=64,
         **{"script_img2img_instantstyle_enabled-checkbox": True,
-           "script_img2img_instantstyle_image": UNIT["image"]},
+           "script_img2img_instantstyle_unit_1_image": UNIT["image"]},
     )  # fmt: skip
     made = sorted((tmp_path / "out").iterdir())
     assert len(made) == 3

@@ -429,6 +429,6 @@ def test_the_request_is_not_answered_with_anything_new_when_off(client):
     (script,) = [s for s in client.get("/sdapi/v1/script-info")
                  if s["name"] == "instantstyle" and not s["is_img2img"]]  # fmt: skip
     assert script["args"][0]["value"] is False
-    assert [a["label"] for a in script["args"]][:2] == ["InstantStyle", "Preset"]
+    assert [a["label"] for a in script["args"]][:2] == ["InstantStyle", "Use this unit"]
     assert all(a["label"] for a in script["args"])
     assert SMALL["steps"] == 3
