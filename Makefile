@@ -10,7 +10,7 @@ VENV := .venv
 # The models of the tests are tiny: a second thread costs them more than it gives.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve serve-forge test test-unit test-host test-forge test-webui contract coverage \
+.PHONY: demo serve serve-forge test test-unit test-host test-forge test-forge-short test-webui contract coverage \
   fuzz soak mutate bench lint format clean
 .DELETE_ON_ERROR:
 
@@ -26,7 +26,7 @@ serve-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve-forge \
 	  --extension . $(ARGS)
 
-test: test-unit test-host
+test: test-unit test-host test-forge-short
 
 test-unit: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n 2 $(COVER) $(ARGS)
@@ -34,9 +34,14 @@ test-unit: $(VENV)/engine/.ready
 test-host: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(COVER) $(ARGS)
 
-# The same once more where Gradio 4.40 makes the miniature a Forge.
+# The same once more where Gradio 4.40 makes the miniature a Forge; of it `make test` runs what only
+# that mode shows, every way to make a picture, and the page.
 test-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
+
+test-forge-short: $(VENV)/page-4.40/.ready
+	$(VENV)/page-4.40/bin/python -m pytest tests/host/forge_mode tests/webui/test_generation.py \
+	  tests/browser/test_page.py -q $(ARGS)
 
 # The API and page scenarios against a real WebUI, with a report to look at in build/webui-report:
 # make test-webui WEBUI=<its folder>, or WEBUI=miniature. See tests/README.md for what else to set.

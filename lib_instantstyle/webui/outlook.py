@@ -12,7 +12,7 @@ from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import TITLES
-from lib_instantstyle.pure.units import B_LORA, STYLEID, Unit
+from lib_instantstyle.pure.units import B_LORA, STYLE_ALIGNED, STYLEID, SWAP, Unit
 from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
@@ -23,6 +23,15 @@ _STYLEID = (
     "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
     "It works in img2img; each picture first goes back to its noise, which takes a while."
 )
+_SHARED = (
+    "{} needs no adapter and no image encoder: the picture attends to the reference as to itself. "
+    "The reference first goes back to its noise, which takes a while."
+)
+_ON_SELF_ATTENTION = {
+    STYLEID: _STYLEID,
+    STYLE_ALIGNED: _SHARED.format("StyleAligned"),
+    SWAP: _SHARED.format("Swapped self-attention"),
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,8 @@ def of(unit: Unit) -> Outlook:
     layers = chosen_layers()
     in_checkpoint = _blocks(layers, layers.by_number)
     drawn = block_map(layers.layout, unit, in_checkpoint)
-    if unit.method == STYLEID:
-        return Outlook(_STYLEID, False, None)
+    if unit.method in _ON_SELF_ATTENTION:
+        return Outlook(_ON_SELF_ATTENTION[unit.method], False, None)
     if unit.method == B_LORA:
         return Outlook(describe(unit, layers.layout), False, None)
     selected = layer_gains(unit, layers)

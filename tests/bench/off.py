@@ -32,11 +32,19 @@ def costs() -> dict[str, Any]:
     arguments = [False, *[0.0] * (3 * (len(PAGE_FIELDS) + len(PAGE_PICTURES)))]
     per_generation = []
     for _ in range(_RUNS):
-        p = SimpleNamespace(extra_generation_params={})
+        p = SimpleNamespace(
+            extra_generation_params={},
+            extra_network_data={},
+            prompts=["a cat"],
+            negative_prompts=[""],
+            all_negative_prompts=[""],
+            n_iter=1,
+            batch_size=1,
+        )
         begin = time.perf_counter()
         lifecycle.before_process(p)
         lifecycle.process(p, arguments)
-        lifecycle.process_batch(p)
+        lifecycle.process_batch(p, 0)
         lifecycle.process_before_every_sampling(p)
         per_generation.append(time.perf_counter() - begin)
     return {
