@@ -336,7 +336,8 @@ def test_a_range_without_a_step_says_so_and_makes_the_plain_picture(webui, monke
     assert said == []
     answer = webui.txt2img(**style({**UNIT, "start": 0.9, "end": 1.0}))
     assert answer.pixels == plain.pixels
-    assert said == ["InstantStyle: no sampling step falls between start and end."]
+    (sentence,) = said
+    assert sentence.startswith("InstantStyle: no sampling step falls between start and end")
 
 
 def test_the_upscale_button_skips_the_first_pass_and_is_styled(webui):

@@ -327,7 +327,7 @@ def test_inpainting_keeps_what_is_not_masked(webui):
 @pytest.mark.parametrize(
     ("unit", "fields", "sentence"),
     [
-        ({"image": None}, {}, "unit 1: it is on but has no reference"),
+        ({"image": None}, {}, "Unit 1 is on but has no reference"),
         ({"gamma": 2}, {}, "gamma is 2; a number from 0 to 1 is allowed"),
         ({"adain": 3}, {}, "adain is 3; true, false or a number from 0 to 1 is allowed"),
         ({"steps_of_inversion": 2.5}, {}, "a whole number from 0 to 1000 is allowed"),

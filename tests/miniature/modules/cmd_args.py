@@ -37,6 +37,9 @@ parser.add_argument(
     default=None,
     help="folder with models/ made of tiny random weights; made in the data folder if missing",
 )
+# of the built-in Lora extension, which adds them before anything else is loaded
+_file("--lora-dir", Path(models_path) / "Lora")
+_file("--lyco-dir-backcompat", Path(models_path) / "LyCORIS")
 parser.add_argument("--threads", type=int, default=1, help="threads torch may use")
 
 # A1111's
