@@ -84,7 +84,7 @@ def judge(copy: Path, mutation: Mutation) -> Result:
         return Result(mutation, GONE, f"no test is chosen by {mutation.chosen!r}", seconds)
     if status == 0:
         return Result(mutation, SURVIVED, mutation.tests, seconds)
-    found = re.search(r"(?:FAILED|ERROR) (\S+(?: \S+\])?)", output)
+    found = re.search(r"^(?:FAILED|ERROR) (tests/.*?)(?: - |$)", output, re.M)
     return Result(mutation, KILLED, found[1] if found else output[-80:].strip(), seconds)
 
 

@@ -109,7 +109,7 @@ MUTATIONS = [
              "tests/unit/test_units.py"),
     Mutation("a default changed", "pure/units.py",
              'content_scale: float = _field(0.5,', 'content_scale: float = _field(1.0,',
-             "tests/unit/test_units.py"),
+             "tests/unit/test_unit_defaults.py"),
     Mutation("an unknown field passed over", "pure/units.py",
              "    if unknown:\n", "    if False:\n", "tests/unit/test_units.py"),
     Mutation("the middle block where it is called", "pure/layers.py",
