@@ -189,3 +189,17 @@ def test_a_failure_in_the_denoisers_callback_is_no_unstyled_picture(webui, monke
     monkeypatch.setattr(SamplingPass, "begin_step", broken)
     assert webui.txt2img(**style(UNIT), expect=422).body["detail"]
     assert webui.txt2img().png == plain
+
+
+def test_an_interrupt_before_the_style_begins_is_no_error(webui, monkeypatch):
+    """No layer was reached, but the user wanted no more of it."""
+    from tests.miniature.networks import UNetModel
+
+    forward = UNetModel.forward
+
+    def interrupt(self, *args, **kwargs):
+        webui.shared.state.interrupt()
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(UNetModel, "forward", interrupt)
+    assert webui.txt2img(steps=6, **style({**UNIT, "start": 0.5})).images

@@ -148,7 +148,7 @@ MUTATIONS = [
     Mutation("nobody asks who did the sampling", "webui/run.py",
              "        if not self._passes:", "        if False:", LIFE, "samples_by_itself"),
     Mutation("an interrupt is an error", "webui/run.py",
-             "            if not self._host.interrupted():", "            if True:", LIFE,
+             "            if not self._host.interrupted():", "            if True:", HABITS,
              "interrupt"),
     Mutation("keys and values anew in each pass", "webui/run.py",
              "if layers.signature != self._signature:", "if True:", LIFE, "values_once"),

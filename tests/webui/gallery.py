@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 _MOST = 200
+PICTURE = 200  # a text longer than this is one, in base64
 made: deque[tuple[str, Image.Image]] = deque(maxlen=_MOST)
 """(caption, picture) of the scenario under way; the report empties it for each."""
 
@@ -29,9 +30,11 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         shown = {k: v for k, v in value.items() if k != "image"}
         return ", ".join(f"{k} {_short(v)}" for k, v in shown.items())
-    return "" if isinstance(value, str) and len(value) > 60 else _short(value)
+    return _short(value)
 
 
 def _short(value: Any) -> str:
     text = str(value)
+    if isinstance(value, str) and len(value) > PICTURE:
+        return "a picture"
     return text if len(text) <= 40 else f"{text[:39]}…"
