@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +53,23 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--without-whole", action="store_true", help="leave out whole UNets")
     given = parser.parse_args()
-    style = [layer.number for layer in SDXL.layers if layer.block.index in _style_blocks()]
     report: dict[str, Any] = {
         "machine": f"{os.cpu_count()} processors, {platform.machine()}, "
         f"{torch.get_num_threads()} thread, torch {torch.__version__}",
     }
-    times, distances = unet_calls.style_block(given.repetitions)
-    report["SDXL's style block, 1024 tokens, batch 2"] = rows_of(times)
-    report["largest difference from ours"] = distances
-    if not given.without_whole:
-        unet = full_unet(SD15_FULL, torch.float32)
-        report["SD1.5 UNet, 256 px, batch 2"] = rows_of(
-            unet_calls.whole_unet(unet, given.repetitions, 32)
-        )
-        del unet
-        unet = full_unet(SDXL_FULL, torch.bfloat16)
-        report["SDXL UNet in bfloat16, 256 px, batch 2"] = rows_of(
-            unet_calls.whole_unet(unet, min(3, given.repetitions), 32, SDXL_FULL.adm_in_channels)
-        )
-        del unet
+    for title, content in sections(given.repetitions, not given.without_whole):
+        report[title] = content
+        write(report, given.out)  # each time: an end before the end loses nothing
+    print((given.out / "bench.md").read_text(encoding="utf-8"))
+
+
+def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
+    """Everything that is measured, one after the other: title and figures."""
+    yield "off", off.costs()
+    times, distances = unet_calls.style_block(repetitions)
+    yield "SDXL's style block, 1024 tokens, batch 2", rows_of(times)
+    yield "largest difference from ours", distances
+    style = [layer.number for layer in SDXL.layers if layer.block.index in _style_blocks()]
     with tempfile.TemporaryDirectory() as folder:
         for name, projection in (
             ("ip-adapter_sdxl", stock.linear(2048, 1280)),
@@ -78,15 +77,21 @@ def main() -> None:
         ):
             shapes = {f"image_proj.{k}": s for k, s in projection.items()}
             shapes |= stock.attention(SDXL)
-            report[f"opening {name}"] = files.opening(Path(folder), shapes, style)
-    with tempfile.TemporaryDirectory() as folder, torch.device("cpu"):
+            yield f"opening {name}", files.opening(Path(folder), shapes, style)
+    with tempfile.TemporaryDirectory() as folder:
         torch.set_default_dtype(torch.float16)
         tower = CLIPVisionModelWithProjection(VIT_H)
         torch.set_default_dtype(torch.float32)
-        report["building ViT-H"] = files.building(Path(folder), tower)
-    report["off"] = off.costs()
-    report["GPU"] = gpu.measure()
-    write(report, given.out)
+        yield "building ViT-H", files.building(Path(folder), tower)
+        del tower
+    if whole:
+        unet = full_unet(SD15_FULL, torch.float32)
+        times = unet_calls.whole_unet(unet, repetitions, 32)
+        yield "SD1.5 UNet, 256 px, batch 2", rows_of(times)
+        unet = full_unet(SDXL_FULL, torch.bfloat16)
+        times = unet_calls.whole_unet(unet, min(3, repetitions), 32, SDXL_FULL.adm_in_channels)
+        yield "SDXL UNet in bfloat16, 256 px, batch 2", rows_of(times)
+    yield "GPU", gpu.measure()
 
 
 def _style_blocks() -> list[int]:
@@ -94,7 +99,7 @@ def _style_blocks() -> list[int]:
 
 
 def write(report: dict[str, Any], out: Path) -> None:
-    """Print the tables, and leave them in `out` as Markdown and JSON."""
+    """Leave the tables in `out` as Markdown and JSON."""
     lines = []
     for title, content in report.items():
         lines.append(f"\n## {title}\n")
@@ -111,7 +116,6 @@ def write(report: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.md").write_text(text, encoding="utf-8")
     (out / "bench.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    print(text)
 
 
 def _cell(value: Any) -> str:
