@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lib_instantstyle.hosts.adaptive import SigmaProgress, chooses_its_steps
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter, owners_of, row_code
 from lib_instantstyle.pure.schedule import completed_fraction
 from lib_instantstyle.tensor.context_rows import kinds_by_context
@@ -35,6 +36,7 @@ class DenoiserClock:
         self._params: Any = None
         self._fresh = False
         self._fraction = 0.0
+        self._adaptive: SigmaProgress | None = None
         self.paused = False  # for UNet calls that are no part of the sampling
 
     def begin_step(self, params: Any) -> None:
@@ -42,6 +44,12 @@ class DenoiserClock:
         self._params = params
         self._fresh = True
         denoiser = params.denoiser
+        sampler = getattr(denoiser, "sampler", None)
+        if self._adaptive is None and chooses_its_steps(sampler):
+            self._adaptive = SigmaProgress(sampler)
+        if self._adaptive is not None:
+            self._fraction = self._adaptive.fraction(float(params.sigma.flatten()[0]))
+            return
         self._fraction = completed_fraction(
             denoiser.step, denoiser.total_steps or self.steps, self.steps
         )
