@@ -272,6 +272,22 @@ def boot(
     return _booted
 
 
+def link_family(family: Path, data: Path) -> None:
+    """Link the tiny models of `family`, made if need be, into the models folder of `data`.
+
+    What an extension writes among the models then stays in one session.
+    """
+    from tests.miniature.tiny import make_family
+
+    shared = family.resolve() / "models"
+    for made in make_family(family).values():
+        for file in (made, made.with_suffix(".yaml")):
+            if file.exists():
+                link = data / "models" / file.relative_to(shared)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file)
+
+
 def session(**flags) -> WebUI:
     """The WebUI of this process, for test files that can share one: page, probe, tiny models.
 
@@ -281,7 +297,7 @@ def session(**flags) -> WebUI:
         temporary = Path(tempfile.gettempdir())
         data = tempfile.mkdtemp(prefix="miniature-data-")
         atexit.register(shutil.rmtree, data, ignore_errors=True)
-        family = temporary / f"miniature-family-{getpass.getuser()}"
-        return boot(data, **{"extension": PROBE, "page": True, "family": family, **flags})
+        link_family(temporary / f"miniature-family-{getpass.getuser()}", Path(data))
+        return boot(data, **{"extension": PROBE, "page": True, **flags})
     _booted.add_extension(PROBE)
     return _booted
