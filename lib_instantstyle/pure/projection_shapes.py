@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from lib_instantstyle.pure.tensor_info import Tensors, shape_of
 
 HEAD_WIDTH = 64
-_DEPTH = re.compile(r"^layers\.(\d+)\.0\.to_q\.weight$")
+_LAYER = re.compile(r"^layers\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,14 @@ def projection_shape(tensors: Tensors, context_width: int) -> ProjectionShape | 
     hidden = shape_of(tensors, "layers.0.1.1.weight", 2)
     output = shape_of(tensors, "proj_out.weight", 2)
     if latents and first and query and hidden and output:
-        depth = sum(1 for name in tensors if _DEPTH.match(name))
+        # A layer with a single tensor left counts too, so that what it lacks is missed.
+        layers = {found[1] for name in tensors if (found := _LAYER.match(name))}
         return ResamplerShape(
             feature_width=first[1],
             width=latents[2],
             inner_width=query[0],
             mlp_width=hidden[0],
-            depth=depth,
+            depth=len(layers),
             tokens=latents[1],
             output_width=output[0],
         )

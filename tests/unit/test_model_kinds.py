@@ -1,5 +1,7 @@
 """Every file people have, recognised by what is in it whatever it is called, or refused by name."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -179,6 +181,25 @@ SMALL = {
     kind: adapter_tensors(unet_like(SD15), 24, projection=kind)
     for kind in ("linear", "plus", "full-face")
 }
+
+
+@pytest.mark.parametrize("kind", list(SMALL))
+def test_a_projection_is_never_used_without_one_of_its_tensors(tmp_path, kind):
+    """Each left out alone; a layer of a Resampler must not go unseen for what it lacks."""
+    feature = torch.zeros(1, 24) if kind == "linear" else torch.zeros(1, 257, 24)
+    left_out = [name for name in SMALL[kind] if name.startswith("image_proj")]
+    for number, name in enumerate(left_out):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "a.safetensors"
+        write(path, {other: tensor for other, tensor in SMALL[kind].items() if other != name})
+        catalog = scan([folder])
+        if catalog.refused:
+            assert "an IP-Adapter of an unknown kind" in catalog.refused[0][1]
+            continue
+        (adapter,) = catalog.adapters
+        with pytest.raises(InstantStyleError, match=re.escape(name)):
+            image_tokens(path, adapter.kind, feature, CPU)
 
 
 @settings(max_examples=60, deadline=None)
