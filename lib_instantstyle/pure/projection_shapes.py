@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+from lib_instantstyle.pure.tensor_info import Tensors, count_layers, shape_of
 
 HEAD_WIDTH = 64
-_LAYER = re.compile(r"^layers\.(\d+)\.")
+_LAYER = re.compile(r"^layers\.(\d{1,4})\.")
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,14 @@ def projection_shape(tensors: Tensors, context_width: int) -> ProjectionShape | 
     query = shape_of(tensors, "layers.0.0.to_q.weight", 2)
     hidden = shape_of(tensors, "layers.0.1.1.weight", 2)
     output = shape_of(tensors, "proj_out.weight", 2)
-    if latents and first and query and hidden and output:
-        # A layer with a single tensor left counts too, so that what it lacks is missed.
-        layers = {found[1] for name in tensors if (found := _LAYER.match(name))}
+    depth = count_layers(tensors, _LAYER)
+    if latents and first and query and hidden and output and depth:
         return ResamplerShape(
             feature_width=first[1],
             width=latents[2],
             inner_width=query[0],
             mlp_width=hidden[0],
-            depth=len(layers),
+            depth=depth,
             tokens=latents[1],
             output_width=output[0],
         )

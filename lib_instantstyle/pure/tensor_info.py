@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,3 +32,12 @@ def shape_of(tensors: Tensors, name: str, dimensions: int) -> tuple[int, ...] | 
     if tensor is None or len(tensor.shape) != dimensions or 0 in tensor.shape:
         return None
     return tensor.shape
+
+
+def count_layers(tensors: Tensors, layer: re.Pattern[str]) -> int:
+    """How many layers the names speak of, `layer` capturing the number; 0 if one is left out.
+
+    A layer with a single tensor left counts, so that what it lacks is missed when it is loaded.
+    """
+    numbers = {int(found[1]) for name in tensors if (found := layer.match(name))}
+    return len(numbers) if numbers == set(range(len(numbers))) else 0

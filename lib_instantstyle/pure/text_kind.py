@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+from lib_instantstyle.pure.tensor_info import Tensors, count_layers, shape_of
 from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP
 
 VOCABULARY = 49408  # tokens of CLIP's byte-pair encoding, which all of these share
@@ -39,6 +39,7 @@ class _Names:
     positions: str
     norm: str
     projection: str
+    mlp: str
     layer: re.Pattern[str]
 
 
@@ -48,14 +49,16 @@ _NAMES = {
         "text_model.embeddings.position_embedding.weight",
         "text_model.final_layer_norm.weight",
         "text_projection.weight",
-        re.compile(r"^text_model\.encoder\.layers\.(\d{1,4})\.mlp\.fc1\.weight$"),
+        "text_model.encoder.layers.0.mlp.fc1.weight",
+        re.compile(r"^text_model\.encoder\.layers\.(\d{1,4})\."),
     ),
     OPEN_CLIP: _Names(
         "token_embedding.weight",
         "positional_embedding",
         "ln_final.weight",
         "text_projection",
-        re.compile(r"^transformer\.resblocks\.(\d{1,4})\.mlp\.c_fc\.weight$"),
+        "transformer.resblocks.0.mlp.c_fc.weight",
+        re.compile(r"^transformer\.resblocks\.(\d{1,4})\."),
     ),
 }
 
@@ -65,17 +68,17 @@ def text_kind(tensors: Tensors) -> TextKind | None:
     for layout, names in _NAMES.items():
         tokens = shape_of(tensors, names.tokens, 2)
         positions = shape_of(tensors, names.positions, 2)
-        layers = {int(m.group(1)): n for n in tensors if (m := names.layer.match(n))}
-        mlp = shape_of(tensors, layers.get(0, ""), 2)
+        layers = count_layers(tensors, names.layer)
+        mlp = shape_of(tensors, names.mlp, 2)
         if not tokens or not positions or not mlp or names.norm not in tensors:
             continue
-        if tokens[0] != VOCABULARY or sorted(layers) != list(range(len(layers))):
+        if tokens[0] != VOCABULARY or not layers:
             continue
         projection = shape_of(tensors, names.projection, 2)
         return TextKind(
             layout=layout,
             width=tokens[1],
-            layers=len(layers),
+            layers=layers,
             mlp_width=mlp[0],
             positions=positions[0],
             embedding_width=_rows(projection, layout) if projection else 0,

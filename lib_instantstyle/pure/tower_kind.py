@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+from lib_instantstyle.pure.tensor_info import Tensors, count_layers, shape_of
 
 HUGGING_FACE, OPEN_CLIP = "Hugging Face", "OpenCLIP"
 TITLES = {1024: "ViT-L/14", 1280: "ViT-H/14", 1664: "ViT-bigG/14"}  # by width
@@ -40,6 +40,7 @@ class _Names:
     patches: str
     positions: str
     projection: str
+    mlp: str
     layer: re.Pattern[str]
 
 
@@ -49,14 +50,16 @@ _NAMES = {
         "vision_model.embeddings.patch_embedding.weight",
         "vision_model.embeddings.position_embedding.weight",
         "visual_projection.weight",
-        re.compile(r"^vision_model\.encoder\.layers\.(\d{1,4})\.mlp\.fc1\.weight$"),
+        "vision_model.encoder.layers.0.mlp.fc1.weight",
+        re.compile(r"^vision_model\.encoder\.layers\.(\d{1,4})\."),
     ),
     OPEN_CLIP: _Names(
         "visual.class_embedding",
         "visual.conv1.weight",
         "visual.positional_embedding",
         "visual.proj",
-        re.compile(r"^visual\.transformer\.resblocks\.(\d{1,4})\.mlp\.c_fc\.weight$"),
+        "visual.transformer.resblocks.0.mlp.c_fc.weight",
+        re.compile(r"^visual\.transformer\.resblocks\.(\d{1,4})\."),
     ),
 }
 _POOLED = "visual.attn_pool."  # OpenCLIP models that end in attention: no class token to project
@@ -67,13 +70,12 @@ def tower_kind(tensors: Tensors) -> TowerKind | None:
     for layout, names in _NAMES.items():
         patches = shape_of(tensors, names.patches, 4)
         positions = shape_of(tensors, names.positions, 2)
-        layers = {int(m.group(1)): n for n in tensors if (m := names.layer.match(n))}
+        layers = count_layers(tensors, names.layer)
         if not patches or not positions or names.class_embedding not in tensors:
             continue
-        mlp = shape_of(tensors, layers.get(0, ""), 2)
+        mlp = shape_of(tensors, names.mlp, 2)
         side = round((positions[0] - 1) ** 0.5)
-        is_whole = sorted(layers) == list(range(len(layers)))
-        if mlp is None or not is_whole or side * side + 1 != positions[0]:
+        if mlp is None or not layers or side * side + 1 != positions[0]:
             continue
         if any(name.startswith(_POOLED) for name in tensors):
             continue
@@ -81,7 +83,7 @@ def tower_kind(tensors: Tensors) -> TowerKind | None:
         return TowerKind(
             layout=layout,
             width=patches[0],
-            layers=len(layers),
+            layers=layers,
             mlp_width=mlp[0],
             patch=patches[-1],
             image_size=side * patches[-1],

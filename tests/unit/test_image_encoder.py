@@ -202,6 +202,21 @@ def test_a_damaged_tower_is_refused_with_a_sentence(tmp_path):
         loaded(tmp_path / "v", hidden_states=True)
 
 
+@pytest.mark.parametrize("layout", ["Hugging Face", "OpenCLIP"])
+def test_a_tower_is_never_used_without_one_of_its_tensors(layout, tmp_path):
+    """Each left out alone; the last layer must not go unseen for what it lacks."""
+    if layout == "OpenCLIP":
+        tensors = open_clip_tensors("H")
+    else:
+        tensors = hugging_face_tensors(hugging_face_tower("H"))
+    for number, name in enumerate(tensors):
+        folder = tmp_path / str(number)
+        write(folder / "t.safetensors", {n: t for n, t in tensors.items() if n != name})
+        if scan([folder]).towers and name != "vision_model.embeddings.position_ids":
+            with pytest.raises(InstantStyleError, match=f"{re.escape(name)}|has no projection"):
+                loaded(folder)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
 def test_large_numbers_are_not_taken_for_infinity(dtype, suffix, tmp_path):

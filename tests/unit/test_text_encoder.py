@@ -1,5 +1,7 @@
 """Text vectors from files, against transformers' and open_clip's own text towers."""
 
+import re
+
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from tests.unit.text_towers import (
 
 TEXTS = [[320, 1929, 539], [2368], list(range(1000, 1075))]  # three tokens, one, as many as fit
 CPU = torch.device("cpu")
+UNUSED = {"text_model.embeddings.position_ids", "logit_scale"}
 
 
 def encoder_in(path):
@@ -101,6 +104,21 @@ def test_a_missing_or_damaged_tensor_is_named(tmp_path):
     write(path, {**tensors, name: tensors[name] * torch.inf})
     with pytest.raises(InstantStyleError, match="no finite numbers"):
         encoder_in(path)
+
+
+@pytest.mark.parametrize("layout", ["Hugging Face", "OpenCLIP"])
+def test_an_encoder_is_never_used_without_one_of_its_tensors(layout, tmp_path):
+    """Each left out alone; the last layer must not go unseen for what it lacks."""
+    if layout == "OpenCLIP":
+        tensors = open_clip_text_tensors(open_clip_text_tower("H"))
+    else:
+        tensors = hugging_face_text_tensors(hugging_face_text_tower("H"))
+    for number, name in enumerate(tensors):
+        path = tmp_path / str(number) / "t.safetensors"
+        write(path, {n: t for n, t in tensors.items() if n != name})
+        if scan([path.parent]).texts and name not in UNUSED:
+            with pytest.raises(InstantStyleError, match=f"{re.escape(name)}|has no projection"):
+                encoder_in(path)
 
 
 def test_the_image_half_is_not_read(tmp_path):
