@@ -17,6 +17,7 @@ from urllib import request
 from modules import shared
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.http_opener import opener
 
 SECONDS = 30  # without an answer
 _PIECE = 2**16  # bytes
@@ -38,11 +39,11 @@ def download(url: str, limit: int, label: str) -> bytes:
             f"{address}, and requests are off in Settings > API; send the picture as base64 text."
         )
     agent = options.get("api_useragent") or "sd-webui-instantstyle"
-    opener = _opener(options.get("api_forbid_local_requests", True))
+    asker = opener(_Handler(options.get("api_forbid_local_requests", True)))
     try:
         # Only the schemes that the opener has handlers for are opened.
         asked = request.Request(url, headers={"User-Agent": agent})  # noqa: S310
-        with opener.open(asked, timeout=SECONDS) as answer:
+        with asker.open(asked, timeout=SECONDS) as answer:
             data = _read(answer, limit)
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
@@ -64,22 +65,6 @@ def _read(answer: Any, limit: int) -> bytes:
         if time.monotonic() > end:
             raise TimeoutError("it takes too long")
     return bytes(data)
-
-
-def _opener(local_is_forbidden: bool) -> request.OpenerDirector:
-    """For HTTP and HTTPS, also after a redirect; nothing else is installed in it."""
-    opener = request.OpenerDirector()
-    handlers: list[request.BaseHandler] = [
-        request.ProxyHandler(),
-        _Handler(local_is_forbidden),
-        request.HTTPRedirectHandler(),
-        request.HTTPDefaultErrorHandler(),
-        request.HTTPErrorProcessor(),
-        request.UnknownHandler(),
-    ]
-    for handler in handlers:
-        opener.add_handler(handler)
-    return opener
 
 
 class _Handler(request.AbstractHTTPHandler):
