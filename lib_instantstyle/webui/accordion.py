@@ -17,7 +17,7 @@ import gradio as gr
 from lib_instantstyle.hosts.page import InputAccordion, PasteField
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
-from lib_instantstyle.webui import reference_looks, status, style_page
+from lib_instantstyle.webui import downloads_page, reference_looks, status, style_page
 from lib_instantstyle.webui.choices import adapter_choices, lora_choices, style_choices
 from lib_instantstyle.webui.controls import ElemId, unit_label
 from lib_instantstyle.webui.paste import paster, switch_paster
@@ -44,6 +44,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
     with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as switch:
         with gr.Tabs(elem_id=elem_id("units")) if count > 1 else nullcontext():
             units = [_tab(number, count, elem_id, tab) for number in range(1, count + 1)]
+        downloads_page.build(elem_id)
         pictures = [
             {name: _picture(name, number, elem_id) for name in PAGE_PICTURES}
             for number in range(1, count + 1)

@@ -1,0 +1,57 @@
+// The list of models to download: clicks on its buttons, and a look once a second while one is
+// under way. A press of the hidden button is answered with the list as it stands.
+(function() {
+    "use strict";
+
+    const PAUSE = 1000; // milliseconds between two looks
+    const seen = new WeakMap(); // the frame of a list -> how many files were there
+
+    function frames() {
+        return document.querySelectorAll('[id$="_instantstyle_downloads"]');
+    }
+
+    function listOf(frame) {
+        return frame.querySelector(".instantstyle-downloads");
+    }
+
+    function press(frame) {
+        const button = document.getElementById(frame.id + "_ask");
+        if (button) button.click();
+    }
+
+    // New files: the lists of the page are filled again, and the units say what is possible now.
+    function tellUnits() {
+        ["fill", "look"].forEach(function(name) {
+            document.querySelectorAll('[id$="_instantstyle_' + name + '"]')
+                .forEach(function(button) { button.click(); });
+        });
+    }
+
+    document.addEventListener("click", function(event) {
+        const frame = event.target.closest &&
+            event.target.closest('[id$="_instantstyle_downloads"]');
+        if (!frame) return;
+        const button = event.target.closest("button[data-ask]");
+        if (button) {
+            listOf(frame).dataset.asked = button.dataset.ask;
+            button.disabled = true; // until the answer draws another one
+            press(frame);
+            return;
+        }
+        setTimeout(function() { // whoever opens the list wants to see it
+            const list = listOf(frame);
+            if (list && !("here" in list.dataset) && list.offsetParent !== null) press(frame);
+        }, 300);
+    });
+
+    onAfterUiUpdate(function() {
+        frames().forEach(function(frame) {
+            const list = listOf(frame);
+            if (!list || list.dataset.drawn || !("here" in list.dataset)) return;
+            list.dataset.drawn = "yes"; // each answer is looked at once
+            if (seen.has(frame) && seen.get(frame) !== list.dataset.here) tellUnits();
+            seen.set(frame, list.dataset.here);
+            if ("runs" in list.dataset) setTimeout(function() { press(frame); }, PAUSE);
+        });
+    });
+})();
