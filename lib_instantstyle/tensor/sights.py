@@ -16,7 +16,6 @@ from lib_instantstyle.tensor.reference_view import reference_views
 
 _NO_NOISE = "none"
 _PLAIN = Unit()
-_PLAIN = Unit()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tests.bench.networks import SD15_FULL, SDXL_FULL, full_unet
 from tests.bench.timing import Times
 from tests.unit import stock
 
+COFFEE = Path(__file__).parents[1] / "pictures" / "coffee.jpg"
 VIT_H = CLIPVisionConfig(
     hidden_size=1280,
     intermediate_size=5120,
@@ -66,8 +67,9 @@ def main() -> None:
 def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
     """Everything that is measured, one after the other: title and figures."""
     yield "off", off.costs()
-    times, distances = unet_calls.style_block(repetitions)
+    times, distances, added = unet_calls.style_block(repetitions)
     yield "SDXL's style block, 1024 tokens, batch 2", rows_of(times)
+    yield "the same, what is added to a plain call", added
     yield "largest difference from ours", distances
     style = [layer.number for layer in SDXL.layers if layer.block.index in _style_blocks()]
     with tempfile.TemporaryDirectory() as folder:
@@ -82,8 +84,10 @@ def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
         torch.set_default_dtype(torch.float16)
         tower = CLIPVisionModelWithProjection(VIT_H)
         torch.set_default_dtype(torch.float32)
+        tower.half().save_pretrained(folder)
         yield "building ViT-H", files.building(Path(folder), tower)
         del tower
+        yield "a reference seen by ViT-H, seconds", files.reference(Path(folder), COFFEE)
     if whole:
         unet = full_unet(SD15_FULL, torch.float32)
         times = unet_calls.whole_unet(unet, repetitions, 32)

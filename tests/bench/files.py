@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import time
@@ -15,8 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.tensor import adapter as adapter_module
+from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.files import open_tensors
+from lib_instantstyle.tensor.pictures import decode_picture
+from lib_instantstyle.tensor.sights import sight_of
 
 MEASURE = """
 import resource, sys, time
@@ -26,6 +31,8 @@ torch.set_num_threads(1)
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, begin = peak(), time.perf_counter()
 encoder = build()
+for parameter in encoder.parameters():
+    parameter.max()  # what is mapped counts once it is read
 print(peak() - before, time.perf_counter() - begin)
 """
 OURS = """
@@ -105,11 +112,10 @@ def _counting(read: list[int]) -> Callable[..., Any]:
 
 
 def building(folder: Path, tower: Any) -> dict[str, Any]:
-    """Peak memory over the weights' size, and seconds, in a process of its own.
+    """Peak memory over the weights' size, and seconds, each read once, in a process of its own.
 
     tower: a transformers vision model, whose weights in half precision are what is built.
     """
-    tower.half().save_pretrained(folder)
     weights = sum(p.numel() * 2 for p in tower.parameters())
     result: dict[str, Any] = {"weights": weights}
     for name, load in (("ours", OURS), ("transformers", THEIRS)):
@@ -119,4 +125,24 @@ def building(folder: Path, tower: Any) -> dict[str, Any]:
         )
         grown, seconds = map(float, answer.stdout.split()[-2:])
         result[name] = {"peak": grown / weights, "seconds": seconds}
+    return result
+
+
+def reference(folder: Path, picture: Path) -> dict[str, Any]:
+    """Seconds from the file of a reference to what the encoder in `folder` makes of it.
+
+    new: the encoder is built, runs in float32 and is let go. known: from memory, and from disk.
+    """
+    (tower,) = scan([folder]).towers
+    text = base64.b64encode(picture.read_bytes()).decode()
+    files = EmbeddingFiles(folder / "embeddings", 2**26)
+    result: dict[str, Any] = {}
+    for name, forget in (("new", True), ("known", False), ("known from disk", True)):
+        if forget:
+            embedding._remembered.clear()
+        begin = time.perf_counter()
+        with torch.no_grad():
+            sight = sight_of(decode_picture(text))
+            embedding.encode([sight], tower, torch.device("cpu"), torch.float32, False, files=files)
+        result[name] = time.perf_counter() - begin
     return result

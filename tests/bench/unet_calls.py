@@ -18,6 +18,7 @@ from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from tests.bench.networks import StyleBlock, Weights
 from tests.bench.peers import diffusers_processors, no_processors, project_each_call
 from tests.bench.timing import Times, interleaved
+from tests.operations import counted
 
 ROWS = (PROMPT, NEGATIVE)
 Call = Callable[[], torch.Tensor]
@@ -54,7 +55,8 @@ class Ours:
 def style_block(repetitions: int, side: int = 32, width: int = 1280, context: int = 2048) -> Any:
     """SDXL's style block alone at `side` x `side` tokens, beside the peers.
 
-    Returns the times by case, and how far each peer's result is from ours.
+    Returns the times by case, how far each peer's result is from ours, and what each case adds to
+    the plain one by count, which no other work on the machine can change.
     """
     torch.manual_seed(0)
     block = StyleBlock(width, context)
@@ -99,7 +101,18 @@ def style_block(repetitions: int, side: int = 32, width: int = 1280, context: in
             for name in ("projecting in each call", "diffusers", "plain")
         }
         assert isinstance(attentions[0].processor, AttnProcessor2_0)
-    return timed(cases, repetitions), distances
+    added = {name: counted(run) for name, run in cases.items()}
+    return timed(cases, repetitions), distances, over_plain(added)
+
+
+def over_plain(costs: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """What each case costs more than the plain one, one row for each."""
+    plain = costs["plain"]
+    return [
+        {"case": name, **{what: cost[what] - plain[what] for what in plain}}
+        for name, cost in costs.items()
+        if cost is not plain
+    ]
 
 
 def whole_unet(unet: nn.Module, repetitions: int, side: int, adm: int | None = None) -> Any:

@@ -1,15 +1,19 @@
 """The benchmark runs, at sizes that cost nothing; its peers compute the same as we do."""
 
 import json
+from unittest import mock
 
 import pytest
 import torch
 
 from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.tensor import embedding
+from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from tests.bench import __main__ as bench
 from tests.bench import files, gpu, off, unet_calls
 from tests.miniature.networks.unet import SD15_TINY, UNetModel
 from tests.unit import stock
+from tests.unit.towers import hugging_face_tower
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +22,27 @@ def block():
 
 
 def test_the_peers_compute_what_we_compute(block):
-    _, distances = block
+    _, distances, _ = block
     assert distances["projecting in each call"] < 1e-4
     assert distances["diffusers"] < 1e-4
     assert distances["plain"] > 1e-2
 
 
 def test_only_our_cases_spend_time_in_our_hooks(block):
-    times, _ = block
+    times, _, _ = block
     ours = {name for name, each in times.items() if any(each.hooks)}
     assert ours == {name for name in times if name.startswith("ours")}
     assert all(0 < times[name].share < 1 for name in ours)
+
+
+def test_we_add_less_than_any_peer(block):
+    """Counted, so that no other work on the machine can make it pass or fail."""
+    added = {row["case"]: row for row in block[2]}
+    ours = added["ours"]
+    assert ours["kernels"] == 20  # in each of ten layers an attention and a sum
+    for peer in ("diffusers", "projecting in each call"):
+        for what in ("kernels", "floating-point operations", "bytes written"):
+            assert 0 < ours[what] < added[peer][what], (peer, what)
 
 
 def test_a_whole_unet_can_be_measured():
@@ -45,6 +59,15 @@ def test_opening_reads_what_is_needed(tmp_path):
     assert found["all"]["bytes"] == projection + 2 * len(narrow) * 4 * 2048
 
 
+def test_a_known_reference_needs_no_encoder(tmp_path):
+    """Its times are for the table; that the encoder was built once is what can be held."""
+    hugging_face_tower("H").save_pretrained(tmp_path)
+    with mock.patch.object(embedding, "load_image_encoder", wraps=load_image_encoder) as build:
+        found = files.reference(tmp_path, bench.COFFEE)
+    assert list(found) == ["new", "known", "known from disk"]
+    assert build.call_count == 1
+
+
 def test_off_costs_next_to_nothing():
     found = off.costs()
     assert found["imports torch"] is False
@@ -52,7 +75,7 @@ def test_off_costs_next_to_nothing():
 
 
 def test_the_report_is_written(tmp_path, block):
-    times, distances = block
+    times, distances, _ = block
     bench.write({"block": bench.rows_of(times), "largest difference": distances}, tmp_path)
     assert "| ours | " in (tmp_path / "bench.md").read_text()
     report = json.loads((tmp_path / "bench.json").read_text())

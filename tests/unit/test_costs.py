@@ -1,32 +1,16 @@
 """What must not grow: the tensor operations of the hooks, counted one by one."""
 
-from collections import Counter
-
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.injection import Clock, Injection
+from tests.operations import VIEWS, Operations
 from tests.unit.plans import plan
 from tests.unit.test_several_units import Adapters, half_mask, mask_of
 
 ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
 LAYERS = 3  # of the style preset in SD1.5
-VIEWS = ("view", "transpose", "slice", "unsafe_view", "expand", "permute", "alias", "detach")
-
-
-class Operations(TorchDispatchMode):
-    """Counts every operation that reaches a kernel or makes a view."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func._schema.name.removeprefix("aten::").lstrip("_")
-        self.seen["attention" if name.startswith("scaled_dot_product") else name] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,64 @@
+"""Counting what PyTorch does: operations, multiplications and what they write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+VIEWS = ("view", "transpose", "slice", "unsafe_view", "expand", "permute", "alias", "detach", "t",
+         "select", "split", "unsqueeze", "squeeze", "unflatten")  # fmt: skip
+
+
+def _attention(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
+    """PyTorch counts the attention of GPUs only."""
+    flops: int = sdpa_flop_count(query, key, value)
+    return flops
+
+
+ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+
+
+class Operations(TorchDispatchMode):
+    """Counts every operation that reaches a kernel or makes a view, and the bytes of its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::").lstrip("_")
+        self.seen["attention" if name.startswith("scaled_dot_product") else name] += 1
+        result = func(*args, **(kwargs or {}))
+        if name not in VIEWS:
+            self.bytes += sum(
+                leaf.numel() * leaf.element_size()
+                for leaf in tree_leaves(result)
+                if isinstance(leaf, torch.Tensor)
+            )
+        return result
+
+    @property
+    def kernels(self) -> int:
+        """Operations that compute something."""
+        return sum(count for name, count in self.seen.items() if name not in VIEWS)
+
+
+def counted(run: Any) -> dict[str, int]:
+    """What a call of `run` that is not the first costs: kernels, operations, bytes written."""
+    with torch.no_grad():
+        run()
+        with Operations() as operations:
+            run()
+        with FlopCounterMode(display=False, custom_mapping=ON_CPU) as flops:
+            run()
+    return {
+        "kernels": operations.kernels,
+        "floating-point operations": flops.get_total_flops(),
+        "bytes written": operations.bytes,
+    }
