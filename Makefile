@@ -26,22 +26,27 @@ serve-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve-forge \
 	  --extension . $(ARGS)
 
+# Two at a time, each with a WebUI of its own; of a real one that is given there is one.
+JOBS ?= $(if $(INSTANTSTYLE_WEBUI)$(INSTANTSTYLE_WEBUI_URL),0,2)
+PARALLEL = -n $(JOBS) --dist loadfile
+
 test: test-unit test-host test-forge-short
 
 test-unit: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n 2 $(COVER) $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
-	$(VENV)/page-3.41/bin/python -m pytest tests/host tests/webui tests/browser -q $(COVER) $(ARGS)
+	$(VENV)/page-3.41/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) \
+	  $(COVER) $(ARGS)
 
 # The same once more where Gradio 4.40 makes the miniature a Forge; of it `make test` runs what only
 # that mode shows, every way to make a picture, and the page.
 test-forge: $(VENV)/page-4.40/.ready
-	$(VENV)/page-4.40/bin/python -m pytest tests/host tests/webui tests/browser -q $(ARGS)
+	$(VENV)/page-4.40/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) $(ARGS)
 
 test-forge-short: $(VENV)/page-4.40/.ready
-	$(VENV)/page-4.40/bin/python -m pytest tests/host/forge_mode tests/webui/test_generation.py \
-	  tests/browser/test_page.py -q $(ARGS)
+	$(VENV)/page-4.40/bin/python -m pytest tests/browser/test_page.py tests/webui/test_generation.py \
+	  tests/host/forge_mode -q $(PARALLEL) $(ARGS)
 
 # The API and page scenarios against a real WebUI, with a report to look at in build/webui-report:
 # make test-webui WEBUI=<its folder>, or WEBUI=miniature. See tests/README.md for what else to set.
