@@ -79,8 +79,10 @@ def real(
     command += ["--skip-version-check", "--use-cpu", "all", "--do-not-download-clip"]
     command += ["--no-download-sd-model", "--api", "--server-name", "127.0.0.1"]
     command += ["--port", str(port), *([] if "--precision" in flags else ["--no-half"]), *flags]
-    # The port is not asked before the log says so: a request during the boot would end it.
-    with _running(command, folder, data / "webui.log", r"Startup time:[\s\S]*Model loaded in"):
+    # The port is not asked before the log says so: a request during the boot would end it. The
+    # first checkpoint is loaded beside, and is sometimes there first.
+    ready = r"(?s)(?=.*Startup time:)(?=.*Model loaded in)"
+    with _running(command, folder, data / "webui.log", ready):
         yield f"http://127.0.0.1:{port}"
 
 
