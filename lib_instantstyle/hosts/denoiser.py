@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lib_instantstyle.hosts.adaptive import SigmaProgress, chooses_its_steps
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter, owners_of, row_code
 from lib_instantstyle.pure.schedule import completed_fraction
 from lib_instantstyle.tensor.context_rows import kinds_by_context
@@ -82,12 +83,24 @@ class DenoiserClock:
         height, width = self._params.x.shape[-2:]
         return height, width
 
-    def rows_of_part(self, context: Any, in_order: tuple[int, ...]) -> tuple[int, ...]:
-        """Kinds of rows that another extension took out of a call, by what they hold.
+    def rows_of_part(
+        self, context: Any, in_order: tuple[int, ...], of_call: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Kinds of rows that another extension took out of a call or added, by what they hold.
 
-        in_order: what they are if it takes the rows in their order.
+        in_order: what they are if it takes the rows in their order. of_call: all rows of the call.
         """
-        return self._kinds(context, len(in_order)) or self._guess(in_order)
+        if self._tells_images_apart:
+            raise InstantStyleError(
+                "combine 'each' cannot be used: another extension deals out prompt and negative "
+                "prompt anew, and whose picture is whose cannot be told; switch it off, or choose "
+                "another way to combine."
+            )
+        count = len(in_order)
+        kinds = self._kinds(context, count)
+        if kinds is None and count > len(of_call):
+            kinds = self._kinds(context, count, of_call.count(NEGATIVE))
+        return kinds or self._guess(in_order)
 
     def _begin(self) -> None:
         self._fresh = False
@@ -99,14 +112,16 @@ class DenoiserClock:
         # The latents tell of rows beyond: instruct-pix2pix evaluates the negative prompt twice.
         self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt), owners)
 
-    def _kinds(self, context: Any, count: int) -> tuple[int, ...] | None:
+    def _kinds(
+        self, context: Any, count: int, negatives: int | None = None
+    ) -> tuple[int, ...] | None:
         """Kinds of `count` rows that another extension deals out, by what they hold."""
         if self._params is None:
             return None
         if self._params.text_uncond is None:  # Forge with CFG 1
             return (PROMPT,) * count
         known = _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
-        kinds = kinds_by_context(context, *known)
+        kinds = kinds_by_context(context, *known, negatives)
         return kinds if kinds is not None and len(kinds) == count else None
 
     def _of_tiles(self, call: UnetCall, announced: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,23 +14,29 @@ CHUNK = 77  # tokens of one part of a long prompt
 
 
 def kinds_by_context(
-    context: torch.Tensor | None, prompt: torch.Tensor, negative: torch.Tensor
+    context: torch.Tensor | None,
+    prompt: torch.Tensor,
+    negative: torch.Tensor,
+    negatives: int | None = None,
 ) -> tuple[int, ...] | None:
     """Kinds of the rows of `context` [B, L, C], given the known rows of both prompts [n, L', C].
 
     Token counts may differ. Padding is put at the end, so the beginnings are compared; and an
     extension for regions of the picture hands out a prompt chunk by chunk, so a shorter row may
     also be any of the known ones' chunks. None where a row is like both or like neither.
+
+    negatives: how many rows are of the negative prompt, where the extension is known to have added
+    rows. Such an extension adds prompts of its own: with so many found, the rest are these.
     """
     if context is None or context.dim() != 3:
         return None
     kinds = []
     for row in context:
         is_prompt, is_negative = _is_among(row, prompt), _is_among(row, negative)
-        if is_prompt == is_negative:
+        if (is_prompt and is_negative) or not (is_prompt or is_negative or negatives):
             return None
-        kinds.append(PROMPT if is_prompt else NEGATIVE)
-    return tuple(kinds)
+        kinds.append(NEGATIVE if is_negative else PROMPT)
+    return tuple(kinds) if negatives is None or kinds.count(NEGATIVE) == negatives else None
 
 
 def _is_among(row: torch.Tensor, known: torch.Tensor) -> bool:

@@ -42,15 +42,15 @@ class Clock:
 
     rows: the codes of the rows of a call, or None for a call that is no part of the denoising and
     gets nothing. fraction: completed share of the pass. steps: that the pass executes.
-    rows_of_part: the codes of some rows of the call, for layers that another extension calls with
-    a part of the rows; it is given what the layer attends to, and the codes by counting. latent:
-    height and width of the whole latent, where it is known.
+    rows_of_part: the codes of the rows of a layer that another extension calls with a part of the
+    rows or with more; it is given what the layer attends to, the codes by counting, and those of
+    the whole call. latent: height and width of the whole latent, where it is known.
     """
 
     rows: Callable[[UnetCall], Rows | None]
     fraction: Callable[[], float]
     steps: int = 1
-    rows_of_part: Callable[[torch.Tensor | None, Rows], Rows] | None = None
+    rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
     latent: Callable[[], tuple[int, int] | None] = lambda: None
 
 

@@ -32,7 +32,7 @@ class CallState:
     strengths: dict[When, float] = field(default_factory=dict)
     latent: tuple[int, int] = (0, 0)  # height, width
     serial: int = 0  # of the call
-    rows_of_part: Callable[[torch.Tensor | None, Rows], Rows] | None = None
+    rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
     meter: Meter | None = None
     auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
 
@@ -116,7 +116,7 @@ class LayerHook:
                 f"another extension calls {self._found.layer.diffusers} with {len(query)} of "
                 f"{len(rows)} rows, and which ones cannot be told; switch it off."
             )
-        return self._call.rows_of_part(context, self._next_rows(rows, len(query)))
+        return self._call.rows_of_part(context, self._next_rows(rows, len(query)), rows)
 
     def _next_rows(self, rows: Rows, count: int) -> Rows:
         """The rows of the call that follow those this layer has seen, going round."""

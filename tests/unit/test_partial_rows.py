@@ -77,7 +77,32 @@ def test_chunks_of_a_long_prompt_belong_to_it(world):
     denoiser = DenoiserClock(1, print)
     denoiser.begin_step(params(prompt, negative, rows=2))
     second_chunks = torch.cat([negative[:, 77:], prompt[:, 77:]])
-    assert denoiser.rows_of_part(second_chunks, (PROMPT,) * 2) == (NEGATIVE, PROMPT)
+    found = denoiser.rows_of_part(second_chunks, (PROMPT,) * 2, (PROMPT, NEGATIVE))
+    assert found == (NEGATIVE, PROMPT)
+
+
+def test_rows_that_were_added_are_prompts_if_all_negative_ones_are_found():
+    """Forge Couple repeats each prompt chunk with a text for each region, and evens the count."""
+    generator = torch.Generator().manual_seed(1)
+    prompt, negative, region = torch.randn(3, 1, 77, 8, generator=generator)
+    said = []
+    denoiser = DenoiserClock(1, said.append)
+    denoiser.begin_step(params(prompt, negative, rows=2))
+    rows = torch.cat([negative, prompt, region, region + 1, torch.zeros_like(region)])
+    guess, call = (NEGATIVE, PROMPT) * 2 + (NEGATIVE,), (NEGATIVE, PROMPT)
+    assert denoiser.rows_of_part(rows, guess, call) == (NEGATIVE, *(PROMPT,) * 4)
+    assert said == []
+    # Not where the extension puts another text in the place of the negative prompt.
+    assert denoiser.rows_of_part(rows[1:], guess[1:], call) == guess[1:]
+    assert said == [AMBIGUOUS]
+
+
+def test_with_a_reference_for_each_picture_nobody_may_deal_out_rows():
+    prompt, negative = torch.zeros(2, 1, 77, 8)
+    denoiser = DenoiserClock(1, print, tells_images_apart=True)
+    denoiser.begin_step(params(prompt, negative, rows=2))
+    with pytest.raises(InstantStyleError, match="combine 'each' cannot be used"):
+        denoiser.rows_of_part(prompt, (PROMPT,), (PROMPT, NEGATIVE))
 
 
 def test_parts_nobody_can_tell_apart_are_an_error(world, monkeypatch):

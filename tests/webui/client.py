@@ -78,6 +78,11 @@ class Client:
         response.raise_for_status()
         return response.json()
 
+    def get_bytes(self, path: str) -> bytes:
+        response = self._session.get(f"{self.url}{path}", timeout=60)
+        response.raise_for_status()
+        return response.content
+
     def repeats_exactly(self, **fields: Any) -> bool:
         """Whether this WebUI, without the extension, makes the same file after another one.
 

@@ -50,7 +50,8 @@ def started(data):
 
 def look(client, *units, **fields):
     """A generation, and what the probe saw in it."""
-    answer = client.generate(*units, **fields)
+    scripts = {"Text probe": {"args": [True]}}
+    answer = client.generate(*units, alwayson_scripts=scripts, **fields)
     assert answer.status == 200, answer.detail
     probed = answer.info["extra_generation_params"]["Text probe"]
     return answer, json.loads(bytes.fromhex(probed))

@@ -73,8 +73,9 @@ def test_inpainting_only_masked_sees_the_mask_of_its_region(client, checkpoint):
     around, elsewhere = square(0, 0, 32, 32), square(40, 40, 64, 64)
     plain, whole = pixels(client, **fields), pixels(client, unit, **fields)
     assert difference(plain, whole) > 0.1
-    assert np.array_equal(whole, pixels(client, {**unit, "mask": around}, **fields))
-    assert np.array_equal(plain, pixels(client, {**unit, "mask": elsewhere}, **fields))
+    # Forge's and Classic's inpainting varies in the last bit with what was generated before.
+    assert difference(whole, pixels(client, {**unit, "mask": around}, **fields)) < 0.05
+    assert difference(plain, pixels(client, {**unit, "mask": elsewhere}, **fields)) < 0.05
 
 
 def test_a_pass_of_hires_fix_can_be_left_out(client, checkpoint):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..networks import SD15_TINY, SDXL_TINY
-from . import adapters, checkpoints, clip_vision, webui_config
+from . import adapters, b_lora, checkpoints, clip_vision, webui_config
 from .files import is_complete, write_safetensors, write_text
 from .weights import random_state
 
@@ -47,7 +47,7 @@ def _vision(cfg: clip_vision.VisionConfig) -> Callable[[], Description]:
 
 
 _H, _G = clip_vision.VIT_H_TINY, clip_vision.VIT_BIGG_TINY
-_SD, _ADAPTERS, _VISION = "Stable-diffusion", "ControlNet", "clip_vision"
+_SD, _ADAPTERS, _VISION, _LORA = "Stable-diffusion", "ControlNet", "clip_vision", "Lora"
 MEMBERS: dict[str, Member] = {
     "tiny_sdxl": Member(_SD, checkpoints.sdxl, "sdxl", webui_config.sdxl),
     "tiny_sd15": Member(_SD, checkpoints.sd15, "sd15", webui_config.sd15),
@@ -61,6 +61,7 @@ MEMBERS: dict[str, Member] = {
     "ip-adapter_sd15": Member(_ADAPTERS, _adapter(SD15_TINY, _H.embed_dim), "adapter-sd15"),
     "ip-adapter-plus_sdxl_vit-h": Member(_ADAPTERS, _plus(SDXL_TINY, _H.width), "plus-sdxl"),
     "ip-adapter-plus_sd15": Member(_ADAPTERS, _plus(SD15_TINY, _H.width), "plus-sd15"),
+    "tiny_b-lora_sdxl": Member(_LORA, lambda: (b_lora.b_lora(SDXL_TINY), {}), "b-lora"),
     "CLIP-ViT-H-14": Member(_VISION, _vision(_H), "clip-h"),
     "CLIP-ViT-bigG": Member(_VISION, _vision(_G), "clip-g"),
 }

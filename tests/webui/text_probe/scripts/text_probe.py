@@ -1,8 +1,12 @@
-"""Writes into the infotext what the WebUI's text encoders and the extension's side of them say."""
+"""Writes into the infotext what the WebUI's text encoders and the extension's side of them say.
+
+Asked for by `{"Text probe": {"args": [true]}}`.
+"""
 
 import hashlib
 import json
 
+import gradio as gr
 import torch
 from modules import scripts
 
@@ -17,7 +21,12 @@ class TextProbe(scripts.Script):
     def show(self, is_img2img):
         return scripts.AlwaysVisible
 
-    def process_before_every_sampling(self, p, *args, **kwargs):
+    def ui(self, is_img2img):
+        return [gr.Checkbox(value=False, visible=False, label="Write")]
+
+    def process_before_every_sampling(self, p, write=False, *args, **kwargs):
+        if not write:
+            return
         from lib_instantstyle import hosts
 
         found = {"prompt": digest(p.c), "negative": digest(p.uc)}

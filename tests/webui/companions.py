@@ -1,0 +1,59 @@
+"""Other always-on scripts of a WebUI, addressed through its API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.webui.client import Client
+
+
+def script(client: Client, title: str, /, first: Any = True, **values: Any) -> dict[str, Any]:
+    """`alwayson_scripts` that switch on the script whose title begins with `title`.
+
+    first: for its first control, which switches it on everywhere; values: by label of a control
+    (case and spaces do not matter); all else keeps its default. Skips the test where the WebUI has
+    no such script.
+    """
+    infos = client.get("/sdapi/v1/script-info")
+    found = [
+        info
+        for info in infos
+        if info["name"].startswith(title) and info["is_alwayson"] and not info["is_img2img"]
+    ]
+    if not found:
+        pytest.skip(f"this WebUI has no {title}")
+    arguments = found[0]["args"]
+    args = [argument["value"] for argument in arguments]
+    args[0] = first
+    labels = [_plain(argument["label"]) for argument in arguments]
+    for label, value in values.items():
+        args[labels.index(_plain(label))] = value
+    return {found[0]["name"]: {"args": args}}
+
+
+def _plain(label: str) -> str:
+    return "".join(label.lower().replace("_", " ").split())
+
+
+def controlnet_ip_adapter(client: Client, adapter: str, image: str) -> dict[str, Any]:
+    """`alwayson_scripts` with a unit of the Forge family's built-in IP-Adapter.
+
+    Skips the test where the WebUI has none.
+    """
+    module = f"CLIP-ViT-{'bigG' if adapter == 'ip-adapter_sdxl' else 'H'} (IPAdapter)"
+    return controlnet(client, module=module, model=adapter, image=image)
+
+
+def controlnet(client: Client, module: str, image: str, model: str = "None") -> dict[str, Any]:
+    """`alwayson_scripts` with one unit of the Forge family's built-in ControlNet."""
+    if "controlnet" not in client.get("/sdapi/v1/scripts")["txt2img"]:
+        pytest.skip("this WebUI has no ControlNet")
+    modules = client.get("/controlnet/module_list")["module_list"]
+    if module not in modules:
+        pytest.skip(f"this WebUI's ControlNet has no {module}")
+    names = client.get("/controlnet/model_list")["model_list"]
+    model = next((name for name in names if name.split(" [")[0] == model), model)
+    unit = {"enabled": True, "module": module, "model": model, "image": image, "weight": 1.0}
+    return {"controlnet": {"args": [unit]}}
