@@ -98,6 +98,10 @@ class Client:
         if missing:
             pytest.skip(f"this WebUI has no setting {', '.join(sorted(missing))}")
 
+    def has_script(self, name: str) -> bool:
+        """name: a script's title in lower case."""
+        return any(info["name"] == name for info in self.get("/sdapi/v1/script-info"))
+
     def options(self, **values: Any) -> None:
         self.post("/sdapi/v1/options", values).raise_for_status()
 

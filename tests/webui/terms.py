@@ -15,7 +15,7 @@ TITLE = "term probe"
 
 def needs_probe(client: Client) -> None:
     """Skip the test where the WebUI does not have the probe among its extensions."""
-    if TITLE not in client.get("/sdapi/v1/scripts")["txt2img"]:
+    if not client.has_script(TITLE):
         pytest.skip("NOT RUN: the WebUI has no extension tests/webui/term_probe")
 
 
