@@ -50,7 +50,7 @@
 
     // Sliders that the preset does not use stay out of the way; the status knows which it does.
     function showSliders(accordion) {
-        accordion.querySelectorAll(".instantstyle-status").forEach(function(status) {
+        accordion.querySelectorAll(".instantstyle-status[data-map]").forEach(function(status) {
             const map = JSON.parse(status.dataset.map);
             const unit = status.closest('[id$="_status"]');
             if (!map || !unit) return;
