@@ -145,6 +145,6 @@ def _broken_off(part: PartFile, reason: str) -> InstantStyleError:
 
 def _another_file(part: PartFile, what: str) -> InstantStyleError:
     return InstantStyleError(
-        f"the server at {address(part.file)} does not have {part.file.name}: instead of its "
-        f"{part.file.size:,} bytes it {what}."
+        f"{part.file.name} is not at {address(part.file)}: instead of its {part.file.size:,} "
+        f"bytes the server {what}."
     )

@@ -121,7 +121,6 @@ def _button(act: str, name: str, title: str = "Cancel") -> str:
 def _problem(sentence: str) -> str:
     if not sentence:
         return ""
-    sentence = sentence[:1].upper() + sentence[1:]
     return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
 
 

@@ -134,7 +134,7 @@ def test_two_clicks_are_one_download_that_can_be_cancelled_and_gone_on_with(
     ("behaviour", "sentence"),
     [
         ({"status": 404}, "the server answers 404"),
-        ({"kind": "text/html"}, "it sends a page"),
+        ({"kind": "text/html"}, "the server sends a page"),
         (
             {"content": b"wrong", "says_length": False, "knows_parts": False},
             "was broken off after 5 of",

@@ -7,3 +7,6 @@ LORA = ROOT / "extensions" / "Lora"
 
 NESTED = ROOT / "extensions" / "nested-passes"
 """Runs a generation inside a generation, as ADetailer."""
+
+SMALL_DOWNLOADS = ROOT / "extensions" / "small-downloads"
+"""Publishes small models for InstantStyle's page to download; for a WebUI in its own process."""

@@ -6,6 +6,7 @@ import hashlib
 import random
 import re
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -46,6 +47,7 @@ class Publisher(BaseHTTPRequestHandler):
         for start in range(0, len(body), site.piece):
             if site.gate is not None:
                 site.gate.wait(60)
+            time.sleep(site.delay)
             try:
                 self.wfile.write(body[start : start + site.piece])
             except OSError:  # who asked has gone
@@ -74,7 +76,7 @@ def publisher(content=CONTENT, **behaviour):
     defaults = {
         "content": content, "asked": [], "sent": 0, "knows_parts": True, "redirects": False,
         "status": 200, "kind": "application/octet-stream", "says_length": True, "lie": 0,
-        "shift": 0, "breaks": [], "piece": 2**16, "gate": None,
+        "shift": 0, "breaks": [], "piece": 2**16, "gate": None, "delay": 0,
     }  # fmt: skip
     for name, value in {**defaults, **behaviour}.items():
         setattr(server, name, value)

@@ -103,7 +103,7 @@ def test_a_server_that_says_no_length_is_believed_up_to_the_size(folder):
         assert fetch(published(site), folder).read_bytes() == CONTENT
     with publisher(CONTENT + b"x", says_length=False) as site:
         sentence = refused(published(site, name="longer.safetensors"), folder)
-    assert "it sends more" in sentence
+    assert "the server sends more" in sentence
     assert (folder / "longer.safetensors.part").stat().st_size == 0
 
 
@@ -117,10 +117,10 @@ def test_a_length_that_promises_more_than_comes_is_a_file_broken_off(folder):
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ({"lie": 1}, "it has '3000001'"),
-        ({"lie": -1}, "it has '2999999'"),
-        ({"content": CONTENT[:-9]}, "it has '2999991'"),
-        ({"kind": "text/html; charset=utf-8"}, "it sends a page"),
+        ({"lie": 1}, "the server has '3000001'"),
+        ({"lie": -1}, "the server has '2999999'"),
+        ({"content": CONTENT[:-9]}, "the server has '2999991'"),
+        ({"kind": "text/html; charset=utf-8"}, "the server sends a page"),
     ],
 )
 def test_another_file_is_refused_before_it_arrives(folder, behaviour, said):
@@ -133,7 +133,7 @@ def test_another_file_is_refused_before_it_arrives(folder, behaviour, said):
 def test_another_part_is_refused_and_what_was_there_is_kept(folder, behaviour):
     leave_part(folder, CONTENT[:500_000])
     with publisher(**behaviour) as site:
-        assert "it sends another part" in refused(published(site), folder)
+        assert "the server sends another part" in refused(published(site), folder)
     assert (folder / PART).read_bytes() == CONTENT[:500_000]
 
 
