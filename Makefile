@@ -79,11 +79,14 @@ bench: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.bench $(ARGS)
 
 # Whatever reads what a stranger wrote, with FUZZ_EXAMPLES of each of some hundred properties: over
-# 100,000 in all; and how much of the readers that reaches. `make test` runs a short slice of it.
+# 100,000 in all; how much of the readers that reaches; and any request to the routes.
+# `make test` runs a short slice of both.
 FUZZ_EXAMPLES ?= 1100
-fuzz: $(VENV)/engine/.ready
+fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/engine/bin/python -m pytest tests/fuzz -q -n 2 \
 	  --cov --cov-branch --cov-config=tests/fuzz/coverage.ini $(ARGS)
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/page-3.41/bin/python -m pytest \
+	  tests/host/test_any_request.py -q
 
 # Three hundred generations of every kind in one process: memory, hooks, the same picture again.
 soak: $(VENV)/page-3.41/.ready
