@@ -1,0 +1,121 @@
+"""The base model: a narrow SDXL UNet that paints the shape that the prompt names, in any look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tests.miniature.networks.checkpoint import alphas_cumprod
+from tests.miniature.networks.unet import UNetConfig, UNetModel
+
+from .captions import Context, caption_number, contexts
+from .course import Course, Loss, device_of
+from .world import scenes
+
+# Latents run at a quarter of their size in up_blocks.0: 8 x 8 where the picture has 256 pixels.
+UNET = UNetConfig(
+    model_channels=32,
+    channel_mult=(1, 1, 2),
+    depth=(0, 1, 2),
+    depth_middle=2,
+    context_dim=64 + 256,
+    num_heads=None,
+    num_head_channels=32,
+    linear_projection=True,
+    adm_in_channels=256 + 6 * 256,
+)
+COURSE = Course("base", steps=6000, batch=24, rate=1.5e-3, mean_of=400)
+COLOUR_STD = 0.7  # of the world's pixels, by which latents are divided to have about unit size
+LOOK_NAMED, NOTHING_SAID, SILENT = 0.3, 0.05, 0.1
+_SNR_CEILING = 5.0  # min-SNR weighting, Hang et al. 2023, arXiv 2303.09556
+
+
+def to_latents(pictures: Tensor) -> Tensor:
+    """Pixels [B, 3, 32, 32] in -1..1 -> latents [B, 4, 32, 32] as the UNet sees them."""
+    return torch.cat([pictures, torch.zeros_like(pictures[:, :1])], dim=1) / COLOUR_STD
+
+
+def to_pictures(latents: Tensor) -> Tensor:
+    return (latents[:, :3] * COLOUR_STD).clamp(-1, 1)
+
+
+def new_unet() -> UNetModel:
+    """Random, but blind to the sizes that SDXL is told: its pictures here have one size."""
+    unet = UNetModel(UNET)
+    with torch.no_grad():
+        unet.label_emb[0][0].weight[:, 256:] = 0
+        unet.out[2].weight.zero_()
+        unet.out[2].bias.zero_()
+    return unet.to(memory_format=torch.channels_last)
+
+
+class Prompts:
+    """What the UNet is told for each caption of the world: contexts and pooled vectors."""
+
+    def __init__(self, pooled: Tensor) -> None:
+        self.contexts = contexts()
+        self.pooled = pooled.cpu()  # [captions, 256]
+
+    def __call__(self, numbers: Tensor, silent: Tensor | None = None) -> tuple[Context, Tensor]:
+        """(context, y [B, adm]) of captions by number; where `silent`, SDXL's empty negative."""
+        context, pooled = self.contexts[numbers], self.pooled[numbers]
+        if silent is not None:
+            context, pooled = context.silenced(silent), pooled.masked_fill(silent[:, None], 0.0)
+        sizes = pooled.new_zeros(len(pooled), UNET.adm_in_channels - pooled.shape[1])
+        return context, torch.cat([pooled, sizes], dim=1)
+
+
+@dataclass(frozen=True)
+class Noised:
+    """Noisy latents [B, 4, 32, 32], their steps [B], the noise, and the weight of the loss [B]."""
+
+    latents: Tensor
+    steps: Tensor
+    noise: Tensor
+    weight: Tensor
+
+
+def noised(latents: Tensor, generator: torch.Generator) -> Noised:
+    """At random steps of the schedule."""
+    alphas = alphas_cumprod()
+    steps = torch.randint(len(alphas), (len(latents),), generator=generator)
+    noise = torch.randn(latents.shape, generator=generator)
+    alpha = alphas[steps]
+    snr = alpha / (1 - alpha)
+    weight = snr.clamp(max=_SNR_CEILING) / snr
+    alpha = alpha[:, None, None, None]
+    return Noised(alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, steps, noise, weight)
+
+
+def denoising_loss(unet: nn.Module, task: Noised, context: Context, y: Tensor) -> Tensor:
+    device = device_of(unet)
+    latents = task.latents.to(device, memory_format=torch.channels_last)
+    told = unet(latents, task.steps.to(device), context.to(device), y.to(device))
+    errors = (told - task.noise.to(device)).square().mean((1, 2, 3))
+    return (errors * task.weight.to(device)).mean()
+
+
+def prompt_numbers(rng: np.random.Generator, shapes, looks) -> Tensor:
+    """Captions, some with the look, some empty."""
+    named, unsaid = rng.random((2, len(shapes)))
+    numbers = [
+        caption_number(None if empty else shape, look if told else None)
+        for shape, look, told, empty in zip(
+            shapes, looks, named < LOOK_NAMED, unsaid < NOTHING_SAID, strict=True
+        )
+    ]
+    return torch.tensor(numbers)
+
+
+def make_loss(prompts: Prompts, course: Course = COURSE) -> Loss:
+    def loss(unet: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        seen = scenes(rng, course.batch)
+        numbers = prompt_numbers(rng, seen.shapes, seen.looks)
+        silent = torch.from_numpy(rng.random(course.batch) < SILENT)
+        task = noised(to_latents(torch.from_numpy(seen.pictures)), generator)
+        return denoising_loss(unet, task, *prompts(numbers, silent))
+
+    return loss

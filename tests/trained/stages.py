@@ -1,0 +1,107 @@
+"""All that is trained, in order: text, judge, image, base, adapter.
+
+A stage builds on the running means of those before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import adapter, base, clip, judge
+from .attention import training_attention
+from .captions import ALL_CAPTIONS
+from .course import Course, Loss, Training
+
+COURSES: Mapping[str, Course] = {
+    course.name: course
+    for course in (
+        clip.TEXT_COURSE,
+        judge.COURSE,
+        clip.IMAGE_COURSE,
+        base.COURSE,
+        adapter.COURSE,
+    )
+}
+
+
+class Study:
+    """All trainings in one folder; what is there already is gone on with."""
+
+    def __init__(
+        self,
+        folder: Path,
+        courses: Mapping[str, Course] = COURSES,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.folder, self.courses, self.device = folder, courses, torch.device(device)
+        self._made: dict[str, Training] = {}
+
+    def training(self, name: str) -> Training:
+        """The training of a stage, as far as it got."""
+        if name not in self._made:
+            course = self.courses[name]
+            make, loss = _MAKERS[name](self, course)
+            torch.manual_seed(course.seed)
+            network = make().to(self.device)
+            self._made[name] = Training(network, course, loss, self.folder)
+        return self._made[name]
+
+    def mean(self, name: str) -> nn.Module:
+        """The trained network of a stage: the one with the running mean of the weights."""
+        return self.training(name).mean.eval()
+
+    def is_done(self, name: str) -> bool:
+        training = self.training(name)
+        return training.step >= training.course.steps
+
+    def run(self, until: float | None = None, only: str | None = None) -> bool:
+        """Train what is not done, in order; whether all of it now is. `until`: time.monotonic."""
+        for name in [only] if only else self.courses:
+            with training_attention():
+                if not self.training(name).run(until):
+                    return False
+            if until is not None and time.monotonic() > until:
+                break
+        return all(map(self.is_done, self.courses))
+
+    @torch.no_grad()
+    def prompts(self) -> base.Prompts:
+        return base.Prompts(self.mean("text")(list(ALL_CAPTIONS)))
+
+
+# What a stage needs of those before it is made first, so that the weights that a network begins
+# with depend on the seed alone.
+_Making = tuple[Callable[[], nn.Module], Loss]
+
+
+def _text(study: Study, course: Course) -> _Making:
+    return clip.TextTower, clip.text_loss
+
+
+def _judge(study: Study, course: Course) -> _Making:
+    return judge.Judge, judge.make_loss(course)
+
+
+def _image(study: Study, course: Course) -> _Making:
+    with torch.no_grad():
+        texts = study.mean("text")(list(clip.TEXTS))
+    return clip.ImageTower, clip.make_image_loss(texts, course)
+
+
+def _base(study: Study, course: Course) -> _Making:
+    return base.new_unet, base.make_loss(study.prompts(), course)
+
+
+def _adapter(study: Study, course: Course) -> _Making:
+    unet, tower = study.mean("base"), study.mean("image")
+    loss = adapter.make_loss(unet, tower, study.prompts(), course)
+    return partial(adapter.Adapter, unet), loss
+
+
+_MAKERS = {"text": _text, "judge": _judge, "image": _image, "base": _base, "adapter": _adapter}
