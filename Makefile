@@ -11,7 +11,7 @@ VENV := .venv
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo serve serve-forge test test-unit test-host test-forge test-forge-short test-webui contract coverage \
-  fuzz soak mutate bench lint format clean
+  fuzz soak mutate bench train lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -87,6 +87,11 @@ fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 	  --cov --cov-branch --cov-config=tests/fuzz/coverage.ini $(ARGS)
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/page-3.41/bin/python -m pytest \
 	  tests/host/test_any_request.py -q
+
+# Trains the small models of tests/trained, or goes on with it: checkpoints, logs and, at the end,
+# models in build/trained. Takes hours; make train ARGS="--minutes 30" stops then.
+train: $(VENV)/engine/.ready
+	$(VENV)/engine/bin/python -m tests.trained --out build/trained $(ARGS)
 
 # Three hundred generations of every kind in one process: memory, hooks, the same picture again.
 soak: $(VENV)/page-3.41/.ready

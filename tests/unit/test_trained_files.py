@@ -1,0 +1,217 @@
+"""What is trained outside a WebUI says the same inside one: every file against what wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+from lib_instantstyle.pure.units import parse_unit
+from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.plan import Plan, layer_gains
+from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.unet import find_layers
+from tests.miniature.modules.denoisers import CompVisDenoiser
+from tests.miniature.networks import load_checkpoint
+from tests.miniature.networks.checkpoint import alphas_cumprod
+from tests.trained.adapter import Adapter
+from tests.trained.attention import training_attention
+from tests.trained.base import Prompts, new_unet, to_latents, to_pictures
+from tests.trained.captions import ALL_CAPTIONS, SLOTS, contexts
+from tests.trained.clip import FILE_PATCH, PATCH, ImageTower, TextTower, normalised
+from tests.trained.files import write_adapter, write_checkpoint, write_image_encoder
+from tests.trained.sampling import sample, schedule
+from tests.trained.world import scenes
+
+SOME = torch.tensor([0, 3, 17, len(ALL_CAPTIONS) - 1])  # captions: none, look, both, both
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_half(module: nn.Module) -> nn.Module:
+    """With weights that a float16 file holds exactly."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.half().float()
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Networks as they begin, and their files. The UNet's last layer begins at zero: not here."""
+    torch.manual_seed(0)
+    unet, text, tower = new_unet(), TextTower(), ImageTower()
+    nn.init.normal_(unet.out[2].weight, std=0.1)
+    nn.init.normal_(text.block.attn.in_proj_bias, std=0.5)
+    adapter = Adapter(unet)
+    for module in (unet, text, tower, adapter):
+        in_half(module)
+    folder = tmp_path_factory.mktemp("trained")
+    return SimpleNamespace(
+        unet=unet,
+        text=text,
+        tower=tower,
+        adapter=adapter,
+        folder=folder,
+        checkpoint=write_checkpoint(folder / "world.safetensors", unet, text),
+        encoder=write_image_encoder(folder / "clip.safetensors", tower),
+        adapter_file=write_adapter(folder / "ip-adapter.safetensors", adapter),
+        prompts=Prompts(text(list(ALL_CAPTIONS))),
+    )
+
+
+@pytest.fixture(scope="module")
+def model(trained: SimpleNamespace):
+    return load_checkpoint(trained.checkpoint)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.from_numpy(scenes(np.random.default_rng(1), 3).pictures)
+
+
+def enlarged(pictures: torch.Tensor, scale: int) -> torch.Tensor:
+    return pictures.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+
+def noisy(count: int) -> torch.Tensor:
+    return torch.randn(count, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_prompt_means_in_the_webui_what_it_meant_in_training(trained, model) -> None:
+    told = model.get_learned_conditioning([ALL_CAPTIONS[number] for number in SOME])
+    context, y = trained.prompts(SOME)
+    counts = context.log_counts.exp().round().int()[:, 0, 0]
+    for rows, count, real in zip(context.rows, counts, told["crossattn"], strict=True):
+        assert torch.equal(rows.repeat_interleave(count, dim=0), real)
+    torch.testing.assert_close(told["vector"][:, :256], y[:, :256], rtol=1e-3, atol=1e-3)
+    assert counts.sum(1).tolist() == [77] * len(SOME)
+    assert len(counts[0]) == SLOTS
+
+
+def test_counted_rows_give_what_all_77_rows_give(trained, model) -> None:
+    """Also: sizes are not seen, and the negative prompt is SDXL's."""
+    told = model.get_learned_conditioning([ALL_CAPTIONS[number] for number in SOME])
+    x, steps = noisy(len(SOME)), torch.tensor([900.0, 500.0, 100.0, 3.0])
+    expected = model.apply_model(x, steps, told)
+    context, y = trained.prompts(SOME)
+    with training_attention(half=False):
+        found = trained.unet(x, steps, context, y)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    assert expected.std() > 0.1
+
+    class Negative(list):
+        is_negative_prompt = True
+
+    silent = model.apply_model(x[:1], steps[:1], model.get_learned_conditioning(Negative([""])))
+    context, y = trained.prompts(SOME[:1], torch.tensor([True]))
+    with training_attention(half=False):
+        found = trained.unet(x[:1], steps[:1], context, y)
+    torch.testing.assert_close(found, silent, rtol=1e-3, atol=1e-3)
+    assert (silent - expected[:1]).abs().max() > 0.01
+
+
+def test_half_precision_stays_near_and_is_off_again(trained) -> None:
+    context, y = trained.prompts(SOME)
+    x, steps = noisy(len(SOME)), torch.tensor([900.0, 500.0, 100.0, 3.0])
+    with training_attention(half=False):
+        exact = trained.unet(x, steps, context, y)
+    with training_attention():
+        rough = trained.unet(x, steps, context, y)
+    with training_attention(half=False):
+        again = trained.unet(x, steps, context, y)
+    assert 0 < (rough - exact).norm() / exact.norm() < 0.03
+    assert torch.equal(again, exact)
+
+
+def test_an_autoencoder_keeps_every_eighth_pixel_s_colour(model, pictures) -> None:
+    small = pictures[:1]
+    big = enlarged(small, 8)
+    latents = model.encode_first_stage(big)
+    torch.testing.assert_close(latents, to_latents(small), rtol=0, atol=0.02)
+    painted = model.decode_first_stage(to_latents(small))
+    assert (painted - big).abs().max() < 1 / 127.5  # a level of 256
+    torch.testing.assert_close(to_pictures(to_latents(small)), small)
+
+
+def test_an_autoencoder_takes_means_at_any_size(model) -> None:
+    picture = torch.rand(1, 3, 48, 80, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    means = picture.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).mean((3, 5))
+    painted = model.decode_first_stage(model.encode_first_stage(picture))
+    torch.testing.assert_close(painted, enlarged(means, 8), rtol=0, atol=0.01)
+
+
+def test_the_image_encoder_sees_what_the_tower_saw(trained, pictures) -> None:
+    (file,) = scan([trained.folder]).towers
+    assert (file.kind.image_size, file.kind.patch, file.kind.embedding_width) == (224, 28, 256)
+    encoder = load_image_encoder(file.path, file.kind, torch.device("cpu"), torch.float32)
+    pixels = enlarged(normalised(pictures), FILE_PATCH // PATCH)
+    expected = trained.tower(pictures)
+    torch.testing.assert_close(encoder(pixels), expected, rtol=1e-3, atol=1e-3)
+    assert (expected[0] - expected[1]).norm() > 0.1
+
+
+def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None:
+    (file,) = scan([trained.folder]).adapters
+    layers = find_layers(trained.unet)
+    assert layers.layout is SDXL
+    assert set(file.kind.layer_widths) == set(layers.by_number)
+    vectors = trained.tower(pictures[:1])
+    features = torch.cat([vectors, torch.zeros_like(vectors)])
+    unit = parse_unit({"image": "x", "preset": "original"})
+    gains = layer_gains(unit, layers)
+    tokens = image_tokens(file.path, file.kind, features, torch.device("cpu"))
+    banks = keys_and_values(file.path, gains, tokens)
+    plan = Plan(
+        tuple(
+            term_of(layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
+            for n, gain in gains.items()
+        )
+    )
+    x, steps = noisy(2), torch.tensor([700.0, 700.0])
+    context, y = trained.prompts(SOME[:2])
+    with training_attention(half=False):
+        trained.adapter.show(trained.unet, features)
+        expected = trained.unet(x, steps, context, y)
+        trained.adapter.show(trained.unet, None)
+        plain = trained.unet(x, steps, context, y)
+        clock = Clock(lambda call: (PROMPT, NEGATIVE), lambda: 0.0)
+        with inject(trained.unet, layers, plan, clock):
+            found = trained.unet(x, steps, context, y)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    assert (expected - plain).abs().max() > 0.01
+
+
+def test_the_schedule_is_the_webui_s(trained) -> None:
+    denoiser = CompVisDenoiser(SimpleNamespace(alphas_cumprod=alphas_cumprod()))
+    steps, levels = schedule(12)
+    torch.testing.assert_close(levels, denoiser.get_sigmas(12))
+    torch.testing.assert_close(steps, denoiser.sigma_to_t(levels[:-1]), rtol=1e-3, atol=1e-2)
+    assert all(a > b for a, b in pairwise(levels.tolist()))
+
+
+def test_a_sample_is_of_its_seed_and_its_caption(trained) -> None:
+    with training_attention():
+        first, again, other = (
+            sample(trained.unet, trained.prompts, SOME[:1], seed, count=2) for seed in (1, 1, 2)
+        )
+        told = sample(trained.unet, trained.prompts, SOME[1:2], 1, count=2)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, told)
+    assert contexts().rows.shape[0] == len(ALL_CAPTIONS)
