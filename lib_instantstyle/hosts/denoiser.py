@@ -7,7 +7,14 @@ from typing import Any
 
 from lib_instantstyle.hosts.adaptive import SigmaProgress, chooses_its_steps
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter, owners_of, row_code
+from lib_instantstyle.pure.rows import (
+    NEGATIVE,
+    PROMPT,
+    RowCounter,
+    kind_of,
+    owners_of,
+    row_code,
+)
 from lib_instantstyle.pure.schedule import completed_fraction
 from lib_instantstyle.tensor.context_rows import kinds_by_context
 from lib_instantstyle.tensor.injection import UnetCall
@@ -15,6 +22,11 @@ from lib_instantstyle.tensor.injection import UnetCall
 AMBIGUOUS = (
     "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
     "which cannot be told for sure; they were taken in their usual order."
+)
+
+EACH = (
+    "combine 'each' cannot be used: another extension deals out prompt and negative prompt anew, "
+    "and whose picture is whose cannot be told; switch it off, or choose another way to combine."
 )
 
 
@@ -66,11 +78,7 @@ class DenoiserClock:
             self._begin()
         if not self._rows.known:
             return None
-        return (
-            self._rows.take(call.rows)
-            or self._kinds(call.context, call.rows)
-            or self._guess(self._rows.in_order(call.rows))
-        )
+        return self._rows.take(call.rows) or self._dealt_out_anew(call)
 
     def fraction(self) -> float:
         """Completed share of the pass."""
@@ -91,11 +99,7 @@ class DenoiserClock:
         in_order: what they are if it takes the rows in their order. of_call: all rows of the call.
         """
         if self._tells_images_apart:
-            raise InstantStyleError(
-                "combine 'each' cannot be used: another extension deals out prompt and negative "
-                "prompt anew, and whose picture is whose cannot be told; switch it off, or choose "
-                "another way to combine."
-            )
+            raise InstantStyleError(EACH)
         count = len(in_order)
         kinds = self._kinds(context, count)
         if kinds is None and count > len(of_call):
@@ -123,6 +127,19 @@ class DenoiserClock:
         known = _tokens(self._params.text_cond), _tokens(self._params.text_uncond)
         kinds = kinds_by_context(context, *known, negatives)
         return kinds if kinds is not None and len(kinds) == count else None
+
+    def _dealt_out_anew(self, call: UnetCall) -> tuple[int, ...]:
+        """Rows of a call that has more than the step has left: tiles of several sets of rows."""
+        kinds = self._kinds(call.context, call.rows)
+        in_order = self._rows.in_order(call.rows)
+        if kinds is None:
+            return self._guess(in_order)
+        if not self._tells_images_apart:
+            return kinds
+        # What a row attends to does not tell whose picture it is; its place does, in whole sets.
+        if kinds != tuple(map(kind_of, in_order)):
+            raise InstantStyleError(EACH)
+        return in_order
 
     def _of_tiles(self, call: UnetCall, announced: tuple[int, ...]) -> tuple[int, ...]:
         """Another number of rows than announced: an extension deals them out in tiles.

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.tensor.injection import UnetCall
 
 torch.manual_seed(0)
@@ -84,6 +85,19 @@ def test_too_many_rows_are_told_apart_by_what_they_hold():
     clock.begin_step(params())
     assert clock.rows(call(4, torch.cat([N, A, A, N]))) == (U, C, C, U)
     assert said == []
+
+
+def test_tiles_of_several_sets_of_rows_keep_their_pictures():
+    """As Tiled Diffusion with a tile batch: all rows of the step, once for each tile."""
+    clock = DenoiserClock(4, print, tells_images_apart=True)
+    two = {"prompt": torch.cat([A, A]), "negative": torch.cat([N, N]), "rows": 4}
+    clock.begin_step(params(**two))
+    sets = torch.cat([A, A, N, N] * 3)
+    whose = tuple(row_code(kind, image) for kind in (C, U) for image in (0, 1))
+    assert clock.rows(call(12, sets)) == whose * 3
+    assert clock.rows(call(8, sets[:8])) == whose * 2
+    with pytest.raises(InstantStyleError, match="combine 'each' cannot be used"):
+        clock.rows(call(8, torch.cat([N, N, A, A] * 2)))
 
 
 def test_what_cannot_be_told_apart_is_said_once_and_taken_in_order():
