@@ -44,7 +44,8 @@ class Persistent:
     id: object
 
 
-Resolve = Callable[[object], object]  # what to put in place of a Global, Call or Persistent
+# What to put in place of what a pickle names.
+Resolve = Callable[[Global | Call | Persistent], object]
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -74,7 +75,7 @@ class _Reader:
         self._resolve = resolve
         self._stack: list[object] = []
         self._below: list[list[object]] = []  # what lay on the stack at each mark
-        self._memo: dict[int, object] = {}
+        self._memo: dict[object, object] = {}  # by the number that the pickle gives it
 
     def read(self) -> object:
         for _ in range(MAX_STEPS):
@@ -109,10 +110,10 @@ class _Reader:
             self._stack.pop()
 
     def remember(self, name: str, value: object) -> None:
-        self._memo[_integer(value)] = self._stack[-1]
+        self._memo[value] = self._stack[-1]
 
     def recall(self, name: str, value: object) -> None:
-        self._stack.append(self._memo[_integer(value)])
+        self._stack.append(self._memo[value])
 
     def tuple_(self, name: str, value: object) -> None:
         if name == "TUPLE":
@@ -159,12 +160,6 @@ class _Reader:
     def _since_mark(self) -> list[object]:
         items, self._stack = self._stack, self._below.pop()
         return items
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError
-    return value
 
 
 _OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}

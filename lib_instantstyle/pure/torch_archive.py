@@ -122,7 +122,7 @@ class _Tensors:
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self._sizes = sizes
 
-    def resolve(self, found: object) -> object:
+    def resolve(self, found: Global | Call | Persistent) -> object:
         if isinstance(found, Persistent):
             return self._storage(found.id)
         if isinstance(found, Global):
@@ -131,8 +131,6 @@ class _Tensors:
                     f"it names {shorten(found.name)}, which is no tensor (nothing of it was run)"
                 )
             return found
-        if not isinstance(found, Call):
-            raise TypeError
         arguments: tuple[Any, ...] = found.arguments
         if found.name == _ORDERED_DICT and not arguments:
             return {}
