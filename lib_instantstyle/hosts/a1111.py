@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 
 class A1111:
     """See the Host protocol."""
+
+    without_gradients: Callable[[], AbstractContextManager[Any]] = torch.no_grad
 
     def unet(self, p: Any) -> nn.Module:
         model = getattr(p.sd_model, "model", None)
@@ -70,7 +73,9 @@ class A1111:
         embedder = next(filter(serves, self.embedders(p)), None)
         if embedder is None:
             return None
-        return LoadedTextEncoder(embedder, identity(p.sd_model), lambda: self.wake_text(p))
+        return LoadedTextEncoder(
+            embedder, identity(p.sd_model), lambda: self.wake_text(p), self.without_gradients
+        )
 
     def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:
         embedder = next(filter(is_clip_tokenizer, self.embedders(p)), None)

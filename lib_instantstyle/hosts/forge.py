@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from lib_instantstyle.hosts.a1111 import A1111
@@ -15,7 +16,14 @@ from lib_instantstyle.pure.errors import InstantStyleError
 
 
 class Forge(A1111):
-    """See the Host protocol."""
+    """See the Host protocol.
+
+    Checkpoints are loaded in inference mode. Moving or converting their weights outside of it, as
+    loading and the first use of a text encoder do, would leave weights that fail in every
+    generation from then on; so whatever has these touched is done in inference mode.
+    """
+
+    without_gradients = torch.inference_mode
 
     def unet(self, p: Any) -> nn.Module:
         patcher = getattr(p.sd_model.forge_objects, "unet", None)
@@ -26,12 +34,14 @@ class Forge(A1111):
             )
         return unet
 
+    @torch.inference_mode()
     def make_room(self, size: int) -> None:
         # Nothing is entered into the account, so nothing stays in it: it asks the device how much
         # is free, and what was ours is free again as soon as the encoder is let go of.
         memory = _memory_management()
         memory.free_memory(size + memory.minimum_inference_memory(), self.device())
 
+    @torch.inference_mode()
     def load_unet(self, p: Any) -> None:
         _memory_management().load_models_gpu([p.sd_model.forge_objects.unet])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,14 @@ class LoadedTextEncoder:
     """The checkpoint's text encoder, where its vectors lie in the space of pictures.
 
     embedder: the WebUI's wrapper. identity: changes whenever the weights may be others.
-    ready: moves the weights to where they run.
+    ready: moves the weights to where they run. without_gradients: the way this WebUI does that
+    when it encodes prompts.
     """
 
     embedder: Any
     identity: str
     ready: Callable[[], None]
+    without_gradients: Callable[[], AbstractContextManager[Any]] = torch.no_grad
 
     title = "the loaded checkpoint's text encoder"
 
@@ -50,8 +52,8 @@ class LoadedTextEncoder:
         """
         rows = [_row(self.embedder, text) for text in texts]
         found = []
-        self.ready()
-        with torch.no_grad(), devices.autocast(), _without_lora():
+        with self.without_gradients(), devices.autocast(), _without_lora():
+            self.ready()
             for start in range(0, len(rows), BATCH):
                 tokens = torch.asarray(rows[start : start + BATCH], device=devices.device)
                 found.append(_pooled(self.embedder, tokens).float().cpu())

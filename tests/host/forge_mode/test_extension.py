@@ -139,6 +139,18 @@ def test_the_text_vector_is_forges_own(webui):
     assert torch.allclose(vector, own.float(), atol=1e-6)
 
 
+def test_a_checkpoint_is_whole_although_a_content_text_is_the_first_it_encodes(webui):
+    """Weights that are touched outside of inference mode first would fail for ever after."""
+    unit = {**UNIT, "content": "a cup of coffee"}
+    plain, styled = webui.txt2img(), webui.txt2img(**style(unit))
+    for name in ("tiny_sd15.", "tiny_sdxl."):  # nothing is loaded before the next generation
+        webui.set(sd_model_checkpoint=f"{name}safetensors")
+        if name == "tiny_sd15.":
+            webui.txt2img()
+    assert webui.txt2img(**style(unit)).pixels == styled.pixels
+    assert webui.txt2img().png == plain.png
+
+
 def test_the_second_pass_is_hooked_once_although_announced_twice(webui, monkeypatch):
     seen = watch_hooks(monkeypatch)
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7,

@@ -6,13 +6,17 @@ from types import SimpleNamespace
 
 import torch
 from backend import memory_management
+from torch import nn
 
 from tests.miniature.forge_family.patchers import forge_objects_of
 from tests.miniature.networks import load_checkpoint
 
 
 class TextEngine:
-    """One text encoder below prompt parsing: no module, and nothing wrapped in it."""
+    """One text encoder below prompt parsing: no module, and nothing wrapped in it.
+
+    Its embeddings are loaded in half precision, and brought to single when it first encodes.
+    """
 
     chunk_length = 75
 
@@ -22,12 +26,21 @@ class TextEngine:
         self.id_start, self.id_end = embedder.id_start, embedder.id_end
         self.id_pad = embedder.id_pad
         self.tokenize = embedder.tokenize
-        self.encode_with_transformers = embedder.encode_with_transformers
         self._embedder = embedder
         tower = embedder.model if embedder.return_pooled else embedder.transformer
+        self._embeddings = [x.half() for x in tower.modules() if isinstance(x, nn.Embedding)]
         self.text_encoder = SimpleNamespace(transformer=tower)
 
+    def convert(self) -> None:
+        for embedding in self._embeddings:
+            embedding.to(dtype=torch.float32)
+
+    def encode_with_transformers(self, tokens):
+        self.convert()
+        return self._embedder.encode_with_transformers(tokens)
+
     def __call__(self, texts):
+        self.convert()
         return self._embedder(texts)
 
 
@@ -52,10 +65,13 @@ class ForgeDiffusionEngine:
 
     def _add_text_engines(self, model) -> None:
         self.text_processing_engine = TextEngine(model.cond_stage_model)
+        self._text_engines = [self.text_processing_engine]
 
     @torch.inference_mode()
     def get_learned_conditioning(self, prompt):
         memory_management.load_model_gpu(self.forge_objects.clip.patcher)
+        for engine in self._text_engines:
+            engine.convert()
         return self._model.get_learned_conditioning(prompt)
 
     @torch.inference_mode()
@@ -80,6 +96,7 @@ class StableDiffusionXL(ForgeDiffusionEngine):
         clip, open_clip = model.conditioner.embedders[:2]
         self.text_processing_engine_l = TextEngine(clip)
         self.text_processing_engine_g = TextEngine(open_clip)
+        self._text_engines = [self.text_processing_engine_l, self.text_processing_engine_g]
 
 
 def forge_loader(filename: str, dtype: torch.dtype) -> ForgeDiffusionEngine:
