@@ -86,7 +86,7 @@ class Client:
     def repeats_exactly(self, **fields: Any) -> bool:
         """Whether this WebUI, without the extension, makes the same file after another one.
 
-        Forge's and Classic's inpainting varies in the last bit with what was generated before.
+        Forge's and Classic's img2img varies in the last bit with what was generated before.
         """
         before = self.generate(**fields)
         self.generate()

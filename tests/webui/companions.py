@@ -46,7 +46,9 @@ def controlnet_ip_adapter(client: Client, adapter: str, image: str) -> dict[str,
     return controlnet(client, module=module, model=adapter, image=image)
 
 
-def controlnet(client: Client, module: str, image: str, model: str = "None") -> dict[str, Any]:
+def controlnet(
+    client: Client, module: str, image: str, model: str = "None", weight: float = 1.0
+) -> dict[str, Any]:
     """`alwayson_scripts` with one unit of the Forge family's built-in ControlNet."""
     if not client.has_script("controlnet"):
         pytest.skip("this WebUI has no ControlNet")
@@ -55,5 +57,5 @@ def controlnet(client: Client, module: str, image: str, model: str = "None") -> 
         pytest.skip(f"this WebUI's ControlNet has no {module}")
     names = client.get("/controlnet/model_list")["model_list"]
     model = next((name for name in names if name.split(" [")[0] == model), model)
-    unit = {"enabled": True, "module": module, "model": model, "image": image, "weight": 1.0}
+    unit = {"enabled": True, "module": module, "model": model, "image": image, "weight": weight}
     return {"controlnet": {"args": [unit]}}

@@ -30,4 +30,5 @@ def first_call(client: Client, *units: Any, **fields: Any) -> dict[str, np.ndarr
 def added(recording: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Layer -> added term [rows, tokens, width], prompt rows first, in the order of the UNet."""
     layers = [name.removesuffix(".before") for name in recording if name.endswith(".before")]
+    layers.sort(key=lambda name: [int(x) if x.isdigit() else x for x in name.split(".")])
     return {name: recording[f"{name}.after"] - recording[f"{name}.before"] for name in layers}

@@ -30,8 +30,9 @@ def check(client, *units, **fields):
         assert difference(a, b) > VISIBLE
     for a, b in zip(styled, pictures(client, *units, **fields), strict=True):
         assert difference(a, b) < 0.05  # a remembered inversion may differ in the last bit
+    exact = client.repeats_exactly(**{"steps": 4, **fields})
     for a, b in zip(plain, pictures(client, **fields), strict=True):
-        assert np.array_equal(a, b)
+        assert np.array_equal(a, b) if exact else difference(a, b) < 0.05
     return styled[0]
 
 
