@@ -30,6 +30,16 @@ def image_of(code: int) -> int:
     return code // 2
 
 
+def rows_of_first_image(codes: Sequence[int]) -> list[int] | None:
+    """For each row of a UNet call, the row of the batch's first image that is of the same kind.
+
+    None if the call lacks one, because an extension deals out the rows in other ways.
+    """
+    first = {code: row for row, code in reversed([*enumerate(codes)])}
+    rows = [first.get(row_code(kind_of(code), 0)) for code in codes]
+    return [row for row in rows if row is not None] if None not in rows else None
+
+
 class RowCounter:
     """Deals out the rows of one denoiser step to its UNet calls."""
 

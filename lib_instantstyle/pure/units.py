@@ -106,6 +106,9 @@ class Unit:
     shared_shift: float = _field(
         0.6931, number(-10, 10), "StyleAligned: added to the reference's logits; higher is closer"
     )
+    shared_norms: bool = _field(
+        False, boolean, "StyleAligned: group norms over picture and reference together"
+    )
     lora: str = _field("", name("a LoRA file", ""), "B-LoRA: LoRA file, by name")
     style_strength: float = _field(1.0, number(-2, 5), "B-LoRA: of the style block's half")
     content_strength: float = _field(0.0, number(-2, 5), "B-LoRA: of the content block's half")

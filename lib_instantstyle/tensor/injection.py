@@ -19,12 +19,13 @@ from torch import nn
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.auto_weight import AutoWeight
 from lib_instantstyle.tensor.layer_hook import CallState, LayerHook, Rows
+from lib_instantstyle.tensor.left_hooks import begin_hooks, remove_hooks_of
 from lib_instantstyle.tensor.lora_hook import LoraHook, lora_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers
 
-_MARK = "_instantstyle_handles"  # on the UNet, so that whoever comes next finds what was left
+_MARK = "_instantstyle_handles"
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,7 @@ class Injection:
         removed first.
         """
         self.detach()
-        remove_hooks(unet)
-        handles: list[Any] = []
-        setattr(unet, _MARK, handles)
+        handles = begin_hooks(unet, _MARK)
         self.unet = unet
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
         # LoRAs first: the queries that image attention sees have them in.
@@ -149,7 +148,4 @@ def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Ite
 
 def remove_hooks(unet: nn.Module) -> None:
     """Remove every hook of ours from `unet`; nothing happens where there is none."""
-    for handle in getattr(unet, _MARK, ()):
-        handle.remove()
-    if hasattr(unet, _MARK):
-        delattr(unet, _MARK)
+    remove_hooks_of(unet, _MARK)

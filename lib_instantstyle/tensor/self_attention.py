@@ -16,13 +16,12 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import parse_attn2
+from lib_instantstyle.tensor.left_hooks import begin_hooks, remove_hooks_of
 from lib_instantstyle.tensor.unet import find_layers
 
 QUERY, KEY, VALUE = PARTS = ("to_q", "to_k", "to_v")
 ATTENDED = "to_out"  # what attention makes of the three, before its last projection
-_MARK = (
-    "_instantstyle_self_attention"  # on the UNet, so that whoever comes next finds what was left
-)
+_MARK = "_instantstyle_self_attention"
 
 Features = Mapping[tuple[int, str], torch.Tensor]
 """Queries, keys and values [B, N, h], by the number of the layer and the part."""
@@ -49,17 +48,15 @@ class SelfAttention:
         return int(module.heads)
 
 
-def find_self_attention(
-    unet: nn.Module, blocks: dict[str, Collection[int]]
-) -> tuple[SelfAttention, ...]:
-    """The self-attentions in `blocks`: per layout id, transformer indices.
+def find_self_attention(unet: nn.Module, blocks: Collection[int]) -> tuple[SelfAttention, ...]:
+    """The self-attentions in `blocks`, transformer indices.
 
     Raises InstantStyleError if `unet` is of no known layout.
     """
     layout = find_layers(unet).layout
     names = {
         name: layout.blocks[index].diffusers
-        for index in blocks[layout.id]
+        for index in blocks
         for name in (layout.blocks[index].ldm, layout.blocks[index].diffusers)
     }
     found = []
@@ -83,9 +80,7 @@ class SelfAttentionHooks:
     def attach(self, unet: nn.Module) -> None:
         """Put the hooks on; hooks that an earlier run left on `unet` are removed first."""
         self.detach()
-        remove_self_attention_hooks(unet)
-        handles: list[Any] = []
-        setattr(unet, _MARK, handles)
+        handles = begin_hooks(unet, _MARK)
         self._unet = unet
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
         for number, layer in enumerate(self._layers):
@@ -100,7 +95,7 @@ class SelfAttentionHooks:
     def detach(self) -> None:
         """Take the hooks off; the UNet is then as it was."""
         if self._unet is not None:
-            remove_self_attention_hooks(self._unet)
+            remove_hooks_of(self._unet, _MARK)
             self._unet = None
 
     @contextmanager
@@ -164,11 +159,3 @@ def self_attention_hooks(
         yield hooks
     finally:
         hooks.detach()
-
-
-def remove_self_attention_hooks(unet: nn.Module) -> None:
-    """Remove every hook of ours from the self-attention of `unet`."""
-    for handle in getattr(unet, _MARK, ()):
-        handle.remove()
-    if hasattr(unet, _MARK):
-        delattr(unet, _MARK)

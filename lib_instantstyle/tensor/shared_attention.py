@@ -1,21 +1,24 @@
 """Self-attention shared with a reference picture: StyleAligned and Visual Style Prompting.
 
-The reference stands at the same noise level as the picture under way; its queries, keys and values
-are captured in a UNet call of its own (see self_attention.py) and placed in the picture's.
+The reference stands at the same noise level as the picture under way. Its queries, keys and values
+are captured in a UNet call of its own (see self_attention.py) and placed in the picture's, or they
+are those of the first picture of the batch, which is in the same call.
 
-Shapes: B rows, N tokens, h width, H heads; the reference has one row.
+Shapes: B rows, N tokens, h width, H heads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from lib_instantstyle.tensor.self_attention import ATTENDED, KEY, QUERY, VALUE, Features
+from lib_instantstyle.tensor.shared_norms import Moments
 from lib_instantstyle.tensor.statistics import adain
 
 # Transformer indices. StyleAligned shares every layer. Swapping: up_blocks.1, as published for
@@ -35,17 +38,72 @@ class Sharing:
     adain: float = 1.0  # share of the reference's statistics in queries and keys
 
 
+class Reference(ABC):
+    """Whose tokens the rows of a UNet call attend to."""
+
+    @abstractmethod
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """What goes with each row of `x` [B, N, h] in layer `number`: [B, M, h]."""
+
+    @abstractmethod
+    def moments(self, number: int, own: Moments) -> Moments:
+        """What goes with the rows of group norm `number`, whose own moments are `own`."""
+
+    def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
+        """The factor of the reference's keys in each row of `x`, fit to multiply it."""
+        return scale
+
+
+class Captured(Reference):
+    """One row, captured in a UNet call of its own."""
+
+    def __init__(self, features: Features, moments: Mapping[int, Moments] | None = None) -> None:
+        """moments: of the group norms, where they are to be shared."""
+        self._features = features
+        self._moments = moments or {}
+
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """See Reference."""
+        return self._features[number, part].to(x.dtype).expand(len(x), -1, -1)
+
+    def moments(self, number: int, own: Moments) -> Moments:
+        """See Reference."""
+        return self._moments[number]
+
+
+class FirstOfBatch(Reference):
+    """The first picture of the batch, in rows of the same call; it stays as it is."""
+
+    def __init__(self, rows: Callable[[], Sequence[int]]) -> None:
+        """rows: for each row of the call under way, the row of its reference."""
+        self._rows = rows
+
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """See Reference."""
+        return x[list(self._rows())]
+
+    def moments(self, number: int, own: Moments) -> Moments:
+        """See Reference."""
+        rows = list(self._rows())
+        return Moments(own.mean[rows], own.variance[rows], own.count)
+
+    def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
+        """See Reference. The reference sees itself unscaled."""
+        factors = [1.0 if i == row else scale for i, row in enumerate(self._rows())]
+        return x.new_tensor(factors).view(-1, 1, 1)
+
+
 class StyleAligned:
     """Attention to a picture's own tokens and to those of the reference, in one softmax.
 
     Source: Hertz et al., "Style Aligned Image Generation via Shared Attention", arXiv 2312.02133,
-    https://github.com/google/style-aligned. Group and layer norms are not shared.
+    https://github.com/google/style-aligned. For its shared norms see shared_norms.py.
 
     A shift cannot be brought about with keys and values. With one, attention is computed here
     and not by the WebUI, whose own gets a single key to be done with it quickly.
     """
 
-    def __init__(self, reference: Features, heads: Sequence[int], sharing: Sharing) -> None:
+    def __init__(self, reference: Reference, heads: Sequence[int], sharing: Sharing) -> None:
         """heads: H of each layer."""
         self._reference = reference
         self._heads = heads
@@ -64,20 +122,20 @@ class StyleAligned:
 
     def _shared(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
         """Queries with the reference's statistics; keys and values with the reference's behind."""
-        reference = self._reference[number, part].to(x.dtype)
+        reference = self._reference.of(number, part, x)
         if part != VALUE and self._sharing.adain:
             x = torch.lerp(x, adain(x, reference, (1,), _ADDED_VARIANCE), self._sharing.adain)
         if part == QUERY:
             return x
         if part == KEY:
-            reference = reference * self._sharing.scale
-        return torch.cat([x, reference.expand(len(x), -1, -1)], dim=1)
+            reference = reference * self._reference.scales(self._sharing.scale, x)
+        return torch.cat([x, reference], dim=1)
 
     def _attend(self, number: int) -> torch.Tensor:
         parts = (self._seen.pop(part) for part in (QUERY, KEY, VALUE))
         query, key, value = (_split(x, self._heads[number]) for x in parts)
         bias = key.new_zeros(key.shape[2])
-        bias[-self._reference[number, KEY].shape[1] :] = self._sharing.shift
+        bias[query.shape[2] :] = self._sharing.shift
         attended = F.scaled_dot_product_attention(query, key, value, bias[None])
         return attended.transpose(1, 2).flatten(2)
 
@@ -89,15 +147,14 @@ class Swapped:
     https://github.com/naver-ai/Visual-Style-Prompting.
     """
 
-    def __init__(self, reference: Features) -> None:
-        """reference: keys and values."""
+    def __init__(self, reference: Reference) -> None:
         self._reference = reference
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
         """See self_attention.Act."""
         if part not in (KEY, VALUE):
             return None
-        return self._reference[number, part].to(x.dtype).expand(len(x), -1, -1).contiguous()
+        return self._reference.of(number, part, x).contiguous()
 
 
 def _split(x: torch.Tensor, heads: int) -> torch.Tensor:

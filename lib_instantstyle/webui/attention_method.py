@@ -3,55 +3,123 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import announce
+from lib_instantstyle.hosts.diffusion import Diffusion, announce, diffusion_of
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
-from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.pure.layers import Layout
+from lib_instantstyle.pure.units import STYLE_ALIGNED, STYLEID, SWAP, Unit
 from lib_instantstyle.tensor.inversion import Denoiser
+from lib_instantstyle.tensor.layer_hook import Rows
 from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.tensor.pixels import to_pixels
+from lib_instantstyle.tensor.self_attention import (
+    SelfAttention,
+    SelfAttentionHooks,
+    find_self_attention,
+    self_attention_hooks,
+)
+from lib_instantstyle.tensor.shared_attention import SHARED_BLOCKS, SWAPPED_BLOCKS
+from lib_instantstyle.tensor.styleid import BLOCKS
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
+from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.unit_pictures import HASH_LENGTH
 
 trajectories = TrajectoryCache()
 
 
+_USUAL_BLOCKS: Mapping[str, Mapping[str, Collection[int]]] = {
+    STYLEID: BLOCKS,
+    STYLE_ALIGNED: SHARED_BLOCKS,
+    SWAP: SWAPPED_BLOCKS,
+}
+
+
+class Pass(Protocol):
+    """The run of the sampler under way."""
+
+    @property
+    def rows(self) -> Rows | None:
+        """Codes of the rows of the UNet call under way (see pure/rows.py)."""
+
+    def aside(self, denoiser: Denoiser) -> Denoiser:
+        """`denoiser` with UNet calls that are no part of the sampling."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a method works with while the sampler runs."""
+
+    diffusion: Diffusion
+    sigmas: Sequence[float]  # of the 1000 timesteps
+    asking: Denoiser  # the UNet without prompt, apart from the sampling
+    layers: Sequence[SelfAttention]
+    hooks: SelfAttentionHooks
+
+
 class AttentionMethod(ABC):
     """One unit in one generation; it hangs on `p` with the rest of the run."""
 
-    def __init__(self, unit: Unit, picture: Picture, comments: Sequence[str]) -> None:
+    tells_images_apart = False  # whether `Pass.rows` must name the image of each row
+
+    def __init__(self, unit: Unit, picture: Picture | None, comments: Sequence[str]) -> None:
+        """picture: None where the first picture of each batch is the reference."""
         self.unit = unit
         self.picture = picture
         self.comments = comments  # what the user should be told beside the picture
         self.replaced = 0  # how often something in the UNet was replaced
+        self.reference = torch.empty(0)  # its latent
+        self._empty_prompt: Any = None
 
     @property
     def infotext(self) -> dict[str, str]:
-        digest = self.picture.sha256[:HASH_LENGTH]
-        return {KEY.format(self.unit.number): unit_to_text(self.unit, {"image": digest})}
+        hashes = {"image": self.picture.sha256[:HASH_LENGTH]} if self.picture else {}
+        return {KEY.format(self.unit.number): unit_to_text(self.unit, hashes)}
 
     def listen(self, p: Any) -> None:  # noqa: B027  # most have nothing to hear
         """See what the next `p.init` makes of the picture to change."""
 
     @abstractmethod
+    def size(self, p: Any) -> tuple[int, int]:
+        """Width and height in pixels to which the reference is brought, multiples of 8."""
+
     def encode(self, p: Any) -> None:
         """Encode the reference and the empty prompt; before the UNet is needed."""
+        if self.picture is None:
+            return
+        diffusion = diffusion_of(p)
+        width, height = self.size(p)
+        pixels = to_pixels(self.picture.image, width, height, self.unit.crop)
+        self.reference = diffusion.encode(pixels)
+        self._empty_prompt = diffusion.empty_prompt(width, height)
 
     @abstractmethod
     def holding(
-        self, p: Any, unet: torch.nn.Module, steps: int, aside: Callable[[Denoiser], Denoiser]
+        self, p: Any, unet: torch.nn.Module, steps: int, current: Pass
     ) -> AbstractContextManager[None]:
         """Replace what flows through self-attention while the sampler runs in this block.
 
-        steps: that this pass executes. aside: makes a denoiser one whose UNet calls are no part
-        of the sampling.
+        steps: that this pass executes.
         """
+
+    @contextmanager
+    def standing(self, p: Any, unet: torch.nn.Module, current: Pass) -> Iterator[Scene]:
+        """Hooks on the unit's layers for the length of a `with` block."""
+        diffusion = diffusion_of(p)
+        layers = find_self_attention(unet, blocks_of(self.unit, find_layers(unet).layout))
+        with self_attention_hooks(unet, layers) as hooks:
+            asking = current.aside(diffusion.asking(self._empty_prompt))
+            try:
+                yield Scene(diffusion, diffusion.sigmas(), asking, layers, hooks)
+            finally:
+                announce("")
+                self.replaced += hooks.replaced
 
 
 @dataclass
@@ -69,8 +137,25 @@ class Told:
         return self.denoiser(x, sigma)
 
 
+def blocks_of(unit: Unit, layout: Layout) -> Collection[int]:
+    """Transformer indices of the blocks in whose self-attention `unit` works.
+
+    Its own are those that `blocks` gives any weight but 0. Raises InstantStyleError where `blocks`
+    does not fit the layout, or leaves none.
+    """
+    if not unit.blocks:
+        return _USUAL_BLOCKS[unit.method][layout.id]
+    chosen = unit.blocks.vector(layout)
+    if not chosen:
+        raise InstantStyleError(
+            f"blocks gives every block the weight 0; {unit.method} needs one with another weight."
+        )
+    return chosen
+
+
 def check_method(unit: Unit, p: Any, unet: torch.nn.Module) -> None:
     """Raise InstantStyleError for what none of these methods can do."""
+    blocks_of(unit, find_layers(unet).layout)
     problem = None
     if unit.crop not in ("center", "stretch"):
         problem = (

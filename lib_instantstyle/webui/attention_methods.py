@@ -13,7 +13,7 @@ from lib_instantstyle.pure.units import ON_SELF_ATTENTION, STYLEID, Unit
 from lib_instantstyle.webui import styleid
 from lib_instantstyle.webui.attention_method import AttentionMethod, check_method
 from lib_instantstyle.webui.checking import naming
-from lib_instantstyle.webui.shared_reference import SharedReference
+from lib_instantstyle.webui.shared_reference import SharedReference, shared_batch
 from lib_instantstyle.webui.unit_pictures import references_of
 
 
@@ -37,6 +37,8 @@ def prepare_attention_method(
         check_method(unit, p, unet)
         if unit.method == STYLEID:
             styleid.check(unit, p)
+        if unit.method != STYLEID and not unit.image and not unit.style:
+            return shared_batch(unit, p)
         picture = references_of(unit, host)[0]
     if unit.method == STYLEID:
         return styleid.StyleID(unit, picture, tuple(styleid.remarks(unit, p)))

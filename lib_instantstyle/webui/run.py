@@ -119,12 +119,14 @@ class Run:
         region = self._host.region(p)
         if region is not None:
             plan = plan.within(region)
-        with SamplingPass(plan, unet, layers, steps, self._host, p, self._meter) as current:
+        attention = self._attention
+        told = attention is not None and attention.tells_images_apart
+        with SamplingPass(plan, unet, layers, steps, self._host, p, self._meter, told) as current:
             self._current = current
             self._passes.append(current)
-            if self._attention is None:
+            if attention is None:
                 return launch(steps, *args, **kwargs)
-            with self._attention.holding(p, unet, steps, current.aside):
+            with attention.holding(p, unet, steps, current):
                 return launch(steps, *args, **kwargs)
 
     def _prepare(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:

@@ -11,8 +11,9 @@ from torch import nn
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.injection import Clock, Injection
+from lib_instantstyle.tensor.injection import Clock, Injection, UnetCall
 from lib_instantstyle.tensor.inversion import Denoiser
+from lib_instantstyle.tensor.layer_hook import Rows
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
@@ -30,15 +31,18 @@ class SamplingPass:
         host: Host,
         p: Any,
         meter: Meter | None = None,
+        tells_images_apart: bool = False,
     ) -> None:
+        """tells_images_apart: `rows` name the image of each row, whatever the plan needs."""
         self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
         self._host = host
         self._p = p
         self._unet = unet
         self._layers = layers
-        self._clock = DenoiserClock(steps, p.comment, plan.tells_images_apart)
+        self.rows: Rows | None = None  # codes of the rows of the UNet call under way
+        self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
         clock = Clock(
-            self._clock.rows,
+            self._rows,
             self._clock.fraction,
             steps,
             self._clock.rows_of_part,
@@ -96,6 +100,10 @@ class SamplingPass:
                 self._clock.paused = False
 
         return apart
+
+    def _rows(self, call: UnetCall) -> Rows | None:
+        self.rows = self._clock.rows(call)
+        return self.rows
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""

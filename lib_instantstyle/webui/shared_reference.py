@@ -1,7 +1,8 @@
 """StyleAligned and swapped self-attention in one generation.
 
 The reference is inverted once in each pass; before each evaluation of the model its features at
-that level are captured, and placed in the evaluation.
+that level are captured, and placed in the evaluation. Without a reference the first picture of
+each batch is it, and its features are those of its own rows.
 """
 
 from __future__ import annotations
@@ -12,95 +13,122 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import announce, diffusion_of
 from lib_instantstyle.hosts.model_calls import around_model_calls
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.rows import rows_of_first_image
 from lib_instantstyle.pure.schedule import acts
 from lib_instantstyle.pure.trajectory import along, ddim_timesteps
-from lib_instantstyle.pure.units import SWAP, Unit
-from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, state_at
-from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.pixels import to_pixels
-from lib_instantstyle.tensor.self_attention import (
-    KEY,
-    PARTS,
-    VALUE,
-    Act,
-    Features,
-    SelfAttention,
-    find_self_attention,
-    self_attention_hooks,
-)
+from lib_instantstyle.pure.units import NO_REFERENCE, SWAP, Unit
+from lib_instantstyle.tensor.inversion import Trajectory, state_at
+from lib_instantstyle.tensor.self_attention import KEY, PARTS, VALUE, Act
 from lib_instantstyle.tensor.shared_attention import (
-    SHARED_BLOCKS,
-    SWAPPED_BLOCKS,
+    Captured,
+    FirstOfBatch,
+    Reference,
     Sharing,
     StyleAligned,
     Swapped,
 )
-from lib_instantstyle.webui.attention_method import AttentionMethod, Told, trajectories
+from lib_instantstyle.tensor.shared_norms import NormHooks, norm_hooks
+from lib_instantstyle.webui.attention_method import (
+    AttentionMethod,
+    Pass,
+    Scene,
+    Told,
+    trajectories,
+)
+from lib_instantstyle.webui.unit_pictures import NoReference
 
 _FEWEST = 2  # steps of an inversion
+FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is the reference."
 
 
 class SharedReference(AttentionMethod):
-    """See AttentionMethod."""
+    """See AttentionMethod. The reference is a picture."""
 
-    def __init__(self, unit: Unit, picture: Picture, comments: Sequence[str]) -> None:
-        super().__init__(unit, picture, comments)
-        self._reference = torch.empty(0)
-        self._empty_prompt: Any = None
-
-    def encode(self, p: Any) -> None:
-        diffusion = diffusion_of(p)
-        width, height = (side // 8 * 8 for side in (p.width, p.height))
-        pixels = to_pixels(self.picture.image, width, height, self.unit.crop)
-        self._reference = diffusion.encode(pixels)
-        self._empty_prompt = diffusion.empty_prompt(width, height)
+    def size(self, p: Any) -> tuple[int, int]:
+        return p.width // 8 * 8, p.height // 8 * 8
 
     @contextmanager
-    def holding(
-        self, p: Any, unet: torch.nn.Module, steps: int, aside: Callable[[Denoiser], Denoiser]
-    ) -> Iterator[None]:
-        diffusion = diffusion_of(p)
-        asking = aside(diffusion.asking(self._empty_prompt))
-        sigmas = diffusion.sigmas()
-        blocks = SWAPPED_BLOCKS if self.unit.method == SWAP else SHARED_BLOCKS
-        layers = find_self_attention(unet, blocks)
-        found: list[Trajectory] = []
-
-        with self_attention_hooks(unet, layers) as hooks:
+    def holding(self, p: Any, unet: torch.nn.Module, steps: int, current: Pass) -> Iterator[None]:
+        with ExitStack() as stack:
+            scene = stack.enter_context(self.standing(p, unet, current))
+            norms = stack.enter_context(norm_hooks(unet)) if self._shares_norms else None
+            references = self._references(p, scene, norms, current)
 
             def enter(sigma: float, fraction: float, exits: ExitStack) -> None:
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return
-                if not found:
-                    found.append(self._trajectory(p, sigmas, diffusion.checkpoint, asking))
-                with hooks.capturing(
-                    (KEY, VALUE) if blocks is SWAPPED_BLOCKS else PARTS
-                ) as features:
-                    asking(state_at(found[0], sigma), sigma)
-                exits.enter_context(hooks.acting(self._act(features, layers)))
+                reference = references(sigma)
+                exits.enter_context(scene.hooks.acting(self._act(reference, scene)))
+                if norms:
+                    exits.enter_context(norms.sharing(reference.moments))
 
-            try:
-                with torch.no_grad(), around_model_calls(p, steps, sigmas, enter):
-                    yield
-            finally:
-                announce("")
-                self.replaced += hooks.replaced
+            with torch.no_grad(), around_model_calls(p, steps, scene.sigmas, enter):
+                yield
 
-    def _act(self, features: Features, layers: Sequence[SelfAttention]) -> Act:
+    @property
+    def _shares_norms(self) -> bool:
+        return self.unit.shared_norms and self.unit.method != SWAP
+
+    def _act(self, reference: Reference, scene: Scene) -> Act:
         if self.unit.method == SWAP:
-            return Swapped(features).act
+            return Swapped(reference).act
         unit = self.unit
         sharing = Sharing(unit.shared_scale, unit.shared_shift, unit.adain)
-        return StyleAligned(features, [layer.heads for layer in layers], sharing).act
+        return StyleAligned(reference, [layer.heads for layer in scene.layers], sharing).act
 
-    def _trajectory(
-        self, p: Any, sigmas: Sequence[float], checkpoint: str, asking: Denoiser
-    ) -> Trajectory:
+    def _references(
+        self, p: Any, scene: Scene, norms: NormHooks | None, current: Pass
+    ) -> Callable[[float], Reference]:
+        """Makes the reference at a level."""
+        found: list[Trajectory] = []
+        parts = (KEY, VALUE) if self.unit.method == SWAP else PARTS
+
+        def captured(sigma: float) -> Reference:
+            if not found:
+                found.append(self._trajectory(p, scene))
+            with ExitStack() as capturing:
+                features = capturing.enter_context(scene.hooks.capturing(parts))
+                moments = capturing.enter_context(norms.capturing()) if norms else None
+                scene.asking(state_at(found[0], sigma), sigma)
+            return Captured(features, moments)
+
+        return captured
+
+    def _trajectory(self, p: Any, scene: Scene) -> Trajectory:
         """The reference's states at DDIM's levels, whatever the sampler's are."""
         steps = max(self.unit.steps_of_inversion or p.steps, _FEWEST)
-        walk = along([sigmas[t] for t in ddim_timesteps(steps)])
-        told = Told(asking, "InstantStyle: inverting the reference", len(walk.up))
-        states = trajectories.trajectory(self._reference, walk, checkpoint, told)
-        return {0.0: self._reference, **states}
+        walk = along([scene.sigmas[t] for t in ddim_timesteps(steps)])
+        told = Told(scene.asking, "InstantStyle: inverting the reference", len(walk.up))
+        checkpoint = scene.diffusion.checkpoint
+        states = trajectories.trajectory(self.reference, walk, checkpoint, told)
+        return {0.0: self.reference, **states}
+
+
+class SharedBatch(SharedReference):
+    """See AttentionMethod. The reference is the first picture of each batch."""
+
+    tells_images_apart = True
+
+    def _references(
+        self, p: Any, scene: Scene, norms: NormHooks | None, current: Pass
+    ) -> Callable[[float], Reference]:
+        def rows() -> Sequence[int]:
+            found = rows_of_first_image(current.rows or ())
+            if not found:
+                raise InstantStyleError(
+                    f"{self.unit.method} without a reference takes the first picture of the batch, "
+                    "and a call of the UNet lacks it, because of AND in a prompt or of another "
+                    "extension; give a reference, or switch that off."
+                )
+            return found
+
+        return lambda sigma: FirstOfBatch(rows)
+
+
+def shared_batch(unit: Unit, p: Any) -> SharedBatch:
+    """The method for `unit`, which has no reference; raises NoReference for a single picture."""
+    if p.batch_size < 2:
+        raise NoReference(NO_REFERENCE.format(unit.number))
+    return SharedBatch(unit, None, [f"InstantStyle: unit {unit.number}: {FIRST_OF_BATCH}"])

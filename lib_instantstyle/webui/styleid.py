@@ -13,18 +13,22 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import announce, diffusion_of
+from lib_instantstyle.hosts.diffusion import diffusion_of
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.trajectory import TIMESTEPS, Walk, along, published
 from lib_instantstyle.pure.units import PUBLISHED, Unit
 from lib_instantstyle.tensor import styleid
-from lib_instantstyle.tensor.inversion import Denoiser, Trajectory
+from lib_instantstyle.tensor.inversion import Trajectory
 from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.pixels import to_pixels
-from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
-from lib_instantstyle.webui.attention_method import AttentionMethod, Told, trajectories
+from lib_instantstyle.webui.attention_method import (
+    AttentionMethod,
+    Pass,
+    Scene,
+    Told,
+    trajectories,
+)
 from lib_instantstyle.webui.errors import InstantStyle
 
 _DETERMINISTIC = ("DDIM", "Euler")  # what we do in place of any other sampler
@@ -38,8 +42,6 @@ class StyleID(AttentionMethod):
         self._settings = styleid.Settings(unit.gamma, unit.tau, unit.adain, unit.start, unit.end)
         self._contents = torch.empty(0)
         self._content_of: list[int] = []
-        self._style = torch.empty(0)
-        self._empty_prompt: Any = None
 
     def listen(self, p: Any) -> None:
         def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -50,58 +52,46 @@ class StyleID(AttentionMethod):
 
         wrap_next_call(p, "init", around)
 
-    def encode(self, p: Any) -> None:
-        diffusion = diffusion_of(p)
+    def size(self, p: Any) -> tuple[int, int]:
         height, width = (8 * side for side in self._contents.shape[-2:])
-        pixels = to_pixels(self.picture.image, width, height, self.unit.crop)
-        self._style = diffusion.encode(pixels).to(self._contents)
-        self._empty_prompt = diffusion.empty_prompt(width, height)
+        return width, height
 
     @contextmanager
-    def holding(
-        self, p: Any, unet: torch.nn.Module, steps: int, aside: Callable[[Denoiser], Denoiser]
-    ) -> Iterator[None]:
-        diffusion = diffusion_of(p)
-        asking = aside(diffusion.asking(self._empty_prompt))
-        sigmas = diffusion.sigmas()
-        layers = find_self_attention(unet, styleid.BLOCKS)
-        with self_attention_hooks(unet, layers) as hooks:
+    def holding(self, p: Any, unet: torch.nn.Module, steps: int, current: Pass) -> Iterator[None]:
+        with self.standing(p, unet, current) as scene:
 
             def sample(sampling: Sampling) -> torch.Tensor:
                 if _without_words(p):
                     sampling.extra_args["cond_scale"] = 1.0
-                walk = self._walk(sampling, sigmas, p)
-                style, *contents = self._trajectories(walk, diffusion.checkpoint, asking)
+                walk = self._walk(sampling, scene.sigmas, p)
+                style, *contents = self._trajectories(walk, scene)
                 return styleid.sample(
                     walk,
                     style,
                     contents,
                     self._content_of,
                     self._settings,
-                    hooks,
+                    scene.hooks,
                     sampling.predict,
-                    asking,
+                    scene.asking,
                     sampling.after_step,
                 )
 
-            try:
-                with sampler_function(p, sigmas, sample):
-                    yield
-            finally:
-                announce("")
-                self.replaced += hooks.replaced
+            with sampler_function(p, scene.sigmas, sample):
+                yield
 
-    def _walk(self, sampling: Sampling, sigmas: list[float], p: Any) -> Walk:
+    def _walk(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Walk:
         if self.unit.schedule == PUBLISHED:
             return published(p.steps, sigmas)
         return along(sampling.levels, self.unit.steps_of_inversion)
 
-    def _trajectories(self, walk: Walk, checkpoint: str, asking: Denoiser) -> list[Trajectory]:
+    def _trajectories(self, walk: Walk, scene: Scene) -> list[Trajectory]:
         found = []
-        latents = [self._style, *(content[None] for content in self._contents)]
-        for number, latent in enumerate(latents):
+        style = self.reference.to(self._contents)
+        for number, latent in enumerate([style, *(content[None] for content in self._contents)]):
             what = "the content" if number else "the reference"
-            told = Told(asking, f"InstantStyle: inverting {what}", len(walk.up))
+            told = Told(scene.asking, f"InstantStyle: inverting {what}", len(walk.up))
+            checkpoint = scene.diffusion.checkpoint
             found.append(trajectories.trajectory(latent, walk, checkpoint, told))
         return found
 

@@ -60,12 +60,82 @@ def test_hires_fix_a_batch_and_img2img(webui, method):
 
 @pytest.mark.parametrize(
     "change",
-    [{"shared_shift": 3}, {"shared_shift": 0}, {"shared_scale": 0.5}, {"adain": 0}, {"end": 0.5}],
+    [
+        {"shared_shift": 3},
+        {"shared_shift": 0},
+        {"shared_scale": 0.5},
+        {"shared_norms": True},
+        {"adain": 0},
+        {"end": 0.5},
+    ],
     ids=str,
 )
 def test_fields_of_style_aligned(webui, change):
     plain = run(webui, unit("stylealigned"))
     assert run(webui, unit("stylealigned", **change)).pixels != plain.pixels
+
+
+@pytest.mark.parametrize(
+    ("method", "blocks", "same"),
+    [("stylealigned", "0:1; 5:1", False), ("stylealigned", "*=0.5", True),
+     ("swap", "up_blocks.1=1", False), ("swap", "up_blocks.3=1", True)],
+)  # fmt: skip
+def test_blocks_choose_the_layers(webui, method, blocks, same):
+    """Any weight but 0 does; named as usual, the usual ones."""
+    usual, chosen = run(webui, unit(method)), run(webui, unit(method, blocks=blocks))
+    assert (chosen.pixels == usual.pixels) == same
+    assert chosen.pixels != run(webui).pixels
+    assert "blocks: " in chosen.infotexts[0]
+
+
+def test_blocks_that_do_not_fit_are_refused(webui):
+    answer = run(webui, unit("swap", blocks=[1] * 11), expect=422)
+    assert "unit 1: blocks has 11 numbers; SD1.5 has 16" in answer.body["detail"]
+    answer = run(webui, unit("swap", blocks="5:0"), expect=422)
+    assert "blocks gives every block the weight 0; swap needs one" in answer.body["detail"]
+
+
+def batch(webui, method, fields=None, **more):
+    given = {"batch_size": 3, **more}
+    return run(webui, *([{"method": method, **(fields or {})}] if method else []), **given)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_reference_the_first_picture_of_the_batch_is_it(webui, said, method, apart):
+    webui.shared.opts.data["batch_cond_uncond"] = not apart
+    plain = batch(webui, None).images[-3:]
+    with Calls(webui) as rows:
+        styled = batch(webui, method).images[-3:]
+    assert rows == ([3, 3] if apart else [6]) * STEPS  # nothing is inverted, nothing asked aside
+    differences = [difference(*pair) for pair in zip(styled, plain)]
+    assert differences[0] <= 1
+    assert min(differences[1:]) > 8
+    assert said == [
+        "InstantStyle: unit 1: no reference was given, so the first picture of each batch is the "
+        "reference."
+    ]
+
+
+def test_each_batch_has_a_reference_of_its_own(webui):
+    both = batch(webui, "stylealigned", {"shared_norms": True}, n_iter=2).images[-6:]
+    later = batch(webui, "stylealigned", {"shared_norms": True}, seed=4).images[-3:]
+    both_seeded = batch(webui, "stylealigned", {"shared_norms": True}, seed=1, n_iter=2).images
+    assert [difference(*pair) <= 1 for pair in zip(both_seeded[-3:], later)] == [True] * 3
+    assert difference(both[0], both[3]) > 8
+
+
+def test_a_single_picture_without_a_reference_is_refused(webui):
+    for method in METHODS:
+        answer = run(webui, {"method": method}, expect=422)
+        assert answer.body["detail"].startswith("Unit 1 is on but has no reference")
+
+
+def test_and_in_a_prompt_tears_the_reference_from_its_batch(webui):
+    answer = batch(webui, "swap", prompt="a cat AND a dog", expect=None)
+    assert answer.status == 422
+    assert "because of AND in a prompt" in answer.body["detail"]
+    webui.reports.clear()
 
 
 def test_sdxl(sdxl):

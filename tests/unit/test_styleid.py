@@ -57,7 +57,7 @@ class World:
 
     @property
     def layers(self):
-        return find_self_attention(self.unet, BLOCKS)
+        return find_self_attention(self.unet, BLOCKS[self.layout])
 
     def noise(self, x, sigma):
         """The UNet in terms of sigma."""
@@ -400,7 +400,7 @@ def test_memory_at_512_pixels_and_50_steps_of_a_real_sd15(dtype):
     with torch.device("meta"):
         unet = UNetModel(real).to(dtype)
         x, context = torch.empty(1, 4, 64, 64, dtype=dtype), torch.empty(1, 77, 768, dtype=dtype)
-        with self_attention_hooks(unet, find_self_attention(unet, BLOCKS)) as hooks:
+        with self_attention_hooks(unet, find_self_attention(unet, BLOCKS["sd15"])) as hooks:
             with hooks.capturing((KEY, VALUE)) as style:
                 unet(x, timesteps=torch.ones(1), context=context)
             with hooks.capturing((QUERY,)) as content:
