@@ -4,9 +4,12 @@
     "use strict";
 
     const PAUSE = 300; // milliseconds without a change before the WebUI is asked
+    const READING = 400; // milliseconds between two questions how far the words are read
     const asked = new WeakMap(); // accordion -> the values it was last asked about
     const filled = new WeakSet(); // accordions whose lists of files are there
     let timer = null;
+    let following = null; // timer while words are read
+    let begun = false; // whether their place was seen
 
     function accordions() {
         return document.querySelectorAll(
@@ -40,7 +43,7 @@
         timer = null;
         accordions().forEach(function(accordion) {
             mark(accordion);
-            showSliders(accordion);
+            showNeeded(accordion);
             if (!isOpen(accordion)) return;
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
             const now = values(accordion);
@@ -48,17 +51,44 @@
         });
     }
 
-    // Sliders that the preset does not use stay out of the way; the status knows which it does.
-    function showSliders(accordion) {
+    // Sliders that the preset does not use, and fields that mean nothing to the method, stay out of
+    // the way; the status knows which they are.
+    function showNeeded(accordion) {
         accordion.querySelectorAll(".instantstyle-status[data-map]").forEach(function(status) {
             const map = JSON.parse(status.dataset.map);
+            const fields = JSON.parse(status.dataset.fields);
             const unit = status.closest('[id$="_status"]');
-            if (!map || !unit) return;
-            ["layout_weight", "boost"].forEach(function(name) {
-                const slider = document.getElementById(unit.id.replace(/status$/, name));
-                const needed = map.sliders.includes(name);
-                if (slider) slider.classList.toggle("instantstyle-unneeded", !needed);
+            if (!unit) return;
+            if (map) ["layout_weight", "boost"].forEach(function(name) {
+                fields[name] = map.sliders.includes(name);
             });
+            Object.keys(fields).forEach(function(name) {
+                const field = document.getElementById(unit.id.replace(/status$/, name));
+                if (field) field.classList.toggle("instantstyle-unneeded", !fields[name]);
+            });
+        });
+        accordion.querySelectorAll(".instantstyle-of-method").forEach(function(row) {
+            const names = row.querySelectorAll('[id*="_instantstyle_unit_"]');
+            const needed = Array.from(names).some(function(field) {
+                return !field.closest(".instantstyle-unneeded");
+            });
+            row.classList.toggle("instantstyle-empty", !needed);
+        });
+    }
+
+    // While the reference is looked at, the WebUI is asked how many words are read.
+    function follow() {
+        const places = document.querySelectorAll(".instantstyle-reading");
+        if (places.length) begun = true;
+        if (begun && !places.length) {
+            clearInterval(following);
+            following = null;
+        }
+        places.forEach(function(place) {
+            const accordion = place.closest('[id$="_instantstyle_enabled"]');
+            const told = accordion.querySelector('[id$="_instantstyle_told"]').textContent.trim();
+            if (told) place.textContent = told;
+            press(accordion, "tell");
         });
     }
 
@@ -94,6 +124,14 @@
         if (rest.length === had.length) rest.push(word.textContent);
         content.value = rest.join(" | ");
         updateInput(content);
+    });
+
+    document.addEventListener("click", function(event) {
+        if (following || !event.target.closest || !event.target.closest('[id$="_words_button"]')) {
+            return;
+        }
+        begun = false;
+        following = setInterval(follow, READING);
     });
 
     ["input", "change", "click"].forEach(function(kind) {

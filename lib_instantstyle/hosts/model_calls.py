@@ -1,4 +1,4 @@
-"""Something done around every evaluation of the model that a sampler makes."""
+"""Something done around every evaluation of the model that a sampler makes, or to its answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
 
+import torch
+
 from lib_instantstyle.pure.schedule import completed_fraction
+from lib_instantstyle.pure.trajectory import scale
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Of the pictures [B, 4, h, w] that an evaluation predicts."""
 
 
 @contextmanager
@@ -15,26 +21,34 @@ def around_model_calls(
     p: Any,
     steps: int,
     sigmas: Sequence[float],
-    enter: Callable[[float, float, ExitStack], None],
+    enter: Callable[[float, float, ExitStack], Change | None],
 ) -> Iterator[None]:
     """Call `enter(sigma, fraction, exits)` before each evaluation of p's sampler in this block.
 
     sigmas: the levels of the 1000 timesteps; sigma: the level of the evaluation; fraction:
     completed share of the `steps` of this pass. What is entered in `exits` is left after the
-    evaluation, however it ends.
+    evaluation, however it ends. What `enter` returns is done to its answer.
     """
     denoiser = p.sampler.model_wrap_cfg
     in_timesteps = "timesteps" in signature(p.sampler.func).parameters
     exits = ExitStack()
+    changes: list[tuple[Change, float, torch.Tensor]] = []  # of the evaluation under way
 
     def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         value = float((args[1] if len(args) > 1 else kwargs["sigma"]).flatten()[0])
         sigma = level_of(value, sigmas) if in_timesteps else value
         expected = denoiser.total_steps or steps
-        enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
+        change = enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
+        changes[:] = [(change, sigma, args[0] if args else kwargs["x"])] if change else []
 
-    def after(*_: Any) -> None:
+    def after(module: Any, args: Any, answer: torch.Tensor) -> torch.Tensor | None:
         exits.close()
+        for change, sigma, x in changes:
+            if not in_timesteps:
+                return change(answer)
+            state = x * scale(sigma)
+            return (state - change(state - sigma * answer)) / sigma  # the answer is the noise
+        return None
 
     with ExitStack() as handles:
         handles.callback(exits.close)

@@ -56,6 +56,11 @@ def ddim_timesteps(steps: int) -> list[int]:
     return [min(t + 1, TIMESTEPS - 1) for t in range(0, TIMESTEPS, TIMESTEPS // steps)]
 
 
+def exact_steps(most: int) -> list[int]:
+    """The numbers of steps from 2 to `most` for which DDIM has exactly as many timesteps."""
+    return [steps for steps in range(2, most + 1) if len(ddim_timesteps(steps)) == steps]
+
+
 def along(levels: Sequence[float], inversion_steps: int = 0) -> Walk:
     """A walk over the levels of a sampler (all above 0), ending at 0 on both sides.
 

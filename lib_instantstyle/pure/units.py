@@ -109,6 +109,9 @@ class Unit:
     shared_norms: bool = _field(
         False, boolean, "StyleAligned: group norms over picture and reference together"
     )
+    colour_calibration: bool = _field(
+        False, boolean, "Visual Style Prompting: the reference's colours, towards the end"
+    )
     lora: str = _field("", name("a LoRA file", ""), "B-LoRA: LoRA file, by name")
     style_strength: float = _field(1.0, number(-2, 5), "B-LoRA: of the style block's half")
     content_strength: float = _field(0.0, number(-2, 5), "B-LoRA: of the content block's half")
@@ -139,6 +142,22 @@ class Unit:
 
 FIELDS = {f.name: f for f in fields(Unit) if f.metadata}
 PICTURES = ("reference_mask", "negative_image", "mask", "image")
+
+# Fields that say something to some methods alone, by method.
+METHOD_FIELDS: Mapping[str, tuple[str, ...]] = {
+    IP_ADAPTER: (),
+    STYLEID: ("gamma", "tau", "adain", "steps_of_inversion", "schedule"),
+    STYLE_ALIGNED: (
+        "shared_scale",
+        "shared_shift",
+        "shared_norms",
+        "adain",
+        "steps_of_inversion",
+    ),
+    SWAP: ("colour_calibration", "steps_of_inversion"),
+    B_LORA: ("lora", "lora_scaling", "style_strength", "content_strength"),
+}
+OF_METHODS = frozenset(name for names in METHOD_FIELDS.values() for name in names)
 
 # The order of the page's values of one unit. Pictures come last, behind those of all units: the
 # WebUI prints the arguments of a failed request, and the text of a picture would bury the rest.

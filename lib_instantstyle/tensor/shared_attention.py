@@ -157,6 +157,25 @@ class Swapped:
         return self._reference.of(number, part, x).contiguous()
 
 
+class ColourCalibration:
+    """Towards the end, the predicted picture gets the reference's mean and deviation per channel.
+
+    Of Visual Style Prompting with a reference from a file: at timesteps below 150 and above 100.
+    Where a sampler evaluates at none of these, at its first below.
+    """
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        """sigmas: the levels of the 1000 timesteps."""
+        self._high, self._low = sigmas[150], sigmas[100]
+        self._done = False
+
+    def is_due(self, sigma: float) -> bool:
+        """Whether the evaluation at this level is one to calibrate; they are asked in order."""
+        due = sigma < self._high and (sigma > self._low or not self._done)
+        self._done = self._done or due
+        return due
+
+
 def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
     """[B, N, h] -> [B, H, N, h / H]"""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

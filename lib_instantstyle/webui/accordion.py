@@ -1,8 +1,8 @@
 """The accordion in txt2img and img2img: a switch, units in tabs, and what the WebUI asks of them.
 
-Nothing is looked up while it is built. The page's script presses two hidden buttons: one when the
+Nothing is looked up while it is built. The page's script presses three hidden buttons: one when the
 accordion is first opened, to fill the lists of files, one whenever values have changed, for the
-lines that say what the units will do.
+lines that say what the units will do, one now and then while words are read, to say how far.
 """
 
 from __future__ import annotations
@@ -91,7 +91,15 @@ def _picture(name: str, number: int, elem_id: ElemId) -> Any:
 
 
 def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
-    fill, look = (_hidden_button(elem_id(name)) for name in ("fill", "look"))
+    fill, look, tell = (_hidden_button(elem_id(name)) for name in ("fill", "look", "tell"))
+    told = gr.HTML("", elem_id=elem_id("told"), elem_classes=["instantstyle-hidden"])
+    tell.click(
+        fn=reference_looks.reading,
+        inputs=[],
+        outputs=[told],
+        show_progress="hidden",
+        queue=False,
+    )
     fill.click(
         fn=lambda: _choices(len(units)),
         inputs=[],
@@ -115,13 +123,23 @@ def _choices(count: int) -> list[Any]:
 
 def _wire_looks(unit: dict[str, Any]) -> None:
     """The buttons that look at the reference."""
-    for name, look, fields in (
-        ("crops", reference_looks.crops_of, reference_looks.CROP_FIELDS),
-        ("words", reference_looks.words_of, reference_looks.WORD_FIELDS),
-    ):
-        unit[f"{name}_button"].click(
-            fn=look, inputs=[unit[field] for field in fields], outputs=[unit[name]]
-        )
+    unit["crops_button"].click(
+        fn=reference_looks.crops_of,
+        inputs=[unit[field] for field in reference_looks.CROP_FIELDS],
+        outputs=[unit["crops"]],
+    )
+    unit["words_button"].click(
+        fn=reference_looks.looking,
+        inputs=[unit["image"]],
+        outputs=[unit["words"]],
+        show_progress="hidden",
+        queue=False,
+    ).then(
+        fn=reference_looks.words_of,
+        inputs=[unit[field] for field in reference_looks.WORD_FIELDS],
+        outputs=[unit["words"]],
+        show_progress="hidden",
+    )
 
 
 def _one_or_all(answers: list[Any]) -> Any:

@@ -32,6 +32,7 @@ from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.unit_pictures import HASH_LENGTH
 
 trajectories = TrajectoryCache()
+FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is the reference."
 
 
 _USUAL_BLOCKS: Mapping[str, Mapping[str, Collection[int]]] = {
@@ -135,6 +136,11 @@ class Told:
         self.done += 1
         announce(f"{self.text}, {self.done} of {self.steps}")
         return self.denoiser(x, sigma)
+
+
+def takes_first_of_batch(unit: Unit) -> bool:
+    """Whether the first picture of each batch is the reference of `unit`."""
+    return unit.method in (STYLE_ALIGNED, SWAP) and not unit.image and not unit.style
 
 
 def blocks_of(unit: Unit, layout: Layout) -> Collection[int]:

@@ -11,7 +11,11 @@ from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import ON_SELF_ATTENTION, STYLEID, Unit
 from lib_instantstyle.webui import styleid
-from lib_instantstyle.webui.attention_method import AttentionMethod, check_method
+from lib_instantstyle.webui.attention_method import (
+    AttentionMethod,
+    check_method,
+    takes_first_of_batch,
+)
 from lib_instantstyle.webui.checking import naming
 from lib_instantstyle.webui.shared_reference import SharedReference, shared_batch
 from lib_instantstyle.webui.unit_pictures import references_of
@@ -37,7 +41,7 @@ def prepare_attention_method(
         check_method(unit, p, unet)
         if unit.method == STYLEID:
             styleid.check(unit, p)
-        if unit.method != STYLEID and not unit.image and not unit.style:
+        if takes_first_of_batch(unit):
             return shared_batch(unit, p)
         picture = references_of(unit, host)[0]
     if unit.method == STYLEID:

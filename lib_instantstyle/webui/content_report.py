@@ -34,7 +34,8 @@ from lib_instantstyle.webui.subtracting import check_subtraction
 from lib_instantstyle.webui.unit_pictures import BLACK
 
 SUGGESTIONS = 8
-Progress = Callable[[int, int], None]  # done, of
+Progress = Callable[[str, int, int], None]
+"""Told which text encoder has read how many words, of how many."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ def describe_content(
     """Report on `picture`, seen and read as `unit` asks, by the loaded checkpoint.
 
     count: how many words to suggest; 0 for none, which then asks for no word vectors. progress:
-    told how many words of how many were read, where they have to be. Waits for a generation under
-    way, so the caller must not hold the WebUI's queue lock. Raises InstantStyleError where adapter,
-    image encoder or text encoder are missing.
+    told of the words that are read, where they have to be. Waits for a generation under way, so the
+    caller must not hold the WebUI's queue lock. Raises InstantStyleError where adapter, image
+    encoder or text encoder are missing.
     """
     with queue_lock(), torch.no_grad():
         p = loaded_checkpoint()
@@ -129,7 +130,7 @@ def suggest(
 
     def tell(done: int) -> None:
         if progress:
-            progress(done, len(names))
+            progress(source.encoder.title, done, len(names))
 
     captions = [caption(noun) for noun in names]
     vectors = word_vectors(source.encoder, captions, host.cache_folder(), tell)

@@ -22,6 +22,7 @@ from lib_instantstyle.pure.units import (
     LORA_SCALINGS,
     METHODS,
     NOISES,
+    OF_METHODS,
     SCHEDULES,
     Unit,
 )
@@ -141,17 +142,50 @@ CONTROLS = {
         _choice(COMBINE),
     ),
     "gamma": Control(
-        "Keep of the picture", "gamma: 1 keeps its shapes, 0 takes the style's", _slider(0, 1)
+        "Keep of the picture",
+        "gamma: 1 keeps the shapes of the picture to change; 0.3 is close to the style",
+        _slider(0, 1),
     ),
     "tau": Control(
-        "Sharpness of the style", "tau: temperature of the attention to it", _slider(0, 5)
+        "Sharpness of the style",
+        "tau: multiplies the logits of the attention to it; 1 is none",
+        _slider(0, 5),
     ),
-    "adain": Control("Colours of the style", "adain: its statistics at the start", _slider(0, 1)),
+    "adain": Control(
+        "Statistics of the reference",
+        "adain: how far mean and deviation become the reference's; StyleID: of the first latent, "
+        "which carries the colours; StyleAligned: of queries and keys",
+        _slider(0, 1),
+    ),
     "steps_of_inversion": Control(
-        "Steps of the inversion", "0: as many as sampling steps", _slider(0, 1000, 1)
+        "Steps of the inversion",
+        "in which the reference goes back to noise; 0: as many as sampling steps",
+        _slider(0, 1000, 1),
     ),
     "schedule": Control(
-        "Noise levels", "the sampler's own, or the published code's", _choice(SCHEDULES)
+        "Noise levels",
+        "sampler: its own levels, each asked once on the way up and once on the way down; "
+        "published: those of StyleID's code, which goes up to t = 999 and down from t = 961",
+        _choice(SCHEDULES),
+    ),
+    "shared_scale": Control(
+        "Scale of the reference's keys", "below 1 the picture attends to it less", _slider(0, 5)
+    ),
+    "shared_shift": Control(
+        "Closeness to the reference",
+        "added to the reference's logits: 0.6931 counts it twice and suits a picture from a file, "
+        "0 the first picture of a batch",
+        _slider(-10, 10, 0.0001),
+    ),
+    "shared_norms": Control(
+        "Share norms with the reference",
+        "group norms over the picture and the reference together: closer to it",
+        gr.Checkbox,
+    ),
+    "colour_calibration": Control(
+        "Colours of the reference",
+        "towards the end the picture gets its mean and deviation in each channel",
+        gr.Checkbox,
     ),
     "lora": Control("LoRA", "for SDXL, from the WebUI's own folder", _file("")),
     "lora_scaling": Control(
@@ -179,7 +213,8 @@ def build_control(name: str, number: int, elem_id: ElemId) -> Any:
     control = CONTROLS.get(name) or Control(
         name.replace("_", " ").capitalize(), FIELDS[name].metadata["meaning"], _words()
     )
-    optional = {"elem_classes": ["instantstyle-unneeded"]} if name in OPTIONAL else {}
+    hidden = name in OPTIONAL or name in OF_METHODS
+    optional = {"elem_classes": ["instantstyle-unneeded"]} if hidden else {}
     return control.build(
         **optional,
         value=(number == 1) if name == "enabled" else page_value(Unit(), name),

@@ -12,25 +12,42 @@ from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tower_kind import TITLES
-from lib_instantstyle.pure.units import B_LORA, STYLE_ALIGNED, STYLEID, SWAP, Unit
+from lib_instantstyle.pure.trajectory import exact_steps
+from lib_instantstyle.pure.units import (
+    B_LORA,
+    PUBLISHED,
+    SAMPLER,
+    STYLE_ALIGNED,
+    STYLEID,
+    SWAP,
+    Unit,
+)
 from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.blora import describe
 
+_EXACT = ", ".join(str(steps) for steps in exact_steps(100))
 _STYLEID = (
     "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
-    "It works in img2img; each picture first goes back to its noise, which takes a while."
+    "It works in img2img; each picture first goes back to its noise, which takes a while. "
 )
+_LEVELS = {
+    SAMPLER: "Noise levels are the sampler's; DDIM takes exactly as many as asked for with "
+    f"{_EXACT} steps.",
+    PUBLISHED: "Noise levels are the published code's: with 50 steps, 50 calls of the UNet on the "
+    "way up to t = 999 and 49 on the way down from t = 961, which starts with the latent of 999. "
+    f"Denoising strength must be 1, and steps one of {_EXACT}.",
+}
 _SHARED = (
-    "{} needs no adapter and no image encoder: the picture attends to the reference as to itself. "
-    "The reference first goes back to its noise, which takes a while."
+    "{} needs no adapter and no image encoder: the picture attends to the reference {}. The "
+    "reference first goes back to its noise, which takes a while. Without a reference the first "
+    "picture of a batch is it."
 )
 _ON_SELF_ATTENTION = {
-    STYLEID: _STYLEID,
-    STYLE_ALIGNED: _SHARED.format("StyleAligned"),
-    SWAP: _SHARED.format("Swapped self-attention"),
+    STYLE_ALIGNED: _SHARED.format("StyleAligned", "as to itself"),
+    SWAP: _SHARED.format("Swapped self-attention", "instead of itself"),
 }
 
 
@@ -52,6 +69,8 @@ def of(unit: Unit) -> Outlook:
     layers = chosen_layers()
     in_checkpoint = _blocks(layers, layers.by_number)
     drawn = block_map(layers.layout, unit, in_checkpoint)
+    if unit.method == STYLEID:
+        return Outlook(_STYLEID + _LEVELS[unit.schedule], False, None)
     if unit.method in _ON_SELF_ATTENTION:
         return Outlook(_ON_SELF_ATTENTION[unit.method], False, None)
     if unit.method == B_LORA:

@@ -15,7 +15,15 @@ from lib_instantstyle.hosts.loaded import checkpoint_in_memory, chosen_layers, c
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.lora_layers import BLOCKS
-from lib_instantstyle.pure.units import B_LORA, BASE, HIRES, IP_ADAPTER, Unit, parse_unit
+from lib_instantstyle.pure.units import (
+    B_LORA,
+    BASE,
+    HIRES,
+    IP_ADAPTER,
+    ON_SELF_ATTENTION,
+    Unit,
+    parse_unit,
+)
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import is_remembered
 from lib_instantstyle.tensor.plan import layer_gains
@@ -24,6 +32,11 @@ from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.attention_method import (
+    FIRST_OF_BATCH,
+    blocks_of,
+    takes_first_of_batch,
+)
 from lib_instantstyle.webui.blora import choose_lora, fit
 from lib_instantstyle.webui.blora import remarks as lora_remarks
 from lib_instantstyle.webui.checking import CheckedUnit, remarks
@@ -102,6 +115,11 @@ class _Check:
             self._lora()
             return
         host = current(self.loaded or LoadedCheckpoint(None))
+        if self.unit.method in ON_SELF_ATTENTION and self.layers is not None:
+            self._attended(self.layers)
+        if takes_first_of_batch(self.unit):
+            self.made.remarks.append(f"{FIRST_OF_BATCH} That takes a batch of two or more.")
+            return
         pictures = self._pictures(host)
         if self.unit.method != IP_ADAPTER or self.layers is None:
             self._references(pictures, None, host)
@@ -139,6 +157,16 @@ class _Check:
             self.made.hires_steps = [step + 1 for step in acting_steps(of.hires_steps)]
         if not self.made.steps and not self.made.hires_steps:
             self.made.idle.append(f"no sampling step of {of.steps} falls between start and end.")
+
+    def _attended(self, layers: UnetLayers) -> None:
+        """The blocks whose self-attention is changed."""
+        with self.made.noting():
+            of = [found.layer.block.index for found in layers.by_number.values()]
+            self.made.blocks = [
+                BlockPlan(block.index, block.diffusers, 1.0, False, of.count(block.index))
+                for block in layers.layout.blocks
+                if block.index in blocks_of(self.unit, layers.layout)
+            ]
 
     def _lora(self) -> None:
         if self.layers is None:

@@ -9,6 +9,7 @@ import base64
 import html
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.pure.errors import InstantStyleError
@@ -18,8 +19,32 @@ PREVIEW_SIZE = 224  # pixels; encoders that take more see the same part
 CROP_FIELDS = ("crop", "sharpening", "reference_mask", "image")
 WORD_FIELDS = ("adapter", "clip_source", "content", "content_scale", "content_mode", "image")
 _NO_PICTURE = "Drop a reference picture first."
+_LOOKING = '<div class="instantstyle-reading" role="status">Looking at the reference ...</div>'
 
 Look = Callable[..., str]
+
+
+@dataclass
+class _Reading:
+    """How far the words are read. One for all pages: the WebUI's queue lets one read at a time."""
+
+    text: str = ""
+
+    def tell(self, encoder: str, done: int, of: int) -> None:
+        self.text = f"Reading {of:,} words with {encoder}, once: {done:,} of {of:,} ..."
+
+
+_reading = _Reading()
+
+
+def looking(image: str) -> str:
+    """What stands in the place of the words until they are there."""
+    return _LOOKING if image else ""
+
+
+def reading() -> str:
+    """How far the words are read, in a sentence; "" while none are."""
+    return html.escape(_reading.text)
 
 
 def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
@@ -59,7 +84,11 @@ def _words(unit: Unit) -> str:
     from lib_instantstyle.tensor.pictures import decode_picture
     from lib_instantstyle.webui.content_report import describe_content
 
-    report = describe_content(decode_picture(unit.image[0].image), unit)
+    try:
+        picture = decode_picture(unit.image[0].image)
+        report = describe_content(picture, unit, progress=_reading.tell)
+    finally:
+        _reading.text = ""
     words = "".join(
         '<button type="button" class="instantstyle-button instantstyle-word" '
         f'title="likeness {word.cosine:.2f}; click to add to, or take from, the content to remove">'

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.hosts.model_calls import around_model_calls
+from lib_instantstyle.hosts.model_calls import Change, around_model_calls
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import rows_of_first_image
 from lib_instantstyle.pure.schedule import acts
@@ -23,6 +23,7 @@ from lib_instantstyle.tensor.inversion import Trajectory, state_at
 from lib_instantstyle.tensor.self_attention import KEY, PARTS, VALUE, Act
 from lib_instantstyle.tensor.shared_attention import (
     Captured,
+    ColourCalibration,
     FirstOfBatch,
     Reference,
     Sharing,
@@ -30,7 +31,9 @@ from lib_instantstyle.tensor.shared_attention import (
     Swapped,
 )
 from lib_instantstyle.tensor.shared_norms import NormHooks, norm_hooks
+from lib_instantstyle.tensor.statistics import adain
 from lib_instantstyle.webui.attention_method import (
+    FIRST_OF_BATCH,
     AttentionMethod,
     Pass,
     Scene,
@@ -40,7 +43,6 @@ from lib_instantstyle.webui.attention_method import (
 from lib_instantstyle.webui.unit_pictures import NoReference
 
 _FEWEST = 2  # steps of an inversion
-FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is the reference."
 
 
 class SharedReference(AttentionMethod):
@@ -55,14 +57,17 @@ class SharedReference(AttentionMethod):
             scene = stack.enter_context(self.standing(p, unet, current))
             norms = stack.enter_context(norm_hooks(unet)) if self._shares_norms else None
             references = self._references(p, scene, norms, current)
+            calibration = ColourCalibration(scene.sigmas)
 
-            def enter(sigma: float, fraction: float, exits: ExitStack) -> None:
+            def enter(sigma: float, fraction: float, exits: ExitStack) -> Change | None:
                 if not acts(self.unit.start, self.unit.end, fraction):
-                    return
+                    return None
                 reference = references(sigma)
                 exits.enter_context(scene.hooks.acting(self._act(reference, scene)))
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
+                is_due = self._calibrates and calibration.is_due(sigma)
+                return self._calibrated if is_due else None
 
             with torch.no_grad(), around_model_calls(p, steps, scene.sigmas, enter):
                 yield
@@ -70,6 +75,14 @@ class SharedReference(AttentionMethod):
     @property
     def _shares_norms(self) -> bool:
         return self.unit.shared_norms and self.unit.method != SWAP
+
+    @property
+    def _calibrates(self) -> bool:
+        return self.unit.colour_calibration and self.unit.method == SWAP
+
+    def _calibrated(self, predicted: torch.Tensor) -> torch.Tensor:
+        """The pictures [B, 4, h, w] with the colours of the reference."""
+        return adain(predicted, self.reference.to(predicted), (2, 3))
 
     def _act(self, reference: Reference, scene: Scene) -> Act:
         if self.unit.method == SWAP:
@@ -110,6 +123,9 @@ class SharedBatch(SharedReference):
     """See AttentionMethod. The reference is the first picture of each batch."""
 
     tells_images_apart = True
+
+    def _calibrated(self, predicted: torch.Tensor) -> torch.Tensor:
+        return adain(predicted, predicted[:1], (2, 3))
 
     def _references(
         self, p: Any, scene: Scene, norms: NormHooks | None, current: Pass

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, page_values, parse_unit
+from lib_instantstyle.pure.units import (
+    METHOD_FIELDS,
+    OF_METHODS,
+    PAGE_FIELDS,
+    PAGE_PICTURES,
+    page_values,
+    parse_unit,
+)
 
 _OFF = "This unit is off."
 
@@ -27,9 +34,9 @@ def _line(values: Mapping[str, object], number: int) -> str:
         unit = parse_unit({**values, "enabled": True}, number)
         seen = outlook.of(unit)
     except InstantStyleError as error:
-        return _html(_sentence(str(error), number), is_problem=True)
+        return _html(_sentence(str(error), number), values, is_problem=True)
     text = seen.text if values["enabled"] else f"{_OFF} {seen.text}"
-    return _html(text, seen.is_problem, seen.block_map)
+    return _html(text, values, seen.is_problem, seen.block_map)
 
 
 def _sentence(text: str, number: int) -> str:
@@ -37,11 +44,16 @@ def _sentence(text: str, number: int) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _html(text: str, is_problem: bool, block_map: Any = None) -> str:
-    """The line; the page's script draws the block map from the data it carries."""
+def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: Any = None) -> str:
+    """The line. The page's script draws the block map from the data it carries, and shows those
+    fields that the method needs."""
     kind = "instantstyle-problem" if is_problem else "instantstyle-fine"
-    data = html.escape(json.dumps(block_map, separators=(",", ":")))
+    needed = METHOD_FIELDS.get(str(values["method"]), ())
+    fields = {name: name in needed for name in sorted(OF_METHODS)}
+    shown, drawn = (
+        html.escape(json.dumps(data, separators=(",", ":"))) for data in (fields, block_map)
+    )
     return (
-        f'<div class="instantstyle-status {kind}" role="status" data-map="{data}">'
-        f"{html.escape(text)}</div>"
+        f'<div class="instantstyle-status {kind}" role="status" data-fields="{shown}" '
+        f'data-map="{drawn}">{html.escape(text)}</div>'
     )

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.hosts.page import create_refresh_button
-from lib_instantstyle.pure.units import B_LORA, PAGE_FIELDS, STYLEID
+from lib_instantstyle.pure.units import PAGE_FIELDS
 from lib_instantstyle.webui import markup, style_page
 from lib_instantstyle.webui.choices import adapter_choices
 from lib_instantstyle.webui.controls import ElemId, build_control
@@ -27,10 +27,16 @@ _ROWS = (
     ("auto_weight",),
     ("report", "leak_meter"),
 )
-_OF_METHODS = {
-    STYLEID: (("gamma", "tau"), ("adain", "steps_of_inversion"), ("schedule",)),
-    B_LORA: (("lora", "lora_scaling"), ("style_strength", "content_strength")),
-}
+# Under the method; of these only those are shown that say something to the chosen one.
+_OF_METHODS = (
+    ("gamma", "tau"),
+    ("shared_scale", "shared_shift"),
+    ("adain", "steps_of_inversion"),
+    ("schedule",),
+    ("shared_norms", "colour_calibration"),
+    ("lora", "lora_scaling"),
+    ("style_strength", "content_strength"),
+)
 _MAIN = (
     "enabled",
     "style",
@@ -78,8 +84,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
     parts |= style_page.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
-        of_methods = (row for rows in _OF_METHODS.values() for row in rows)
-        named = {*_MAIN, *(name for row in (*_ROWS, *of_methods) for name in row)}
+        named = {*_MAIN, *(name for row in (*_ROWS, *_OF_METHODS) for name in row)}
         for row in (*_ROWS, tuple(name for name in PAGE_FIELDS if name not in named)):
             with gr.Row():
                 add(*row)
@@ -90,11 +95,9 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                         lambda: {"choices": adapter_choices()},
                         own("adapter_refresh"),
                     )
-        for method, rows in _OF_METHODS.items():
-            with gr.Accordion(f"Method {method}", open=False, elem_id=own(method)):
-                for row in rows:
-                    with gr.Row():
-                        add(*row)
+            for fields in _OF_METHODS if "method" in row else ():
+                with gr.Row(elem_classes=["instantstyle-of-method"]):
+                    add(*fields)
         with gr.Row(elem_classes=["instantstyle-row"]):
             for name, title, hint in _MASKS:
                 with gr.Column(min_width=200):

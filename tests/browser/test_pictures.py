@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import re
+import time
 
 import numpy as np
 import pytest
@@ -92,14 +94,34 @@ def test_the_last_result_becomes_the_reference(page):
     assert pixels_at(page, box(page).input_value()) == pixels_at(page, shown)
 
 
+def texts_in(page, place):
+    """All texts that stand in a place from now on."""
+    return page.evaluate_handle(
+        """place => {
+            const seen = [];
+            const note = () => seen.push(place.textContent.trim());
+            new MutationObserver(note).observe(
+                place, {childList: true, subtree: true, characterData: true});
+            return seen;
+        }""",
+        place.element_handle(),
+    )
+
+
 def test_what_clip_sees_and_words_for_it_are_shown_on_request(page):
     open_accordion(page)
     drop(page)
     part(page, "crops_button").click()
     part(page, "crops").locator("img").first.wait_for(state="visible")
+    seen = texts_in(page, part(page, "words"))
     part(page, "words_button").click()
     words = part(page, "words").locator(".instantstyle-word")
-    words.first.wait_for(state="visible")
+    pressed = time.monotonic()
+    words.first.wait_for(state="visible", timeout=600 * SECONDS)  # all words are read, once
+    told = seen.evaluate("seen => seen.join()")
+    assert "Looking at the reference ..." in told
+    kept = time.monotonic() - pressed < 3  # by an earlier reading: no need to tell
+    assert kept or re.search(r"Reading 1,525 words with the .*, once: [\d,]+ of 1,525", told)
     first, second = words.nth(0).inner_text(), words.nth(1).inner_text()
     words.nth(0).click()
     words.nth(1).click()

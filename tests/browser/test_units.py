@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib_instantstyle.pure.units import OF_METHODS
 from tests.browser.conftest import open_page, shoot, shoot_for_docs
 from tests.browser.person import (
     cell,
@@ -87,6 +88,36 @@ def test_the_status_says_what_is_wrong(opened):
     set_text(opened, "blocks", "no_block=1")
     assert says(opened, "no_block")
     shoot(opened, "problem")
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "fields"),
+    [
+        ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
+         {"gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
+        ("stylealigned", "attends to the reference as to itself",
+         {"shared_scale", "shared_shift", "shared_norms", "adain", "steps_of_inversion"}),
+        ("swap", "attends to the reference instead of itself",
+         {"colour_calibration", "steps_of_inversion"}),
+        ("b-lora", "LoRA", {"lora", "lora_scaling", "style_strength", "content_strength"}),
+    ],
+)  # fmt: skip
+def test_a_method_shows_its_own_fields_alone(opened, method, words, fields):
+    open_advanced(opened)
+
+    def shown():
+        return {name for name in OF_METHODS if part(opened, name).is_visible()}
+
+    assert wait_until(opened, lambda: shown() == set())
+    set_choice(opened, "method", method)
+    assert says(opened, words)
+    assert wait_until(opened, lambda: shown() == fields), shown()
+    shoot(opened, f"method-{method}")
+    if method == "styleid":
+        set_choice(opened, "schedule", "published")
+        assert says(opened, "50 calls of the UNet on the way up to t = 999 and 49 on the way down")
+    set_choice(opened, "method", "ip-adapter")
+    assert wait_until(opened, lambda: shown() == set())
 
 
 def test_the_map_follows_the_preset(opened):

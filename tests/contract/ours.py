@@ -178,6 +178,7 @@ BROWSER = {
     *("if", "for", "while", "switch", "catch", "function", "return", "typeof", "async"),
     *("Promise", "Array", "Boolean", "String", "Number", "Image", "FileReader", "File", "Blob"),
     *("createImageBitmap", "fetch", "setTimeout", "clearTimeout", "requestAnimationFrame"),
+    *("setInterval", "clearInterval"),
     *(
         "Map",
         "Set",

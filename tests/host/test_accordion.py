@@ -111,6 +111,30 @@ def test_what_clip_sees_is_shown(webui):
     assert "Drop a reference picture first." in answer
 
 
+def test_how_far_the_words_are_read_is_told(webui, monkeypatch):
+    from lib_instantstyle.pure.errors import InstantStyleError
+    from lib_instantstyle.webui import content_report
+
+    told = []
+
+    def read(picture, unit, progress):
+        assert webui.press(f"{TXT2IMG}tell") == [""]
+        for done in (32, 1525):
+            progress("the encoder <b>", done, 1525)
+            told.extend(webui.press(f"{TXT2IMG}tell"))
+        raise InstantStyleError("it broke.")
+
+    monkeypatch.setattr(content_report, "describe_content", read)
+    image = f"data:image/jpeg;base64,{UNIT['image']}"
+    (answer,) = webui.press(f"{TXT2IMG}unit_1_words_button", **{f"{TXT2IMG}unit_1_image": image})
+    assert "It broke." in answer
+    assert told == [
+        f"Reading 1,525 words with the encoder &lt;b&gt;, once: {done} of 1,525 ..."
+        for done in ("32", "1,525")
+    ]
+    assert webui.press(f"{TXT2IMG}tell") == [""]
+
+
 def test_words_for_the_reference_are_suggested(webui):
     image = f"data:image/jpeg;base64,{UNIT['image']}"
     values = {f"{TXT2IMG}unit_1_image": image, f"{TXT2IMG}unit_1_content": "a cup"}

@@ -1,6 +1,7 @@
 """StyleAligned and swapped self-attention inside a WebUI."""
 
 import pytest
+import torch
 
 from tests.host import test_styleid
 from tests.host.test_extension import hooks_on, picture, style
@@ -75,6 +76,55 @@ def test_fields_of_style_aligned(webui, change):
     assert run(webui, unit("stylealigned", **change)).pixels != plain.pixels
 
 
+@pytest.fixture
+def latents(webui, monkeypatch):
+    """Those that are decoded."""
+    made = []
+    decode = webui.sd_model.decode_first_stage
+    monkeypatch.setattr(webui.sd_model, "decode_first_stage", lambda x: made.append(x) or decode(x))
+    return made
+
+
+@pytest.mark.parametrize("reference", ["picture", "batch"])
+def test_colour_calibration_gives_the_channels_of_the_reference(
+    webui, monkeypatch, latents, reference
+):
+    """Euler's last evaluation is the first whose timestep is below 150: nothing comes after it."""
+    from lib_instantstyle.webui.shared_reference import SharedReference
+
+    references = []
+    encode = SharedReference.encode
+    monkeypatch.setattr(
+        SharedReference, "encode", lambda self, p: encode(self, p) or references.append(self)
+    )
+    given = unit("swap") if reference == "picture" else {"method": "swap"}
+    for calibrated in (True, False):
+        latents.clear()
+        run(webui, {**given, "colour_calibration": calibrated}, batch_size=2)
+        first, second = latents
+        expected = first if reference == "batch" else references[-1].reference
+        far = [
+            (statistic(second, (2, 3)) - statistic(expected, (2, 3))).abs().max().item()
+            for statistic in (torch.mean, torch.std)
+        ]
+        assert (max(far) < 0.01) == calibrated, far
+
+
+@pytest.mark.parametrize(("sampler", "left"), [("Euler", 0.0), ("DDIM", 0.05)])
+def test_what_is_done_to_predictions_is_done_for_samplers_of_both_kinds(
+    webui, monkeypatch, latents, sampler, left
+):
+    """If they are nothing in all evaluations, so is the picture; DDIM stops at timestep 1."""
+    from lib_instantstyle.webui import shared_reference
+
+    monkeypatch.setattr(shared_reference.ColourCalibration, "is_due", lambda self, sigma: True)
+    monkeypatch.setattr(
+        shared_reference.SharedReference, "_calibrated", lambda self, x: torch.zeros_like(x)
+    )
+    run(webui, unit("swap", colour_calibration=True), sampler_name=sampler)
+    assert latents[0].std().item() == pytest.approx(left, abs=0.01 if left else 1e-6)
+
+
 @pytest.mark.parametrize(
     ("method", "blocks", "same"),
     [("stylealigned", "0:1; 5:1", False), ("stylealigned", "*=0.5", True),
@@ -131,10 +181,11 @@ def test_a_single_picture_without_a_reference_is_refused(webui):
         assert answer.body["detail"].startswith("Unit 1 is on but has no reference")
 
 
-def test_and_in_a_prompt_tears_the_reference_from_its_batch(webui):
-    answer = batch(webui, "swap", prompt="a cat AND a dog", expect=None)
-    assert answer.status == 422
-    assert "because of AND in a prompt" in answer.body["detail"]
+def test_a_call_without_the_first_picture_is_refused(webui):
+    assert batch(webui, "swap", prompt="a cat AND a dog").status == 200  # all rows in one call
+    webui.shared.opts.data["batch_cond_uncond"] = False
+    answer = batch(webui, "swap", prompt="a cat AND a dog", expect=422)
+    assert "a call of the UNet lacks it, because of AND in a prompt" in answer.body["detail"]
     webui.reports.clear()
 
 

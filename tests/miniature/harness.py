@@ -168,10 +168,19 @@ class WebUI:
 
         Inputs that are not given keep the value the page starts with. Javascript does not run, so
         what it would send (task id, chosen tab) is given as `values["_0"]`, `["_1"]` by position.
+        Where something else is called after it, the last answer counts.
         """
+        index, dependency = self.dependency(elem_id, event)
+        answer = self._call(index, dependency, values)
+        for i, after in enumerate(self.demo.get_config_file()["dependencies"]):
+            if after["trigger_after"] == index:
+                index = after.get("id", i)
+                answer = self._call(index, after, values)
+        return answer
+
+    def _call(self, index: int, dependency: dict, values: dict) -> list:
         from modules import host
 
-        index, dependency = self.dependency(elem_id, event)
         data = []
         for position, block_id in enumerate(dependency["inputs"]):
             block = self.demo.blocks[block_id]

@@ -3,7 +3,13 @@
 import pytest
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, RowCounter
+from lib_instantstyle.pure.rows import (
+    NEGATIVE,
+    PROMPT,
+    RowCounter,
+    row_code,
+    rows_of_first_image,
+)
 from lib_instantstyle.pure.schedule import (
     TIME_CURVES,
     acting_steps,
@@ -129,3 +135,17 @@ def test_one_step_alone_is_the_middle_of_a_curve():
 def test_an_unknown_curve_is_refused():
     with pytest.raises(InstantStyleError, match=r"time_curve is 'up'; one of constant, rising"):
         strength("up", 0, 1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        ([(0, C), (1, C), (0, U), (1, U)], [0, 0, 2, 2]),
+        ([(0, U), (1, U)], [0, 0]),
+        ([(0, C), (0, C), (1, C), (1, C)], [0, 0, 0, 0]),  # AND: the first prompt of the first
+        ([(1, C), (2, C)], None),
+        ([(0, C), (1, C), (1, U)], None),
+    ],
+)
+def test_the_row_of_the_first_image_that_goes_with_each(images, found):
+    assert rows_of_first_image([row_code(kind, image) for image, kind in images]) == found

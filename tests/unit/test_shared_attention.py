@@ -19,6 +19,7 @@ from lib_instantstyle.tensor.shared_attention import (
     SHARED_BLOCKS,
     SWAPPED_BLOCKS,
     Captured,
+    ColourCalibration,
     FirstOfBatch,
     Sharing,
     StyleAligned,
@@ -284,3 +285,18 @@ def test_a_shift_of_log_2_is_the_reference_twice():
 def test_a_very_low_shift_is_attention_to_oneself(world):
     found, _ = captured(world, SHARED_BLOCKS, aligned(Sharing(shift=-1e4, adain=0.0)))
     torch.testing.assert_close(found, plain(world, world.content), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "due"),
+    [
+        ([981, 501, 151, 149, 126, 101, 100, 51, 1], [149, 126, 101]),
+        ([801, 601, 401, 201, 1], [1]),  # none in between: the first below
+        ([951, 151, 100], [100]),
+        ([951, 251], []),
+    ],
+    ids=str,
+)
+def test_the_levels_of_colour_calibration(timesteps, due):
+    calibration = ColourCalibration(SIGMAS)
+    assert [t for t in timesteps if calibration.is_due(SIGMAS[t])] == due
