@@ -32,10 +32,10 @@ VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
 MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
 # What these do to a picture is in its features already.
-_IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
+IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
 MAX_THUMBNAIL = 128 * 1024
 _LARGEST = 16384  # of any number that describes an encoder
-_NOT_SETTINGS = ("enabled", "style", *_IN_FEATURES, *PICTURES)
+_NOT_SETTINGS = ("enabled", "style", *IN_FEATURES, *PICTURES)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,11 @@ import base64
 import json
 
 from lib_instantstyle.hosts import reference_folder
+from lib_instantstyle.pure.infotext import Written
+from lib_instantstyle.pure.style_info import IN_FEATURES
+from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.webui.reference_store import ReferenceStore
+from lib_instantstyle.webui.style_library import library
 
 # What a browser needs no name for either; the rest is told by it from the bytes.
 _TYPES = ((b"\x89PNG", "png"), (b"GIF8", "gif"), (b"RIFF", "webp"))
@@ -34,6 +38,22 @@ def kept_pictures(written: str) -> str | None:
     if len(found) == 1 and found[0]["weight"] == 1:
         return str(found[0]["image"])
     return json.dumps(found)  # a weight that is no number is told of when the unit is read
+
+
+def style_instead(written: Written) -> str:
+    """The saved style of the one reference of `written`, where the picture itself is not kept.
+
+    "" where there is none, or where the unit does more to the picture than a style tells.
+    """
+    unit, default = written.unit, Unit()
+    as_it_is = all(getattr(unit, name) == getattr(default, name) for name in IN_FEATURES)
+    alone = written.hashes.keys() <= {"image", "mask"}
+    if unit.method != IP_ADAPTER or unit.style or not as_it_is or not alone:
+        return ""
+    if not written.reference or kept_pictures(written.reference) is not None:
+        return ""
+    style = library().made_from(written.reference)
+    return style.name if style else ""
 
 
 def _data_url(data: bytes) -> str:

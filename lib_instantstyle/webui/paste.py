@@ -13,7 +13,7 @@ from typing import Any
 from lib_instantstyle.pure.infotext import OWN_KEY, read
 from lib_instantstyle.pure.units import PAGE_PICTURES
 from lib_instantstyle.webui.controls import page_value
-from lib_instantstyle.webui.kept_pictures import kept_pictures
+from lib_instantstyle.webui.kept_pictures import kept_pictures, style_instead
 
 Paster = Callable[[Mapping[str, object]], Any]
 
@@ -36,6 +36,10 @@ def paster(number: int, name: str) -> Paster:
             return written is not None
         if written is None:
             return None
+        if name == "style":
+            return written.unit.style or style_instead(written)
+        if name == "image" and style_instead(written):
+            return ""  # beside a style no picture may stand
         if name in PAGE_PICTURES:
             return kept_pictures(written.hashes.get(name, ""))
         return page_value(written.unit, name)

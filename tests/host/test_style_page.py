@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from lib_instantstyle.tensor.style_file import write_style
+from tests.host.test_extension import style as given
 from tests.miniature import harness
 from tests.unit.styles import style
 
@@ -45,6 +47,28 @@ def press(webui, part, event="click", **values):
     given = {f"{UNIT}{name}": value for name, value in values.items()}
     picked, shown, said, *others = webui.press(f"{UNIT}{part}", event, **given)
     return picked, shown, said, others
+
+
+def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, monkeypatch):
+    """The library keeps what was made of a reference; the picture itself may be gone."""
+    from lib_instantstyle.webui.paste import paster
+
+    press(webui, "style_save", style_name="ink", image=COFFEE)
+
+    def pasted(**fields):
+        answer = webui.txt2img(**given({"image": COFFEE, "weight": 0.5, **fields}))
+        text = re.search(r'InstantStyle 1: "(.*?)"(?:,|$)', answer.infotexts[0])
+        params = {"InstantStyle 1": text[1]}
+        return [paster(1, name)(params) for name in ("style", "image", "weight")]
+
+    style, image, weight = pasted()
+    assert (style, weight) == ("", 0.5) and image.startswith("data:image/jpeg;base64,")
+    shutil.rmtree(library().folder.parent / "references")
+    monkeypatch.setitem(webui.shared.opts.data, "instantstyle_reference_store_mb", 0)
+    assert pasted() == ["ink", "", 0.5]
+    assert pasted(crop="pad") == ["", None, 0.5]  # the style was made of another part
+    library().delete("ink")
+    assert pasted() == ["", None, 0.5]
 
 
 def names(update):
