@@ -11,7 +11,7 @@ VENV := .venv
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo serve serve-forge test test-unit test-host test-forge test-forge-short test-webui contract coverage \
-  fuzz soak mutate bench train lint format clean
+  fuzz soak mutate bench train effect lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -92,6 +92,10 @@ fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 # models in build/trained. Takes hours; make train ARGS="--minutes 30" stops then.
 train: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.trained --out build/trained $(ARGS)
+
+# What the method does to pictures, as numbers, with the models that `make train` left: docs/effect.md.
+effect: $(VENV)/engine/.ready
+	$(VENV)/engine/bin/python -m tests.effect $(ARGS)
 
 # Three hundred generations of every kind in one process: memory, hooks, the same picture again.
 soak: $(VENV)/page-3.41/.ready

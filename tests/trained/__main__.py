@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .family import write_family
+from .family import STAGES, keep_weights, kept_weights, write_family
 from .progress import measure, picture_sheet
 from .stages import COURSES, Study
 
@@ -30,7 +30,9 @@ def main() -> None:
         print(json.dumps(measure(study)))
         picture_sheet(study).save(args.out / "progress.png")
     if done:
-        for path in write_family(study, args.out / "models"):
+        kept = keep_weights({name: study.mean(name) for name in STAGES}, args.out / "weights")
+        made = write_family(kept_weights(args.out / "weights"), args.out / "models")
+        for path in (*kept, *made.values()):
             print(f"{path.stat().st_size / 1e6:8.2f} MB  {path}")
 
 

@@ -20,15 +20,34 @@ from tests.miniature.networks.tokenizer import BOS, CONTEXT, EOS, word_ids
 
 from .world import LOOKS, SHAPES
 
-WORDS = ("a", ",", *SHAPES, *LOOKS)
+# Each is one token of CLIP's vocabulary, with this number, which a real WebUI's tokenizer gives it.
+CLIP_IDS = {
+    "a": 320,
+    ",": 267,
+    "circle": 7117,
+    "square": 3999,
+    "triangle": 14615,
+    "star": 1565,
+    "heart": 1936,
+    "cross": 3417,
+    "night": 930,
+    "blueprint": 30594,
+    "candy": 6417,
+    "forest": 4167,
+    "lava": 16765,
+    "ice": 733,
+    "paper": 2802,
+    "desert": 7301,
+}
 SLOTS = 7  # start, up to four words, end, filling
 OPEN_CLIP_FILLING = 0
 
 
-def row_ids() -> dict[str, int]:
-    """Every row of the word tables that is not zero, by a name, with its number."""
-    words = {word: word_ids(word)[0] for word in WORDS}
-    return {"<start>": BOS, "<end>": EOS, "<filling>": OPEN_CLIP_FILLING, **words}
+def row_ids() -> dict[str, list[int]]:
+    """Every row of the word tables that is not zero, by a name, with its numbers: the miniature's
+    tokenizer, which hashes words, and the real one have different ones."""
+    words = {word: [*word_ids(word), number] for word, number in CLIP_IDS.items()}
+    return {"<start>": [BOS], "<end>": [EOS], "<filling>": [OPEN_CLIP_FILLING], **words}
 
 
 @cache

@@ -25,7 +25,6 @@ SHAPE_TEXTS = [caption_number(i, None) for i in range(len(SHAPES))]
 LOOK_TEXTS = [caption_number(None, i) for i in range(len(LOOKS))]
 PAIR_TEXTS = [caption_number(i, j) for i in range(len(SHAPES)) for j in range(len(LOOKS))]
 PATCH = 4  # world pixels
-FILE_PATCH = 28  # pixels of the 224 that an image encoder's file is made for
 NORM = 16.0  # length that both kinds of vectors keep to, so that one can be taken from the other
 _SCALE = 20.0  # of cosines in the loss
 

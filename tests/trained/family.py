@@ -1,23 +1,59 @@
-"""Writes the models of a study where a WebUI looks for them."""
+"""The trained weights, kept small, and the files that a WebUI makes of them.
+
+A checkpoint's file is mostly zeros (the word tables above all), so what is kept is what was
+learned: one file for each stage. The rest is written out where a WebUI looks for it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from .files import write_adapter, write_checkpoint, write_image_encoder
-from .stages import Study
+from safetensors.torch import load_file
+from torch import nn
+
+from tests.miniature.tiny.files import write_safetensors
+
+from .files import State, write_adapter, write_checkpoint, write_image_encoder
+from .judge import Judge
+
+STAGES = ("text", "judge", "image", "base", "adapter")
+CHECKPOINT, ENCODER, ADAPTER = "world_sdxl", "world_clip", "ip-adapter_world_sdxl"
 
 
-def write_family(study: Study, models: Path) -> list[Path]:
-    """The files of the study's networks, as far as they are trained, under `models`."""
+def keep_weights(networks: dict[str, nn.Module], folder: Path) -> list[Path]:
+    """One float16 file for each stage in `folder`."""
     return [
-        write_checkpoint(
-            models / "Stable-diffusion" / "world_sdxl.safetensors",
-            study.mean("base"),
-            study.mean("text"),
-        ),
-        write_image_encoder(models / "clip_vision" / "world_clip.safetensors", study.mean("image")),
-        write_adapter(
-            models / "ControlNet" / "ip-adapter_world_sdxl.safetensors", study.mean("adapter")
-        ),
+        write_safetensors(
+            folder / f"{name}.safetensors",
+            {key: tensor.cpu().half() for key, tensor in networks[name].state_dict().items()},
+            {"format": "pt"},
+        )
+        for name in STAGES
     ]
+
+
+def kept_weights(folder: Path) -> dict[str, State]:
+    """By stage. Raises FileNotFoundError where one is missing."""
+    files = {name: folder / f"{name}.safetensors" for name in STAGES}
+    for file in files.values():
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing: `make train` writes it at its end")
+    return {name: load_file(file) for name, file in files.items()}
+
+
+def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
+    """Checkpoint, image encoder and adapter under `models`, as a WebUI wants them."""
+    checkpoint = models / "Stable-diffusion" / f"{CHECKPOINT}.safetensors"
+    encoder = models / "clip_vision" / f"{ENCODER}.safetensors"
+    adapter = models / "ControlNet" / f"{ADAPTER}.safetensors"
+    return {
+        CHECKPOINT: write_checkpoint(checkpoint, weights["base"], weights["text"]),
+        ENCODER: write_image_encoder(encoder, weights["image"]),
+        ADAPTER: write_adapter(adapter, weights["adapter"]),
+    }
+
+
+def judge_of(weights: dict[str, State]) -> Judge:
+    judge = Judge()
+    judge.load_state_dict({key: tensor.float() for key, tensor in weights["judge"].items()})
+    return judge.eval().requires_grad_(False)

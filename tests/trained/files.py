@@ -6,10 +6,11 @@ the text towers that hand the words through, and the rows of words that the worl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tests.miniature.networks import AutoencoderKL, StableDiffusion, UNetModel
 from tests.miniature.networks.conditioner import Conditioner
@@ -19,22 +20,24 @@ from tests.miniature.tiny.files import write_safetensors
 from .autoencoder import VAE, autoencoder_state
 from .base import UNET
 from .captions import row_ids, word_vector
-from .clip import FILE_PATCH, PATCH
+from .world import SIDE
 
 _CLIP = "conditioner.embedders.0.transformer.text_model."
 _OPEN_CLIP = "conditioner.embedders.1.model."
+_IMAGE_SIDE = 224  # pixels that an image encoder sees
+
+State = Mapping[str, Tensor]
 
 
-def write_checkpoint(path: Path, unet: UNetModel, text: nn.Module) -> Path:
+def write_checkpoint(path: Path, unet: State, text: State) -> Path:
     """UNet, autoencoder and both text towers in SDXL's layout, float16."""
     with torch.device("meta"):
         model = StableDiffusion(
             UNetModel(UNET), AutoencoderKL(VAE), Conditioner(CLIP_L_TINY, OPEN_CLIP_TINY)
         )
-    parts: dict[str, Tensor] = {}
-    parts |= _under("model.diffusion_model.", unet.state_dict())
+    parts = _under("model.diffusion_model.", unet)
     parts |= _under("first_stage_model.", autoencoder_state())
-    parts |= _under(_OPEN_CLIP, _last_layer(text.state_dict()))
+    parts |= _under(_OPEN_CLIP, _last_layer(text))
     ids = row_ids()
     parts[_CLIP + "embeddings.token_embedding.weight"] = _rows(ids, CLIP_L_TINY.width, clip=True)
     parts[_OPEN_CLIP + "token_embedding.weight"] = _rows(ids, OPEN_CLIP_TINY.width)
@@ -51,32 +54,30 @@ def write_checkpoint(path: Path, unet: UNetModel, text: nn.Module) -> Path:
     return _write(path, state, metadata)
 
 
-def write_image_encoder(path: Path, tower: nn.Module) -> Path:
-    """Hugging Face's layout. A patch of 4 x 4 world pixels becomes one of 28 x 28 that weighs the
-    mean of every 7 x 7."""
-    scale = FILE_PATCH // PATCH
-    state = {}
-    for key, tensor in tower.tower.state_dict().items():
-        if key.endswith("patch_embedding.weight"):
-            tensor = tensor.repeat_interleave(scale, 2).repeat_interleave(scale, 3) / scale**2
-        state[key] = tensor
-    return _write(path, state, {})
+def write_image_encoder(path: Path, tower: State) -> Path:
+    """Hugging Face's layout, for 224 pixels: the weight of a world pixel's colour becomes the
+    weights of 7 x 7 pixels' mean."""
+    scale = _IMAGE_SIDE // SIDE
+    state = {key.removeprefix("tower."): tensor for key, tensor in tower.items()}
+    patches = "vision_model.embeddings.patch_embedding.weight"
+    wide = state[patches].repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    return _write(path, {**state, patches: wide / scale**2}, {})
 
 
-def write_adapter(path: Path, adapter: nn.Module) -> Path:
-    return _write(path, adapter.state_dict(), {})
+def write_adapter(path: Path, adapter: State) -> Path:
+    return _write(path, adapter, {})
 
 
-def _write(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+def _write(path: Path, state: State, metadata: dict[str, str]) -> Path:
     halves = {key: tensor.detach().cpu().half() for key, tensor in state.items()}
     return write_safetensors(path, halves, {"format": "pt", **metadata})
 
 
-def _under(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _under(prefix: str, state: State) -> dict[str, Tensor]:
     return {prefix + key: tensor for key, tensor in state.items()}
 
 
-def _last_layer(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _last_layer(state: State) -> dict[str, Tensor]:
     """The text tower's names in training -> OpenCLIP's."""
     layer = f"transformer.resblocks.{OPEN_CLIP_TINY.layers - 1}."
     named = {key.replace("block.", layer, 1): tensor for key, tensor in state.items()}
@@ -84,11 +85,11 @@ def _last_layer(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def _rows(ids: dict[str, int], width: int, clip: bool = False) -> Tensor:
+def _rows(ids: Mapping[str, list[int]], width: int, clip: bool = False) -> Tensor:
     """A word table [vocabulary, width]. CLIP's own tower has no row for the filling: it fills with
     the end mark."""
     table = torch.zeros(OPEN_CLIP_TINY.vocabulary, width)
-    for name, number in ids.items():
+    for name, numbers in ids.items():
         if not (clip and name == "<filling>"):
-            table[number] = word_vector(name, width)
+            table[numbers] = word_vector(name, width)
     return table

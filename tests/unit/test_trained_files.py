@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.layers import SDXL
@@ -24,14 +24,22 @@ from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.modules.denoisers import CompVisDenoiser
 from tests.miniature.networks import load_checkpoint
 from tests.miniature.networks.checkpoint import alphas_cumprod
-from tests.trained.adapter import Adapter
+from tests.miniature.tiny.webui_config import byte_units, find_bpe, read_merges
 from tests.trained.attention import training_attention
-from tests.trained.base import Prompts, new_unet, to_latents, to_pictures
-from tests.trained.captions import ALL_CAPTIONS, SLOTS, contexts
-from tests.trained.clip import FILE_PATCH, PATCH, ImageTower, TextTower, normalised
-from tests.trained.files import write_adapter, write_checkpoint, write_image_encoder
+from tests.trained.base import to_latents, to_pictures
+from tests.trained.captions import (
+    ALL_CAPTIONS,
+    CLIP_IDS,
+    SLOTS,
+    contexts,
+    row_ids,
+    word_vector,
+)
+from tests.trained.clip import normalised
+from tests.trained.family import judge_of, kept_weights
 from tests.trained.sampling import sample, schedule
 from tests.trained.world import scenes
+from tests.unit.small_family import untrained
 
 SOME = torch.tensor([0, 3, 17, len(ALL_CAPTIONS) - 1])  # captions: none, look, both, both
 
@@ -44,40 +52,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def in_half(module: nn.Module) -> nn.Module:
-    """With weights that a float16 file holds exactly."""
-    for parameter in module.parameters():
-        parameter.data = parameter.data.half().float()
-    return module.eval().requires_grad_(False)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Networks as they begin, and their files. The UNet's last layer begins at zero: not here."""
-    torch.manual_seed(0)
-    unet, text, tower = new_unet(), TextTower(), ImageTower()
-    nn.init.normal_(unet.out[2].weight, std=0.1)
-    nn.init.normal_(text.block.attn.in_proj_bias, std=0.5)
-    adapter = Adapter(unet)
-    for module in (unet, text, tower, adapter):
-        in_half(module)
-    folder = tmp_path_factory.mktemp("trained")
-    return SimpleNamespace(
-        unet=unet,
-        text=text,
-        tower=tower,
-        adapter=adapter,
-        folder=folder,
-        checkpoint=write_checkpoint(folder / "world.safetensors", unet, text),
-        encoder=write_image_encoder(folder / "clip.safetensors", tower),
-        adapter_file=write_adapter(folder / "ip-adapter.safetensors", adapter),
-        prompts=Prompts(text(list(ALL_CAPTIONS))),
-    )
+    return untrained(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(scope="module")
 def model(trained: SimpleNamespace):
-    return load_checkpoint(trained.checkpoint)
+    return load_checkpoint(trained.models / "Stable-diffusion" / "world_sdxl.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +84,20 @@ def test_a_prompt_means_in_the_webui_what_it_meant_in_training(trained, model) -
     torch.testing.assert_close(told["vector"][:, :256], y[:, :256], rtol=1e-3, atol=1e-3)
     assert counts.sum(1).tolist() == [77] * len(SOME)
     assert len(counts[0]) == SLOTS
+
+
+def test_the_words_are_where_clip_s_own_tokenizer_looks(model) -> None:
+    """Oracle: the vocabulary that the open_clip package ships."""
+    merges = read_merges(find_bpe())
+    first_merge = 2 * len(byte_units())
+    numbers = {"".join(pair): first_merge + i for i, pair in enumerate(merges)}
+    letters = {f"{unit}</w>": first_merge // 2 + i for i, unit in enumerate(byte_units())}
+    assert {word: (numbers | letters)[f"{word}</w>"] for word in CLIP_IDS} == CLIP_IDS
+    used = [number for ids in row_ids().values() for number in ids]
+    assert len(set(used)) == len(used) == 2 * len(CLIP_IDS) + 3
+    table = model.conditioner.embedders[1].model.token_embedding.weight
+    for word, number in CLIP_IDS.items():
+        assert torch.equal(table[number], word_vector(word, table.shape[1]))
 
 
 def test_counted_rows_give_what_all_77_rows_give(trained, model) -> None:
@@ -157,17 +153,17 @@ def test_an_autoencoder_takes_means_at_any_size(model) -> None:
 
 
 def test_the_image_encoder_sees_what_the_tower_saw(trained, pictures) -> None:
-    (file,) = scan([trained.folder]).towers
+    (file,) = scan([trained.models]).towers
     assert (file.kind.image_size, file.kind.patch, file.kind.embedding_width) == (224, 28, 256)
     encoder = load_image_encoder(file.path, file.kind, torch.device("cpu"), torch.float32)
-    pixels = enlarged(normalised(pictures), FILE_PATCH // PATCH)
+    pixels = enlarged(normalised(pictures), 7)
     expected = trained.tower(pictures)
     torch.testing.assert_close(encoder(pixels), expected, rtol=1e-3, atol=1e-3)
     assert (expected[0] - expected[1]).norm() > 0.1
 
 
 def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None:
-    (file,) = scan([trained.folder]).adapters
+    (file,) = scan([trained.models]).adapters
     layers = find_layers(trained.unet)
     assert layers.layout is SDXL
     assert set(file.kind.layer_widths) == set(layers.by_number)
@@ -195,6 +191,18 @@ def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None
             found = trained.unet(x, steps, context, y)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     assert (expected - plain).abs().max() > 0.01
+
+
+def test_a_kept_judge_judges_as_it_did(trained, pictures) -> None:
+    for found, expected in zip(
+        judge_of(trained.weights)(pictures), trained.judge(pictures), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
+def test_weights_that_were_never_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"text\.safetensors is missing: `make train`"):
+        kept_weights(tmp_path)
 
 
 def test_the_schedule_is_the_webui_s(trained) -> None:

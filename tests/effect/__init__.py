@@ -1,0 +1,1 @@
+"""What the method does to pictures, as numbers: `make effect`."""

@@ -1,0 +1,121 @@
+"""Paints cases with the trained files and the extension's own engine, without a WebUI around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
+from lib_instantstyle.pure.units import Unit, parse_unit
+from lib_instantstyle.tensor.clip_view import clip_pixels
+from lib_instantstyle.tensor.content import DIFFERENCE, remove_content
+from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.plan import Plan
+from lib_instantstyle.tensor.unet import find_layers
+from tests.effect.arms import Arm, Cases
+from tests.miniature.modules.denoisers import CompVisDenoiser
+from tests.miniature.modules.sampling import sample_euler
+from tests.miniature.networks import load_checkpoint
+from tests.trained.base import to_pictures
+from tests.trained.family import ADAPTER, CHECKPOINT, ENCODER, State, judge_of, write_family
+from tests.trained.world import SHAPES, SIDE
+from tests.unit.plans import plan, terms
+
+STEPS, CFG = 12, 4.0
+_BATCH = 24
+_PIXELS = 8  # of a picture, to one of the world's
+
+
+class Painter:
+    """The trained models, loaded from their files."""
+
+    def __init__(self, weights: dict[str, State], models: Path, steps: int = STEPS) -> None:
+        self._steps = steps
+        files = write_family(weights, models)
+        catalog = scan([models])
+        self.model = load_checkpoint(files[CHECKPOINT])
+        self.layers = find_layers(self.model.model.diffusion_model)
+        self.judge = judge_of(weights)
+        self._adapter = next(a for a in catalog.adapters if a.path.name == files[ADAPTER].name)
+        tower = next(t for t in catalog.towers if t.path.name == files[ENCODER].name)
+        self._size = tower.kind.image_size
+        self._encoder = load_image_encoder(
+            tower.path, tower.kind, torch.device("cpu"), torch.float32
+        )
+
+    @torch.no_grad()
+    def paint(self, arm: Arm, cases: Cases) -> Tensor:
+        """Pictures [B, 3, 32, 32] in -1..1."""
+        starts = range(0, len(cases), _BATCH)
+        return torch.cat([self._batch(arm, cases.part(slice(i, i + _BATCH))) for i in starts])
+
+    def _batch(self, arm: Arm, cases: Cases) -> Tensor:
+        plan_of_all = self._plan(arm, cases)
+        rows = tuple(row_code(kind, i) for kind in (PROMPT, NEGATIVE) for i in range(len(cases)))
+        clock = Clock(lambda call: rows, lambda: 0.0)
+        with inject(self.model.model.diffusion_model, self.layers, plan_of_all, clock):
+            return to_pictures(self._sample(cases))
+
+    def _sample(self, cases: Cases) -> Tensor:
+        """Euler's method with guidance, as the WebUI samples: scaled latents [B, 4, 32, 32]."""
+        names = list(SHAPES)
+        prompts = self.model.get_learned_conditioning([f"a {names[i]}" for i in cases.shapes])
+        told = {key: torch.cat([t, torch.zeros_like(t)]) for key, t in prompts.items()}
+        denoiser = CompVisDenoiser(self.model)
+
+        def guided(x: Tensor, sigma: Tensor) -> Tensor:
+            both = denoiser(torch.cat([x, x]), torch.cat([sigma, sigma]), cond=told)
+            prompted, unprompted = both.chunk(2)
+            return unprompted + CFG * (prompted - unprompted)
+
+        sigmas = denoiser.get_sigmas(self._steps)
+        noise = [
+            torch.randn(4, SIDE, SIDE, generator=torch.Generator().manual_seed(int(seed)))
+            for seed in cases.seeds
+        ]
+        return sample_euler(guided, torch.stack(noise) * sigmas[0], sigmas)
+
+    def _plan(self, arm: Arm, cases: Cases) -> Plan:
+        """Each case's reference for its own rows of the batch."""
+        if not arm.blocks:
+            return Plan(())
+        unit = unit_of(arm)
+        vectors = self.vectors(cases.references)
+        if arm.subtracted:
+            texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
+            vectors = torch.stack(
+                [
+                    remove_content(vector, [text], arm.subtracted, DIFFERENCE)
+                    for vector, text in zip(vectors, texts, strict=True)
+                ]
+            )
+        kind = self._adapter.kind
+        return plan(terms(self.layers, self._adapter.path, kind, unit, vectors))
+
+    def vectors(self, pictures: np.ndarray) -> Tensor:
+        """CLIP's image vectors [B, E] of the world's pictures, enlarged as a WebUI shows them."""
+        pixels = [clip_pixels(as_image(picture), self._size) for picture in pictures]
+        return self._encoder(torch.cat(pixels))
+
+    def text_vectors(self, texts: list[str]) -> Tensor:
+        """[n, E], by the checkpoint's own text tower."""
+        return self.model.conditioner.embedders[1](texts)[1]
+
+
+def unit_of(arm: Arm) -> Unit:
+    """The unit that a request for this arm holds."""
+    blocks = {str(index): weight for index, weight in arm.blocks.items()}
+    return parse_unit({"image": ["one", "each"], "combine": "each", "blocks": blocks})
+
+
+def as_image(picture: np.ndarray | Tensor) -> Image.Image:
+    """[3, 32, 32] in -1..1 -> 256 x 256 pixels."""
+    levels = ((np.asarray(picture).transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255)
+    image = Image.fromarray(levels.astype(np.uint8))
+    return image.resize((SIDE * _PIXELS, SIDE * _PIXELS), Image.Resampling.NEAREST)

@@ -1,0 +1,78 @@
+"""Pictures of the effect: through the files and the extension's engine, each with its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lib_instantstyle.pure.layers import SDXL
+from tests.demo.terms import added_terms, touched_blocks
+from tests.effect.arms import ALL_BLOCKS, Arm, equally, make_cases
+from tests.effect.outcome import judged
+from tests.effect.painter import Painter
+from tests.unit.small_family import untrained
+
+PLAIN = Arm("plain", {})
+ALL = equally("all", ALL_BLOCKS)
+CASES = make_cases(3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Painter]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    family = untrained(tmp_path_factory.mktemp("family"))
+    yield Painter(family.weights, family.models, steps=3)
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def styled(painter: Painter) -> torch.Tensor:
+    return painter.paint(ALL, CASES)
+
+
+def test_each_case_has_its_own_reference_noise_and_prompt(painter: Painter, styled) -> None:
+    assert styled.shape == (3, 3, 32, 32)
+    for i in (0, 2):
+        alone = painter.paint(ALL, CASES.part(slice(i, i + 1)))
+        torch.testing.assert_close(alone[0], styled[i], rtol=0, atol=1e-3)
+
+
+def test_another_reference_changes_its_own_picture_only(painter: Painter, styled) -> None:
+    references = CASES.references.copy()
+    references[1] = -references[1]
+    found = painter.paint(ALL, replace(CASES, references=references))
+    torch.testing.assert_close(found[[0, 2]], styled[[0, 2]], rtol=0, atol=1e-3)
+    assert (found[1] - styled[1]).abs().max() > 0.01
+
+
+def test_without_blocks_no_reference_acts(painter: Painter, styled) -> None:
+    plain = painter.paint(PLAIN, CASES)
+    other = painter.paint(PLAIN, replace(CASES, references=-CASES.references))
+    assert torch.equal(plain, other)
+    assert (plain - styled).abs().max() > 0.01
+
+
+def test_the_blocks_of_an_arm_and_no_others_get_a_term(painter: Painter) -> None:
+    with added_terms(painter.model.model.diffusion_model) as shares:
+        painter.paint(equally("two", (3, 6)), CASES.part(slice(0, 1)))
+    assert set(touched_blocks(shares)) == {SDXL.blocks[i].diffusers for i in (3, 6)}
+
+
+def test_subtraction_takes_the_reference_s_shape_from_its_vector(painter: Painter, styled) -> None:
+    assert (painter.paint(replace(ALL, subtracted=0.5), CASES) - styled).abs().max() > 1e-4
+    others = replace(CASES, reference_shapes=CASES.shapes)
+    one, two = (painter.paint(replace(ALL, subtracted=0.5), cases) for cases in (CASES, others))
+    assert not torch.equal(one, two)
+
+
+def test_the_judge_compares_with_prompt_and_reference(painter: Painter) -> None:
+    pictures = torch.from_numpy(CASES.references)
+    shapes, looks = (scores.argmax(1).numpy() for scores in painter.judge(pictures))
+    found = judged(painter.judge, pictures, replace(CASES, shapes=shapes, looks=looks))
+    assert found.kept.all()
+    assert found.styled.all()
+    assert (found.leaked == (shapes == CASES.reference_shapes)).all()
