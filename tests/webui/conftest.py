@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.webui import control_models
 from tests.webui.client import Client
 from tests.webui.server import miniature, real
 
@@ -28,7 +29,12 @@ def webui(tmp_path_factory):
     elif folder:
         default = Path(folder) / "venv" / "bin" / "python"
         python = Path(os.environ.get("INSTANTSTYLE_WEBUI_PYTHON", default))
-        context = real(Path(folder), python, data, *flags)
+        paths = os.environ.get("INSTANTSTYLE_WEBUI_EXTENSIONS", "").split(os.pathsep)
+        extensions = [Path(path).absolute() for path in paths if path]
+        if any("controlnet" in path.name for path in extensions):
+            flags += control_models.prepare(data)
+            extensions.append(control_models.PROBE)
+        context = real(Path(folder), python, data, *flags, extensions=extensions)
     else:
         context = miniature(data, *flags)
     with context as url:

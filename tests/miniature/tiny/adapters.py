@@ -35,7 +35,7 @@ def linear_adapter(cfg: UNetConfig, image_embed_dim: int) -> Shapes:
         "image_proj.norm.weight": (context,),
         "image_proj.norm.bias": (context,),
     }
-    return shapes | _keys_and_values(cfg)
+    return shapes | keys_and_values(cfg)
 
 
 def plus_adapter(cfg: UNetConfig, hidden_width: int) -> Shapes:
@@ -60,10 +60,11 @@ def plus_adapter(cfg: UNetConfig, hidden_width: int) -> Shapes:
         shapes[f"layers.{i}.1.1.weight"] = (4 * WIDTH, WIDTH)
         shapes[f"layers.{i}.1.3.weight"] = (WIDTH, 4 * WIDTH)
     named: Shapes = {f"image_proj.{key}": shape for key, shape in shapes.items()}
-    return named | _keys_and_values(cfg)
+    return named | keys_and_values(cfg)
 
 
-def _keys_and_values(cfg: UNetConfig) -> Shapes:
+def keys_and_values(cfg: UNetConfig) -> Shapes:
+    """The half of an adapter that stands in the UNet's layers."""
     context = cfg.context_dim
     shapes: Shapes = {}
     for index, width in enumerate(attn2_widths(cfg)):
