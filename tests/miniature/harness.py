@@ -146,11 +146,12 @@ class WebUI:
         """A small picture unless the fields say otherwise. `expect=None` takes any status."""
         return self._pictures("/sdapi/v1/txt2img", fields, expect)
 
-    def img2img(self, image: Image.Image, *, expect: int | None = 200, **fields) -> Answer:
+    def img2img(self, image: Image.Image | None, *, expect: int | None = 200, **fields) -> Answer:
         mask = fields.get("mask")
         if isinstance(mask, Image.Image):
             fields["mask"] = to_base64(mask)
-        fields.setdefault("init_images", [to_base64(image)])
+        if "init_images" not in fields:
+            fields["init_images"] = [to_base64(image)]
         return self._pictures("/sdapi/v1/img2img", fields, expect)
 
     def dependency(self, elem_id: str, event: str = "click") -> tuple[int, dict]:
