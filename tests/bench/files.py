@@ -118,7 +118,7 @@ def _counting(read: list[int]) -> Callable[..., Any]:
 
 
 def building(folder: Path, tower: Any) -> dict[str, Any]:
-    """Peak memory over the weights' size, and seconds, each weight read once, in a process of its own.
+    """Peak memory over the size of the weights, each read once, and seconds; in its own process.
 
     tower: a transformers vision model, whose weights in half precision are what is built.
     """
