@@ -97,9 +97,11 @@ train: $(VENV)/engine/.ready
 effect: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.effect $(ARGS)
 
-# Three hundred generations of every kind in one process: memory, hooks, the same picture again.
+# Three hundred generations of every kind in one process: memory, hooks, the same picture again;
+# and a thousand requests to the routes: memory, file handles, none that takes five seconds.
 soak: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m tests.soak $(ARGS)
+	$(VENV)/page-3.41/bin/python -m tests.soak.requests
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import json
 import random
 import sys
@@ -21,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.miniature import harness
+from tests.soak.memory import FLAT, growth, resident
 
 ROOT = Path(__file__).parents[2]
-FLAT = 1.05  # see `growth`
 CHECKPOINTS = ("tiny_sdxl.", "tiny_sd15.")
 PRESETS = ("style", "style+layout", "layout", "original", "strong style", "depth: ease in")
 ERRORS = ({"weight": 99}, {"adapter": "nobody"}, {"blocks": "77=1"}, {"image": "no picture"})
@@ -32,36 +31,6 @@ ERRORS = ({"weight": 99}, {"adapter": "nobody"}, {"blocks": "77=1"}, {"image": "
 def pictures() -> list[str]:
     files = sorted((ROOT / "tests" / "pictures").glob("*.jpg"))
     return [base64.b64encode(file.read_bytes()).decode() for file in files]
-
-
-def resident() -> int:
-    """Bytes of this process that are in memory, with what Python and malloc can give back."""
-    gc.collect()
-    try:
-        import ctypes
-
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except OSError:
-        pass  # another C library: nothing to trim
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
-
-
-def growth(memory: list[tuple[str, int]]) -> float:
-    """The most memory in the last third over that in the second, with the same checkpoint.
-
-    The first third warms up: libraries, both checkpoints and every size were then used once.
-    """
-    third = len(memory) // 3
-    ratios = [1.0]
-    for checkpoint in {name for name, _ in memory}:
-        before, after = (
-            max((value for name, value in part if name == checkpoint), default=0)
-            for part in (memory[third : 2 * third], memory[2 * third :])
-        )
-        if before and after:
-            ratios.append(after / before)
-    return max(ratios)
 
 
 def hooks_on(webui) -> list[str]:
