@@ -11,6 +11,10 @@ class InstantStyleError(ValueError):
     """
 
 
+class MissingFileError(InstantStyleError):
+    """A model file is needed that is nowhere in the folders."""
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """`value` as it may stand in a sentence: quoted, on one line, never a whole picture."""
     text = " ".join(repr(value).split())

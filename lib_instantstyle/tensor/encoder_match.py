@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.errors import MissingFileError
 from lib_instantstyle.pure.tower_kind import TITLES
 
 _BY_VECTOR = {768: "ViT-L/14", 1024: "ViT-H/14", 1280: "ViT-bigG/14"}  # by width of the vector
@@ -30,7 +30,7 @@ def towers_for(adapter: AdapterFile, catalog: Catalog) -> Sequence[TowerFile]:
 def tower_for(adapter: AdapterFile, catalog: Catalog) -> TowerFile:
     """The best of them.
 
-    Raises InstantStyleError that says which one is needed and what was found.
+    Raises MissingFileError that says which one is needed and what was found.
     """
     for tower in towers_for(adapter, catalog):
         return tower
@@ -44,7 +44,7 @@ def tower_for(adapter: AdapterFile, catalog: Catalog) -> TowerFile:
         made = [(tower.name, tower.kind.embedding_width) for tower in catalog.towers]
     encoder = f"{known[width]} " if width in known else ""
     found = ", ".join(f"{name} makes {count}" for name, count in made) or "none"
-    raise InstantStyleError(
+    raise MissingFileError(
         f"adapter {adapter.name} needs the CLIP image encoder {encoder}with {feature} of {width} "
         f"numbers, which was not found (found: {found}); put it into models/clip_vision."
     )

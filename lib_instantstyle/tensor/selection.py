@@ -18,7 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.tensor.encoder_match import tower_for, towers_for
@@ -63,7 +63,7 @@ def choose(
     fitting = [adapter for adapter in catalog.adapters if _fits(adapter, unet, selected)]
     if not fitting:
         passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
-        raise InstantStyleError(
+        raise MissingFileError(
             f"no IP-Adapter for {unet.layout.title} that holds the selected layers was found"
             f"{f' (of no use were {passed_over})' if passed_over else ''}; put "
             f"{_STOCK_ADAPTERS[unet.layout.id]} into models/ControlNet or models/InstantStyle."

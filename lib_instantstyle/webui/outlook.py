@@ -10,7 +10,7 @@ from lib_instantstyle.hosts.loaded import chosen_layers, chosen_text_width
 from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.tower_kind import TITLES
 from lib_instantstyle.pure.trajectory import exact_steps
 from lib_instantstyle.pure.units import (
@@ -45,6 +45,7 @@ _SHARED = (
     "reference first goes back to its noise, which takes a while. Without a reference the first "
     "picture of a batch is it."
 )
+_TO_DOWNLOAD = "Models to download, below, lists the usual ones."
 _ON_SELF_ATTENTION = {
     STYLE_ALIGNED: _SHARED.format("StyleAligned", "as to itself"),
     SWAP: _SHARED.format("Swapped self-attention", "instead of itself"),
@@ -82,8 +83,10 @@ def of(unit: Unit) -> Outlook:
     try:
         choice = choose(unit.adapter, catalog, layers, selected)
     except InstantStyleError as error:
-        sentence = str(error)
-        return Outlook(sentence[:1].upper() + sentence[1:], True, drawn)
+        sentence = str(error)[:1].upper() + str(error)[1:]
+        if isinstance(error, MissingFileError):
+            sentence += f" {_TO_DOWNLOAD}"
+        return Outlook(sentence, True, drawn)
     held = _blocks(layers, choice.adapter.kind.layer_widths)
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [

@@ -91,7 +91,8 @@ def said(webui):
 def test_a_click_brings_the_adapter_and_the_page_knows_it(webui, adapter, monkeypatch):
     with publisher(adapter) as site:
         offer(monkeypatch, site, adapter)
-        assert "No IP-Adapter for SD1.5" in said(webui) and "ip-adapter_sd15" not in choices(webui)
+        assert "No IP-Adapter for SD1.5" in said(webui) and "Models to download" in said(webui)
+        assert "ip-adapter_sd15" not in choices(webui)
         before = ask(webui)
         assert 'data-here="0"' in before and f'data-ask="start {NAME}"' in before
         for told in (NAME, "Apache-2.0", published(site, adapter).sha256, str(own_folder())):
@@ -103,6 +104,7 @@ def test_a_click_brings_the_adapter_and_the_page_knows_it(webui, adapter, monkey
     assert (own_folder() / NAME).read_bytes() == adapter
     assert "ip-adapter_sd15" in choices(webui)
     assert "ip-adapter_sd15 with image encoder" in said(webui)
+    assert "Models to download" not in said(webui)
 
 
 def test_two_clicks_are_one_download_that_can_be_cancelled_and_gone_on_with(

@@ -26,6 +26,7 @@ INJECTION = "tests/unit/test_injection.py"
 LIFE = "tests/host/test_extension.py"
 HABITS = "tests/host/test_webui_habits.py"
 COMPANIONS = "tests/host/test_companions.py"
+DOWNLOADS = "tests/unit/test_resumable_download.py"
 
 MUTATIONS = [
     # -- rows and time
@@ -157,4 +158,17 @@ MUTATIONS = [
     Mutation("content without waking the text encoders", "hosts/a1111.py",
              "                hook(conditioner, ())", "                pass",
              "tests/host/test_flags.py", "medvram"),
+    # -- downloads
+    Mutation("download: any file is the published one", "pure/resumable_download.py",
+             "if digest != file.sha256:", "if False:", DOWNLOADS),
+    Mutation("download: a file that is there is replaced", "pure/part_file.py",
+             "self._target.hardlink_to(self._path)  #", "self._path.replace(self._target)  #",
+             DOWNLOADS),
+    Mutation("download: what has arrived is asked for again", "pure/resumable_download.py",
+             "    if part.size:\n", "    if False:\n", DOWNLOADS),
+    Mutation("download: two write one file", "pure/part_file.py",
+             "if not lock(self._stream):", "if False:", DOWNLOADS),
+    Mutation("download: strangers may", "webui/downloads.py",
+             "    if may_be_strangers():\n        raise InstantStyleError(FORBIDDEN)\n    file",
+             "    file", "tests/host/test_downloads.py"),
 ]  # fmt: skip
