@@ -38,6 +38,8 @@ test-unit: $(VENV)/engine/.ready
 test-host: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) \
 	  $(COVER) $(ARGS)
+	MINIATURE=classic $(VENV)/page-3.41/bin/python -m pytest tests/host/ldm_patched_mode -q \
+	  $(COVER) $(ARGS)
 
 # The same once more where Gradio 4.40 makes the miniature a Forge; of it `make test` runs what only
 # that mode shows, every way to make a picture, and the page.

@@ -36,7 +36,9 @@ def webui(session):
 # -- LoRA ----------------------------------------------------------------------------------------
 
 in_place = pytest.mark.skipif(
-    flavour() == FORGE, reason="Forge patches copies of the weights, not those of the checkpoint"
+    flavour() == FORGE,
+    reason="this Lora extension is A1111's, which changes weights when a layer is called; Forge's "
+    "merges them when it loads a model (tests/webui/test_text.py tries that in a real one)",
 )
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from tests.miniature import ROOT
 
-A1111, FORGE = "a1111", "forge"
-_LAYERS = {A1111: (), FORGE: ("forge",)}
+A1111, FORGE, CLASSIC = "a1111", "forge", "classic"
+_LAYERS = {A1111: (), FORGE: ("forge",), CLASSIC: ("classic",)}
 
 
 def flavour() -> str:
-    """The one that MINIATURE names; else by Gradio's version, which only one of them can use."""
+    """The one that MINIATURE names; else by Gradio's version, which only one of the first two can
+    use. Forge Classic's needs the same as A1111's.
+    """
     chosen = os.environ.get("MINIATURE") or (A1111 if version("gradio").startswith("3.") else FORGE)
     if chosen not in _LAYERS:
         raise ValueError(f"MINIATURE is {chosen!r}; {', '.join(_LAYERS)} are allowed")

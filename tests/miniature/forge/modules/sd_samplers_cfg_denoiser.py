@@ -1,72 +1,18 @@
-"""Classifier-free guidance in Forge: see forge_family.sampling for the rows."""
+"""Classifier-free guidance in Forge: the second pass has a scale of its own."""
 
 from __future__ import annotations
 
-import torch
 from backend import memory_management
-from modules import prompt_parser, sd_samplers_common, shared
-from modules.script_callbacks import (
-    AfterCFGCallbackParams,
-    CFGDenoiserParams,
-    cfg_after_cfg_callback,
-    cfg_denoiser_callback,
-)
-from modules.shared import state
 
-from tests.miniature.forge_family.sampling import sampling_function
-from tests.miniature.modules import sd_samplers_cfg_denoiser as a1111
+from tests.miniature.forge_family import cfg_denoiser
 from tests.miniature.modules.sd_samplers_cfg_denoiser import *  # noqa: F403
 
 
-class CFGDenoiser(a1111.CFGDenoiser):
-    @property
-    def classic_ddim_eps_estimation(self) -> bool:
-        """DDIM counts in timesteps and wants the noise: the same samplers as mask first."""
-        return self.mask_before_denoising
+class CFGDenoiser(cfg_denoiser.CFGDenoiser):
+    def free_memory(self):
+        return memory_management.get_free_memory()
 
-    def _scale(self, cond_scale, sigma, s_min_uncond) -> float:
-        """1 where a setting leaves the negative prompt out for this step."""
+    def scale(self, cond_scale, sigma, s_min_uncond) -> float:
         if self.p.is_hr_pass:
             cond_scale = self.p.hr_cfg
         return 1.0 if self._skips_uncond(sigma, s_min_uncond) else cond_scale
-
-    def forward(self, x, sigma, uncond, cond, cond_scale, s_min_uncond, image_cond):
-        if state.interrupted or state.skipped:
-            raise sd_samplers_common.InterruptedException
-        if self.classic_ddim_eps_estimation:
-            alphas = self.inner_model.inner_model.alphas_cumprod[sigma.round().long()]
-            sigma = ((1 - alphas) / alphas) ** 0.5
-            x = x * ((sigma**2 + 1.0) ** 0.5)[:, None, None, None]
-        if sd_samplers_common.apply_refiner(self, None):
-            cond = self.sampler.sampler_extra_args["cond"]
-            uncond = self.sampler.sampler_extra_args["uncond"]
-
-        composition, cond = prompt_parser.reconstruct_multicond_batch(cond, self.step)
-        if uncond is not None:
-            uncond = prompt_parser.reconstruct_cond_batch(uncond, self.step)
-        if self.mask is not None:
-            noise = torch.randn_like(self.init_latent)
-            x = x * self.nmask + (self.init_latent + noise * sigma[:, None, None, None]) * self.mask
-
-        params = CFGDenoiserParams(
-            x, image_cond, sigma, state.sampling_step, state.sampling_steps, cond, uncond, self
-        )
-        cfg_denoiser_callback(params)
-        denoised = sampling_function(
-            shared.sd_model.forge_objects.unet,
-            params,
-            self._scale(cond_scale, sigma, s_min_uncond),
-            composition,
-            memory_management.get_free_memory,
-        )
-        if self.mask is not None:
-            denoised = self._blend(denoised, sigma)
-
-        self.sampler.last_latent = denoised
-        sd_samplers_common.store_latent(denoised)
-        after = AfterCFGCallbackParams(denoised, state.sampling_step, state.sampling_steps)
-        cfg_after_cfg_callback(after)
-        self.step += 1
-        if self.classic_ddim_eps_estimation:
-            return (x - after.x) / sigma[:, None, None, None]
-        return after.x

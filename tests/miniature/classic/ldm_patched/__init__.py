@@ -1,0 +1,1 @@
+"""What Forge Classic and reForge have in the place of `backend`."""

@@ -1,0 +1,1 @@
+"""Their account of memory, and no more."""
