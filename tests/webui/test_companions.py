@@ -18,7 +18,7 @@ MASK = encoded(left_half(128, 128))
 TILED = {"Tile Width": 64, "Tile Height": 64, "Tile Overlap": 32, "Tile Batch Size": 2}
 BUILT_IN = {
     "freeu": ({"B1": 1.1, "B2": 1.1}, LARGE),
-    "hypertile": ({"Tile Size": 64, "Max Depth": 1}, LARGE),
+    "hypertile": ({"Tile Size": 32, "Max Depth": 1}, LARGE),
     "kohya hrfix": ({"End Percent": 1.0}, LARGE),
     "multidiffusion": (TILED, LARGE),
     "stylealign": ({}, {"batch_size": 2}),

@@ -1,6 +1,5 @@
 """The methods without an adapter: StyleID, StyleAligned, swapped self-attention, B-LoRA."""
 
-import numpy as np
 import pytest
 
 from tests.webui.client import difference, reference
@@ -30,9 +29,9 @@ def check(client, *units, **fields):
         assert difference(a, b) > VISIBLE
     for a, b in zip(styled, pictures(client, *units, **fields), strict=True):
         assert difference(a, b) < 0.05  # a remembered inversion may differ in the last bit
-    exact = client.repeats_exactly(**{"steps": 4, **fields})
+    # Forge's and Classic's img2img varies in the last bit from one time to the next.
     for a, b in zip(plain, pictures(client, **fields), strict=True):
-        assert np.array_equal(a, b) if exact else difference(a, b) < 0.05
+        assert difference(a, b) < 0.05
     return styled[0]
 
 
