@@ -183,9 +183,8 @@ def test_a_server_that_is_not_there_is_a_sentence(folder):
 def test_a_server_that_falls_silent_is_not_waited_for(folder, monkeypatch):
     monkeypatch.setattr(resumable_download, "SECONDS", 0.2)
     with publisher(gate=threading.Event()) as site:
-        started = time.monotonic()
         assert "timed out" in refused(published(site), folder)
-        assert time.monotonic() - started < 30
+        assert len(site.asked) == resumable_download.FRUITLESS
 
 
 # -- who asked changes their mind ----------------------------------------------------------------
@@ -240,12 +239,12 @@ def test_another_process_waits_its_turn_and_goes_on_after_a_crash(folder):
         run = [sys.executable, "-c", CHILD, file.url, str(folder), str(file.size), file.sha256]
         child = subprocess.Popen(run, cwd=ROOT, env={**os.environ, "no_proxy": "127.0.0.1"})
         try:
-            gate.set()
-            gate.clear()  # one piece, or a few
-            while not (folder / PART).exists() or not (folder / PART).stat().st_size:
+            while not site.sent:  # one piece, or a few of the six
                 gate.set()
                 gate.clear()
-                time.sleep(0.05)
+                time.sleep(0.01)
+            while not (folder / PART).exists() or not (folder / PART).stat().st_size:
+                time.sleep(0.01)
             assert "perhaps by another WebUI" in refused(file, folder)
         finally:
             child.kill()
