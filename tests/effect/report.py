@@ -47,13 +47,16 @@ def _blocks(found: Sweep) -> list[str]:
         name = f"{index} `{SDXL.blocks[index].diffusers}`"
         lines.append(f"| {name} | {_cells(outcome)} |")
     chosen = ", ".join(f"{i} (`{SDXL.blocks[i].diffusers}`)" for i in found.style)
+    if found.styled >= ENOUGH:
+        enough = f"{_counted(len(found.style), 'block')} suffice for {ENOUGH:.0%} styled: {chosen}"
+    else:
+        enough = f"all blocks together reach {found.styled:.0%} styled, not {ENOUGH:.0%}"
     paper = found.alone[PAPERS_BLOCK].styled
     lines.append(
-        f"\nRanked by styled less leaked, {_counted(len(found.style), 'block')} suffice for "
-        f"{ENOUGH:.0%} styled: {chosen}. The paper's style block, {PAPERS_BLOCK}, is "
+        f"\nRanked by styled less leaked, {enough}. The paper's style block, {PAPERS_BLOCK}, is "
         f"{'one of them' if PAPERS_BLOCK in found.style else 'not among them'}; by itself it "
-        f"styles {_share(paper)}. All blocks together at weight {found.matched:g} style about as "
-        "often as the blocks found."
+        f"styles {_share(paper)}. At weight {found.matched:g} all blocks style about as often as "
+        "the style blocks do at 1."
     )
     return lines
 

@@ -16,11 +16,13 @@ WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True)
 class Sweep:
-    """alone: what each block does by itself, by transformer index. style: the style blocks found.
-    matched: the weight at which all blocks together transfer the look as often as those."""
+    """alone: what each block does by itself, by transformer index. style: the style blocks found,
+    and how often they give the look. matched: the weight at which all blocks together do so as
+    often."""
 
     alone: Mapping[int, Outcome]
     style: tuple[int, ...]
+    styled: float
     matched: float
 
 
@@ -31,12 +33,12 @@ def sweep(attempt: Try, blocks: Sequence[int] = ALL_BLOCKS) -> Sweep:
     ranked = sorted(blocks, key=lambda block: -_merit(alone[block]))
     for count in range(1, len(ranked) + 1):
         style = tuple(sorted(ranked[:count]))
-        reached = attempt(equally("together", style)).styled.mean()
-        if reached >= ENOUGH:
+        styled = float(attempt(equally("together", style)).styled.mean())
+        if styled >= ENOUGH:
             break
     by_weight = {w: attempt(equally("all", tuple(blocks), w)).styled.mean() for w in WEIGHTS}
-    matched = min(by_weight, key=lambda weight: abs(by_weight[weight] - reached))
-    return Sweep(alone, style, matched)
+    matched = min(by_weight, key=lambda weight: abs(by_weight[weight] - styled))
+    return Sweep(alone, style, styled, matched)
 
 
 def _merit(outcome: Outcome) -> float:

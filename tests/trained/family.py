@@ -11,8 +11,11 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from tests.miniature.tiny.files import write_safetensors
+from tests.miniature.tiny import webui_config
+from tests.miniature.tiny.files import write_safetensors, write_text
 
+from .autoencoder import VAE
+from .base import UNET
 from .files import State, write_adapter, write_checkpoint, write_image_encoder
 from .judge import Judge
 
@@ -42,10 +45,13 @@ def kept_weights(folder: Path) -> dict[str, State]:
 
 
 def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
-    """Checkpoint, image encoder and adapter under `models`, as a WebUI wants them."""
+    """Checkpoint, image encoder and adapter under `models`, as a WebUI wants them; and the yaml
+    and the tokenizer by which a real one builds its networks."""
     checkpoint = models / "Stable-diffusion" / f"{CHECKPOINT}.safetensors"
     encoder = models / "clip_vision" / f"{ENCODER}.safetensors"
     adapter = models / "ControlNet" / f"{ADAPTER}.safetensors"
+    tokenizer = webui_config.write_text_tower(models / "tiny_clip_text")
+    write_text(checkpoint.with_suffix(".yaml"), webui_config.sdxl(tokenizer, UNET, VAE))
     return {
         CHECKPOINT: write_checkpoint(checkpoint, weights["base"], weights["text"]),
         ENCODER: write_image_encoder(encoder, weights["image"]),

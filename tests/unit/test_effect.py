@@ -85,6 +85,9 @@ def test_the_sweep_finds_the_blocks_and_the_weight() -> None:
 def test_the_sweep_takes_all_blocks_where_none_suffice() -> None:
     found = sweep(lambda arm: outcome(1, 0, 0.02 * len(arm.blocks)))
     assert found.style == ALL_BLOCKS
+    assert found.styled == pytest.approx(0.22)
+    text = report(found, [], {}, {"shapes": 6, "looks": 8, "count": COUNT})
+    assert "all blocks together reach 22% styled, not 80%." in text
 
 
 def test_the_report_says_what_was_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,7 @@ from tests.trained.sampling import sample, schedule
 from tests.trained.world import scenes
 from tests.unit.small_family import untrained
 
+CHECKPOINT_YAML = Path("Stable-diffusion", "world_sdxl.yaml")
 SOME = torch.tensor([0, 3, 17, len(ALL_CAPTIONS) - 1])  # captions: none, look, both, both
 
 
@@ -191,6 +193,18 @@ def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None
             found = trained.unet(x, steps, context, y)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     assert (expected - plain).abs().max() > 0.01
+
+
+def test_a_yaml_describes_the_checkpoint_to_a_real_webui(trained) -> None:
+    params = json.loads((trained.models / CHECKPOINT_YAML).read_text())["model"]["params"]
+    unet = params["network_config"]["params"]
+    assert unet["channel_mult"] == [1, 1, 2]
+    assert unet["transformer_depth"] == [1, 1, 2]
+    assert unet["attention_resolutions"] == [2, 4]
+    assert unet["num_head_channels"] == 32
+    assert params["first_stage_config"]["params"]["ddconfig"]["ch"] == 96
+    version = params["conditioner_config"]["params"]["emb_models"][0]["params"]["version"]
+    assert (Path(version) / "vocab.json").is_file()
 
 
 def test_a_kept_judge_judges_as_it_did(trained, pictures) -> None:

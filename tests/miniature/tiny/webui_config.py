@@ -11,7 +11,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from ..networks import SD15_TINY, SDXL_TINY, VAE_TINY, UNetConfig
+from ..networks import SD15_TINY, SDXL_TINY, VAE_TINY, UNetConfig, VAEConfig
 from ..networks.text import CLIP_L_TINY, OPEN_CLIP_TINY_ARCH
 from ..networks.tokenizer import BOS, CONTEXT, EOS, VOCABULARY
 from .files import write_text
@@ -43,19 +43,19 @@ def _unet(cfg: UNetConfig, **extra) -> dict:
     }
 
 
-def _vae_params() -> dict:
+def _vae_params(cfg: VAEConfig = VAE_TINY) -> dict:
     return {
-        "embed_dim": VAE_TINY.embed_dim,
+        "embed_dim": cfg.embed_dim,
         "monitor": "val/rec_loss",
         "ddconfig": {
             "double_z": True,
-            "z_channels": VAE_TINY.z_channels,
+            "z_channels": cfg.z_channels,
             "resolution": 256,
             "in_channels": 3,
             "out_ch": 3,
-            "ch": VAE_TINY.ch,
-            "ch_mult": list(VAE_TINY.ch_mult),
-            "num_res_blocks": VAE_TINY.num_res_blocks,
+            "ch": cfg.ch,
+            "ch_mult": list(cfg.ch_mult),
+            "num_res_blocks": cfg.num_res_blocks,
             "attn_resolutions": [],
             "dropout": 0.0,
         },
@@ -103,7 +103,7 @@ def sd15_inpaint(text_tower: Path) -> str:
     return _sd15(text_tower, "LatentInpaintDiffusion", "hybrid", 9, finetune_keys=None)
 
 
-def sdxl(text_tower: Path) -> str:
+def sdxl(text_tower: Path, cfg: UNetConfig = SDXL_TINY, vae: VAEConfig = VAE_TINY) -> str:
     encoders = "sgm.modules.encoders.modules."
     diffusion = "sgm.modules.diffusionmodules."
 
@@ -131,12 +131,12 @@ def sdxl(text_tower: Path) -> str:
         *(embedder(key, "ConcatTimestepEmbedderND", outdim=256) for key in sizes),
     ]
     unet = _unet(
-        SDXL_TINY,
-        adm_in_channels=SDXL_TINY.adm_in_channels,
+        cfg,
+        adm_in_channels=cfg.adm_in_channels,
         num_classes="sequential",
-        num_head_channels=SDXL_TINY.num_head_channels,
+        num_head_channels=cfg.num_head_channels,
         use_linear_in_transformer=True,
-        transformer_depth=[max(depth, 1) for depth in SDXL_TINY.depth],
+        transformer_depth=[max(depth, 1) for depth in cfg.depth],
         spatial_transformer_attn_type="softmax",
     )
     params = {
@@ -160,7 +160,7 @@ def sdxl(text_tower: Path) -> str:
         },
         "first_stage_config": {
             "target": "sgm.models.autoencoder.AutoencoderKLInferenceWrapper",
-            "params": _vae_params(),
+            "params": _vae_params(vae),
         },
     }
     return _yaml({"target": "sgm.models.diffusion.DiffusionEngine", "params": params})
