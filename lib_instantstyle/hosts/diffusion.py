@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from modules import prompt_parser, sd_samplers, sd_samplers_common, shared
 
+from lib_instantstyle.hosts.controlnet import without_controlnet
 from lib_instantstyle.tensor.inversion import Denoiser
 
 
@@ -78,7 +79,8 @@ class Diffusion:
                 cond = dict(conditioning)  # the WebUI changes what it is given
             else:
                 cond = {"c_crossattn": [conditioning]}
-            denoised: torch.Tensor = denoiser(x, x.new_full([len(x)], sigma), cond=cond)
+            with without_controlnet(self._p.sd_model.model.diffusion_model):
+                denoised: torch.Tensor = denoiser(x, x.new_full([len(x)], sigma), cond=cond)
             return (x - denoised) / sigma
 
         return noise

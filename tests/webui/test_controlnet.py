@@ -25,6 +25,11 @@ ADAPTERS = {
     "tiny_sdxl": ("ip-adapter_sdxl", "ip-adapter_clip_sdxl"),
     "tiny_sd15": ("ip-adapter_sd15", "ip-adapter_clip_sd15"),
 }
+METHODS = {
+    "styleid": {"mode": "img2img", "init_images": [INIT], "denoising_strength": 1.0},
+    "stylealigned": {},
+    "swap": {},
+}
 LAST_BIT = 0.05  # img2img varies by it in a WebUI that has neither extension, too
 
 
@@ -144,6 +149,20 @@ def test_two_halves_of_an_ip_adapter_are_a_whole_one(client, checkpoint, way):
         assert difference(half.images[i], picture) > 1
 
 
+@pytest.mark.parametrize("method", list(METHODS))
+def test_their_ip_adapter_is_ours_beside_a_method_on_self_attention(client, checkpoint, method):
+    """Where the checkpoint is asked beside the picture, their units neither act nor remember."""
+    adapter, encoder = ADAPTERS[checkpoint]
+    reference_picture = {"image": STARS, "method": method}
+    half = {"image": SQUARE, "adapter": adapter, "preset": "original", "weight": 0.5}
+    theirs = unit(adapter, encoder, image=SQUARE, weight=0.5)
+    fields = METHODS[method]
+    ours = generate(client, reference_picture, half, **fields)
+    both = generate(client, reference_picture, control=[theirs], **fields)
+    assert difference(ours.images[0], both.images[0]) < LAST_BIT
+    assert difference(generate(client, half, **fields).images[0], both.images[0]) > VISIBLE
+
+
 @pytest.mark.parametrize("kind", ["canny", "tile"])
 def test_controlnets_never_see_the_style(client, checkpoint, kind):
     """What goes in and comes out of one is the same to the bit, but for the later latents."""
@@ -160,13 +179,6 @@ def test_controlnets_never_see_the_style(client, checkpoint, kind):
         assert (a["context"], a["hint"], a["tokens"]) == (b["context"], b["hint"], b["tokens"])
     assert beside[2]["latent"] != without[2]["latent"]
     assert difference(plain.images[0], styled.images[0]) > VISIBLE
-
-
-METHODS = {
-    "styleid": {"mode": "img2img", "init_images": [INIT], "denoising_strength": 1.0},
-    "stylealigned": {},
-    "swap": {},
-}
 
 
 @pytest.mark.parametrize("method", list(METHODS))
