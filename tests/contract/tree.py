@@ -121,8 +121,9 @@ class Tree:
         return VALUE if re.search(rf"[\"']{name}[\"']:", text) else None
 
     def routes(self) -> list[re.Pattern]:
-        """Addresses that the API and the page answer."""
-        return [*self.patterns(None, "add_api_route"), *self.patterns(None, "app.get")]
+        """Addresses that the API, the page and the extensions that come with a WebUI answer."""
+        functions = ("add_api_route", "app.get", "app.post")
+        return [pattern for name in functions for pattern in self.patterns(None, name)]
 
     def _calls_in(self, file: Path) -> list[ast.Call]:
         return [node for node in ast.walk(self.parse(file)) if isinstance(node, ast.Call)]
@@ -165,6 +166,8 @@ class Tree:
         """Texts that are given as `keyword=` (elem_id) or as first argument of `function`."""
         found = set()
         files = [*(self.root / "modules").rglob("*.py"), *(self.root / "scripts").glob("*.py")]
+        if function:
+            files += (self.root / "extensions-builtin").glob("*/scripts/*.py")
         for file in files:
             for node in self.calls_in(file):
                 values = [k.value for k in node.keywords if keyword and k.arg == keyword]
