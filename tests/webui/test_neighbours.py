@@ -126,15 +126,27 @@ def face(client):
     return theirs
 
 
-@pytest.fixture(params=[False, True], ids=["plain inside", "styled inside"])
-def nested(client, request):
-    client.options(instantstyle_nested=request.param)
-    yield request.param
-    client.options(instantstyle_nested=False)
+NAMES = "ad_script_names"  # of the scripts that ADetailer runs inside
 
 
-def test_a_second_pass_over_a_face(client, checkpoint, nested):
+@pytest.fixture
+def inside(client):
+    """Sets whether faces are styled; ADetailer and this extension both have to be told."""
+    before = client.get("/sdapi/v1/options")
+
+    def choose(styled):
+        names = f"{before[NAMES]},instantstyle" if styled else before[NAMES]
+        client.options(instantstyle_nested=styled, **{NAMES: names})
+
+    yield choose
+    if NAMES in before:
+        choose(False)
+
+
+@pytest.mark.parametrize("styled_inside", [False, True])
+def test_a_second_pass_over_a_face(client, checkpoint, inside, styled_inside):
     theirs = face(client)
+    inside(styled_inside)
     styled = generate(client, STYLE, batch_size=2, n_iter=2)
     both = generate(client, STYLE, theirs=theirs, batch_size=2, n_iter=2)
     assert len(both.images) == len(styled.images)
@@ -147,13 +159,12 @@ def test_a_second_pass_over_a_face(client, checkpoint, nested):
     check(client, theirs)
 
 
-def test_the_setting_says_whether_the_face_is_styled(client, checkpoint):
+def test_the_settings_say_whether_the_face_is_styled(client, checkpoint, inside):
     theirs = face(client)
     seen = []
     for value in (False, True):
-        client.options(instantstyle_nested=value)
+        inside(value)
         seen.append(generate(client, STYLE, theirs=theirs).images[0])
-    client.options(instantstyle_nested=False)
     assert difference(seen[0][:32, :32], seen[1][:32, :32]) > VISIBLE
     assert np.array_equal(seen[0][44:, 44:], seen[1][44:, 44:])
 
@@ -161,25 +172,32 @@ def test_the_setting_says_whether_the_face_is_styled(client, checkpoint):
 # -- token merging -------------------------------------------------------------------------------
 
 
-def test_merged_tokens(client, checkpoint):
-    """The WebUI's own setting: self-attention sees fewer tokens."""
+@pytest.fixture
+def merging(client):
+    """Switches it on; what a request overrides would stay where nobody ever set it."""
     client.needs_settings("token_merging_ratio")
-    merged = {"override_settings": {"token_merging_ratio": 0.5}, **LARGE}
-    plain, alone = generate(client, **LARGE), generate(client, **merged)
-    if plain.images[0].tolist() == alone.images[0].tolist():
+    yield lambda: client.options(token_merging_ratio=0.9)
+    client.options(token_merging_ratio=0)
+
+
+def test_merged_tokens(client, checkpoint, merging):
+    """The WebUI's own setting: self-attention sees fewer tokens."""
+    plain, styled = generate(client, **LARGE), generate(client, STYLE, **LARGE)
+    merging()
+    alone, both = generate(client, **LARGE), generate(client, STYLE, **LARGE)
+    if np.array_equal(plain.images[0], alone.images[0]):
         pytest.skip("NOT RUN: this WebUI merges no tokens")
-    both = generate(client, STYLE, **merged)
     assert difference(both.images[0], alone.images[0]) > VISIBLE
-    assert difference(both.images[0], generate(client, STYLE, **LARGE).images[0]) > 0
-    assert both.bytes == generate(client, STYLE, **merged).bytes
-    assert generate(client, **LARGE).bytes == plain.bytes
+    assert difference(both.images[0], styled.images[0]) > 0
+    assert both.bytes == generate(client, STYLE, **LARGE).bytes
+    client.options(token_merging_ratio=0)
+    assert np.array_equal(generate(client, **LARGE).images[0], plain.images[0])
 
 
 @pytest.mark.parametrize("method", ["stylealigned", "swap"])
-def test_merged_tokens_exclude_methods_on_self_attention(client, checkpoint, method):
-    client.needs_settings("token_merging_ratio")
-    merged = {"override_settings": {"token_merging_ratio": 0.5}}
-    answer = client.generate({"image": STARS, "method": method}, **merged)
+def test_merged_tokens_exclude_methods_on_self_attention(client, checkpoint, merging, method):
+    merging()
+    answer = client.generate({"image": STARS, "method": method})
     assert answer.status == 422
     assert "cannot do with token merging; set its ratio to 0" in answer.detail
 
@@ -189,7 +207,7 @@ def test_merged_tokens_exclude_methods_on_self_attention(client, checkpoint, met
 
 def test_self_attention_in_tiles(client, checkpoint):
     """HyperTile comes with AUTOMATIC1111 and is switched on in its settings."""
-    client.needs_settings("hypertile_enable_unet")
+    client.needs_settings("hypertile_enable_unet", "hypertile_max_tile_unet")
     fields = {"width": 256, "height": 256, "steps": 2}
     plain, styled = generate(client, **fields), generate(client, STYLE, **fields)
     try:
