@@ -62,6 +62,8 @@ def wrong(shape, how):
     """`shape` with one of the things that go wrong with it."""
     if how == "more":
         return (*shape[:-1], shape[-1] + 8) if shape else (8,)
+    if how == "longer":
+        return (shape[0] + 1, *shape[1:]) if shape else (1,)
     if how == "turned":
         return shape[::-1]
     return shape[:-1]
@@ -70,7 +72,7 @@ def wrong(shape, how):
 @given(
     st.sampled_from(SOUND[: -len(RELATIVES)]),
     st.integers(0, 200),
-    st.sampled_from(["drop", "more", "turned", "fewer", *TYPES]),
+    st.sampled_from(["drop", "more", "longer", "turned", "fewer", "pooled", *TYPES]),
 )
 def test_one_tensor_is_wrong(sound, place, how):
     found = dict(sound)
@@ -78,6 +80,8 @@ def test_one_tensor_is_wrong(sound, place, how):
     info = found.pop(name)
     if how in TYPES:
         found[name] = TensorInfo(how, info.shape, 1)
+    elif how == "pooled":  # an OpenCLIP that ends in attention
+        found[name], found["visual.attn_pool.query"] = info, info
     elif how != "drop":
         found[name] = TensorInfo(info.dtype, wrong(info.shape, how), 1)
     for kind in (tower_kind(found), text_kind(found)):
@@ -87,7 +91,7 @@ def test_one_tensor_is_wrong(sound, place, how):
     except InstantStyleError as error:
         assert 10 < len(str(error)) < 600
     else:
-        assert kind is None or set(kind.layer_widths) <= {1, 3}
+        assert kind is None or (set(kind.layer_widths) <= {1, 3} and kind.layout is None)
 
 
 @given(
@@ -343,11 +347,22 @@ def encoded(image):
 
 # -- requests ------------------------------------------------------------------------------------
 
-page = st.integers(1, 3).flatmap(
-    lambda count: st.tuples(
-        *(fitting(name) for _ in range(count) for name in PAGE_FIELDS),
-        *(st.just("") | fitting(name) for _ in range(count) for name in PAGE_PICTURES),
-    )
+UNCHANGED = {name: value if isinstance(value, (bool, int, float, str)) else ""
+             for name in FIELDS for value in [getattr(Unit(), name)]}  # fmt: skip
+page = st.lists(
+    st.fixed_dictionaries({}, optional={name: fitting(name) for name in ("image", "mask", *FIELDS)})
+    | st.sampled_from(list(FIELDS)).flatmap(
+        lambda name: st.fixed_dictionaries({name: fitting(name)})
+    ),
+    min_size=1,
+    max_size=3,
+).map(
+    lambda units: [
+        {**UNCHANGED, **unit}[name]
+        for names in (PAGE_FIELDS, PAGE_PICTURES)
+        for unit in units
+        for name in names
+    ]
 )
 
 
