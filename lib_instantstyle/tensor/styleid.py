@@ -63,8 +63,12 @@ class Injection:
         settings: Settings,
     ) -> None:
         self._style = style
-        self._queries = {key: torch.cat([each[key] for each in contents]) for key in contents[0]}
         self._alike = len(contents) == 1
+        self._queries: Features = (
+            contents[0]
+            if self._alike  # no copy: it would be a third of all that is kept
+            else {key: torch.cat([each[key] for each in contents]) for key in contents[0]}
+        )
         self._latents = latents
         self._content_of = torch.tensor(content_of, device=latents.device)
         self._settings = settings
@@ -124,10 +128,16 @@ def sample(
     for i, step in enumerate(walk.down):
         with ExitStack() as styled:
             if acts(settings.start, settings.end, i / len(walk.down)):
-                with hooks.capturing((KEY, VALUE)) as style_features:
-                    aside(style[step.at], step.at)
-                features = [_queries(hooks, aside, each[step.at], step.at) for each in contents]
-                injection = Injection(style_features, features, x, content_of, settings)
+                injection = Injection(
+                    _features(hooks, (KEY, VALUE), aside, style[step.at], step.at),
+                    [
+                        _features(hooks, (QUERY,), aside, each[step.at], step.at)
+                        for each in contents
+                    ],
+                    x,
+                    content_of,
+                    settings,
+                )
                 styled.enter_context(hooks.acting(injection.act, injection.look))
             noise = predict(x, step.at)
         x = move(x, noise, step)
@@ -135,10 +145,14 @@ def sample(
     return x / scale(walk.down[-1].end)
 
 
-def _queries(
-    hooks: SelfAttentionHooks, aside: Denoiser, latent: torch.Tensor, sigma: float
+def _features(
+    hooks: SelfAttentionHooks,
+    parts: Collection[str],
+    aside: Denoiser,
+    latent: torch.Tensor,
+    sigma: float,
 ) -> Features:
-    with hooks.capturing((QUERY,)) as features:
+    with hooks.capturing(parts) as features:
         aside(latent, sigma)
     return features
 

@@ -93,7 +93,7 @@ def text_of(page, name, tab="txt2img", unit=1):
     return part(page, name, tab, unit).locator("textarea, input").first.input_value()
 
 
-def wait_until(page, holds, seconds=10):
+def wait_until(page, holds, seconds=60):
     """Look again and again until `holds()` does; returns what it was at last."""
     for _ in range(seconds * 10):
         if holds():

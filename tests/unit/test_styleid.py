@@ -393,6 +393,21 @@ def test_features_live_for_one_step_only(small, monkeypatch):
     assert alive == [1] * len(WALK.down)
 
 
+def test_queries_of_a_single_content_are_not_copied():
+    """They are a third of all that is kept; what is kept for several is cut out of one tensor."""
+    contents = [{(0, QUERY): torch.randn(1, 5, 8)} for _ in range(2)]
+    style = {(0, part): torch.randn(1, 5, 8) for part in (KEY, VALUE)}
+    own = torch.randn(1, 5, 8)
+    alone = styleid.Injection(style, contents[:1], torch.randn(1, 4, 2, 2), [0], Settings())
+    before = own.clone()
+    changed = alone.act(0, QUERY, own)
+    torch.testing.assert_close(
+        changed, 1.5 * (0.75 * contents[0][0, QUERY] + 0.25 * own), atol=1e-6, rtol=0
+    )
+    assert torch.equal(own, before)
+    assert alone._queries is contents[0]
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_memory_at_512_pixels_and_50_steps_of_a_real_sd15(dtype):
     """Counted on a UNet of the real size without numbers. The published code keeps 3.5 GB."""
