@@ -28,7 +28,7 @@ def check(client, *units, **fields):
     for a, b in zip(plain, styled, strict=True):
         assert difference(a, b) > VISIBLE
     for a, b in zip(styled, pictures(client, *units, **fields), strict=True):
-        assert difference(a, b) < 0.05  # a remembered inversion may differ in the last bit
+        assert difference(a, b) < 0.1  # a remembered inversion may differ in the last bit
     # Forge's and Classic's img2img varies in the last bit from one time to the next.
     for a, b in zip(plain, pictures(client, **fields), strict=True):
         assert difference(a, b) < 0.05
