@@ -25,7 +25,11 @@ SWEEP_SEED, REPORT_SEED = 1, 2
 
 def main() -> None:
     arguments = parse_arguments()
-    painter = Painter(kept_weights(arguments.weights), arguments.out / "models")
+    try:
+        weights = kept_weights(arguments.weights)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    painter = Painter(weights, arguments.out / "models")
     found = sweep(lambda arm: attempt(painter, arm, make_cases(arguments.sweep, SWEEP_SEED)))
     arms = [
         Arm(NO_ADAPTER, {}),

@@ -23,13 +23,14 @@ def main() -> None:
             courses[name] = replace(courses[name], **{field: value})
     study = Study(args.out, courses, args.device)
     until = None if args.minutes is None else time.monotonic() + 60 * args.minutes
-    done = study.run(until, args.only) if args.minutes != 0 else False
+    if args.minutes != 0:
+        study.run(until, args.only)
     for name in courses:
         print(f"{name}: step {study.training(name).step} of {courses[name].steps}")
     if args.look:
         print(json.dumps(measure(study)))
         picture_sheet(study).save(args.out / "progress.png")
-    if done:
+    if all(map(study.is_done, courses)):
         kept = keep_weights({name: study.mean(name) for name in STAGES}, args.out / "weights")
         made = write_family(kept_weights(args.out / "weights"), args.out / "models")
         for path in (*kept, *made.values()):

@@ -29,6 +29,14 @@ COURSES: Mapping[str, Course] = {
     )
 }
 
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "text": (),
+    "judge": (),
+    "image": ("text",),
+    "base": ("text",),
+    "adapter": ("text", "image", "base"),
+}
+
 
 class Study:
     """All trainings in one folder; what is there already is gone on with."""
@@ -61,7 +69,12 @@ class Study:
         return training.step >= training.course.steps
 
     def run(self, until: float | None = None, only: str | None = None) -> bool:
-        """Train what is not done, in order; whether all of it now is. `until`: time.monotonic."""
+        """Train what is not done, in order; whether all of it now is. `until`: time.monotonic.
+
+        Raises ValueError where `only` builds on a stage that is not trained to its end.
+        """
+        if only and (missing := [name for name in NEEDS[only] if not self.is_done(name)]):
+            raise ValueError(f"{only} builds on {', '.join(missing)}: train that to its end first")
         for name in [only] if only else self.courses:
             with training_attention():
                 if not self.training(name).run(until):

@@ -88,6 +88,14 @@ def test_what_was_learned_before_stays_as_it_is(in_one_go: Study) -> None:
         assert torch.equal(tensor, kept[key]), key
 
 
+def test_a_stage_is_not_built_on_one_that_is_not_done(tmp_path: Path) -> None:
+    study = short_study(tmp_path)
+    study.run(until=0.0, only="text")
+    with pytest.raises(ValueError, match="image builds on text: train that to its end first"):
+        study.run(only="image")
+    assert study.training("image").step == 0
+
+
 def test_the_log_tells_steps_loss_and_seconds(tmp_path: Path) -> None:
     study = short_study(tmp_path)
     study.training("text").run(every=5)
