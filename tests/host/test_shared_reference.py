@@ -6,6 +6,7 @@ import torch
 from tests.host import test_styleid
 from tests.host.test_extension import hooks_on, picture, style
 from tests.host.test_styleid import CONTENT, Calls, Watching, difference
+from tests.miniature.flavour import A1111, flavour
 
 session = test_styleid.session
 webui = test_styleid.webui
@@ -150,7 +151,10 @@ def batch(webui, method, fields=None, **more):
     return run(webui, *([{"method": method, **(fields or {})}] if method else []), **given)
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+in_parts = pytest.mark.skipif(flavour() != A1111, reason="Forge has no such setting")
+
+
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=in_parts)], ids=str)
 @pytest.mark.parametrize("method", METHODS)
 def test_without_a_reference_the_first_picture_of_the_batch_is_it(webui, said, method, apart):
     webui.shared.opts.data["batch_cond_uncond"] = not apart
@@ -181,6 +185,7 @@ def test_a_single_picture_without_a_reference_is_refused(webui):
         assert answer.body["detail"].startswith("Unit 1 is on but has no reference")
 
 
+@in_parts
 def test_a_call_without_the_first_picture_is_refused(webui):
     assert batch(webui, "swap", prompt="a cat AND a dog").status == 200  # all rows in one call
     webui.shared.opts.data["batch_cond_uncond"] = False

@@ -56,6 +56,9 @@ class ForgeDiffusionEngine:
         self._model = model  # the networks, which forge_objects share
         self.is_inpaint = model.model.diffusion_model.in_channels == 9
         self.alphas_cumprod = model.alphas_cumprod
+        # Forge's autoencoder scales its latents itself.
+        model.first_stage_model.process_in = lambda latent: latent * model.scale_factor
+        model.first_stage_model.process_out = lambda latent: latent / model.scale_factor
         self.forge_objects = forge_objects_of(model)
         self.forge_objects_original = self.forge_objects.shallow_copy()
         self.forge_objects_after_applying_lora = self.forge_objects.shallow_copy()
