@@ -5,6 +5,7 @@
 
     const PAUSE = 1000; // milliseconds between two looks
     const seen = new WeakMap(); // the frame of a list -> how many files were there
+    const looks = new WeakMap(); // the frame of a list -> the timer of the next look
 
     function frames() {
         return document.querySelectorAll('[id$="_instantstyle_downloads"]');
@@ -33,7 +34,7 @@
         if (!frame) return;
         const button = event.target.closest("button[data-ask]");
         if (button) {
-            listOf(frame).dataset.asked = button.dataset.ask;
+            frame.dataset.asked = button.dataset.ask; // the list itself may be drawn anew any time
             button.disabled = true; // until the answer draws another one
             press(frame);
             return;
@@ -51,7 +52,11 @@
             list.dataset.drawn = "yes"; // each answer is looked at once
             if (seen.has(frame) && seen.get(frame) !== list.dataset.here) tellUnits();
             seen.set(frame, list.dataset.here);
-            if ("runs" in list.dataset) setTimeout(function() { press(frame); }, PAUSE);
+            clearTimeout(looks.get(frame));
+            if (frame.dataset.asked) press(frame); // a click that came while another was answered
+            else if ("runs" in list.dataset) {
+                looks.set(frame, setTimeout(function() { press(frame); }, PAUSE));
+            }
         });
     });
 })();

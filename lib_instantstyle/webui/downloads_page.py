@@ -20,11 +20,11 @@ from lib_instantstyle.webui.controls import ElemId
 from lib_instantstyle.webui.downloads import State
 
 _UNOPENED = '<div class="instantstyle-downloads"></div>'
-# What was clicked: the script leaves it on the list.
+# What was clicked: the script leaves it on the frame of the list.
 _ASKED = """() => {
-    const list = document.querySelector(".instantstyle-downloads[data-asked]");
-    const asked = list ? list.dataset.asked : "";
-    if (list) list.removeAttribute("data-asked");
+    const frame = document.querySelector('[id$="_instantstyle_downloads"][data-asked]');
+    const asked = frame ? frame.dataset.asked : "";
+    if (frame) frame.removeAttribute("data-asked");
     return [asked];
 }"""
 
