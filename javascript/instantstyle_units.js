@@ -27,6 +27,11 @@
         return Array.from(zones).some(function(zone) { return zone.offsetParent !== null; });
     }
 
+    // An open list shows what is typed, not yet what is chosen. Closing it has us ask again.
+    function isChoosing(accordion) {
+        return accordion.querySelector("ul.options") !== null;
+    }
+
     // Every value that a status depends on, and the checkpoint; never the text of a picture.
     function values(accordion) {
         const fields = accordion.querySelectorAll(
@@ -44,7 +49,7 @@
         accordions().forEach(function(accordion) {
             mark(accordion);
             showNeeded(accordion);
-            if (!isOpen(accordion)) return;
+            if (!isOpen(accordion) || isChoosing(accordion)) return;
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
             const now = values(accordion);
             if (asked.get(accordion) !== now && press(accordion, "look")) asked.set(accordion, now);

@@ -206,11 +206,22 @@ def test_each_unit_has_a_tab_and_a_style(opened):
     assert "InstantStyle 2" in info and "InstantStyle 1" not in info
 
 
+def test_a_name_typed_before_it_is_chosen_is_not_taken_for_the_choice(opened):
+    preset = part(opened, "preset")
+    preset.locator("input").first.click()
+    preset.locator("input").first.fill("style+layout")
+    opened.wait_for_timeout(1500)  # longer than the page waits before it asks what a unit will do
+    preset.locator("ul.options li").first.click()
+    part(opened, "layout_weight").wait_for(state="visible")
+
+
 def test_ids_are_unique_and_reloading_adds_nothing(opened, webui):
     def ids():
+        """But those of the controls above cards, which A1111 has twice for each kind of card."""
         return opened.evaluate(
             """() => Array.from(document.querySelectorAll('[id*="instantstyle"]')).filter(
-                e => !e.parentElement.closest('#' + CSS.escape(e.id))).map(e => e.id)"""
+                e => !e.closest(".extra-network-control") &&
+                    !e.parentElement.closest('#' + CSS.escape(e.id))).map(e => e.id)"""
         )
 
     first = ids()
