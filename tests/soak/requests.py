@@ -63,9 +63,9 @@ def hostile(chance: random.Random) -> str:
     return chance.choice(
         (
             text(bomb()),
-            text(COFFEE[: chance.randrange(len(COFFEE))]),
+            text(COFFEE[: chance.randrange(len(COFFEE) - 100)]),
             text(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "data:image/svg+xml;base64,"),
-            text(COFFEE, "data:text/html;base64,"),
+            text(b"<html></html>", "data:text/html;base64,"),
             text(chance.randbytes(chance.randrange(2000))),
             "/etc/passwd",
             "file:///etc/passwd",
