@@ -18,6 +18,7 @@ from lib_instantstyle.pure.lora_layers import BLOCKS, Halves
 from lib_instantstyle.pure.lora_metadata import scale_in_metadata
 from lib_instantstyle.pure.model_file import read_metadata
 from lib_instantstyle.tensor.files import open_tensors
+from lib_instantstyle.tensor.linear_layers import linear_shape
 from lib_instantstyle.tensor.plan import LoraTerm, When
 
 Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
@@ -30,7 +31,7 @@ def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:
     return {
         (names[match[1]], match[2]): module
         for path, module in unet.named_modules()
-        if hasattr(module, "in_features") and (match := pattern.search(path))
+        if (match := pattern.search(path)) and linear_shape(module)
     }
 
 
@@ -47,11 +48,10 @@ def check_fit(halves: Halves, unet: nn.Module) -> list[str]:
             module = present.get((name, layer.path))
             if module is None:
                 lacking.append(f"{name}.{layer.path}")
-            elif (module.out_features, module.in_features) != layer.shape:
+            elif (shape := linear_shape(module)) and shape != layer.shape:
                 raise InstantStyleError(
                     f"was made for another UNet: its {name}.{layer.path} is {layer.shape[0]} x "
-                    f"{layer.shape[1]}, the checkpoint's {module.out_features} x "
-                    f"{module.in_features}"
+                    f"{layer.shape[1]}, the checkpoint's {shape[0]} x {shape[1]}"
                 )
     if len(lacking) == sum(map(len, halves.values())):
         raise InstantStyleError("was made for another UNet: the checkpoint has none of its layers")

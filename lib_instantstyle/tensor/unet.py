@@ -11,6 +11,7 @@ from torch import nn
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import Layer, Layout, parse_attn2, recognise
 from lib_instantstyle.pure.tensor_info import Tensors, shape_of
+from lib_instantstyle.tensor.linear_layers import linear_shape
 
 _QUERY, _KEY = ".to_q.weight", ".to_k.weight"
 
@@ -58,10 +59,20 @@ def find_layers(unet: nn.Module) -> UnetLayers:
         for name in (layer.block.ldm, layer.block.diffusers):
             module = modules.get((name, layer.depth_index))
             if module is not None:
-                width = module.to_q.out_features
+                width, _ = _sizes(module.to_q)
                 by_number[layer.number] = CrossAttention(layer, module, width, module.heads)
-    context_width = next(iter(modules.values())).to_k.in_features
+    _, context_width = _sizes(next(iter(modules.values())).to_k)
     return UnetLayers(layout, context_width, by_number)
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int]:
+    shape = linear_shape(layer)
+    if shape is None:
+        raise InstantStyleError(
+            f"the loaded checkpoint's attention is made of {type(layer).__name__}, which does not "
+            "say its size; InstantStyle needs the WebUI's own UNet (no TensorRT, no compiled one)."
+        )
+    return shape
 
 
 def layers_in_file(tensors: Tensors) -> UnetLayers:

@@ -9,6 +9,7 @@ from diffusers.loaders import IPAdapterMixin
 from torch import nn
 
 from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.pure.units import Unit, parse_unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
@@ -20,6 +21,7 @@ from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.unit.quantised import FourBits, Gguf, in_few_bits
 
 EMBEDDING = 24
 SCALES = {  # diffusers' notation of our presets
@@ -269,6 +271,26 @@ def test_half_precision_follows_the_query(world):
     assert torch.nn.functional.cosine_similarity(term.flatten(), expected.flatten(), dim=0) > 0.9
 
 
+@pytest.mark.parametrize("kind", [FourBits, Gguf])
+def test_layers_in_few_bits_are_styled_like_any(world, kind):
+    packed = in_few_bits(world.unet, kind)
+    layers = find_layers(packed)
+    assert layers.signature == world.layers.signature
+    plan = world.plan(Unit(preset="original"))
+    expected, _ = world.run_with(plan, ROWS[0])
+    with inject(packed, layers, plan, Clock(lambda call: ROWS[0], lambda: 0.0)):
+        torch.testing.assert_close(world.run(packed), expected)
+
+
+def test_layers_that_do_not_say_their_size_are_refused_with_a_sentence(world):
+    unet = in_few_bits(world.unet, FourBits)
+    for module in unet.modules():
+        if isinstance(module, FourBits):
+            del module.weight
+    with pytest.raises(InstantStyleError, match="is made of FourBits, which does not say its size"):
+        find_layers(unet)
+
+
 def test_a_pruned_sdxl_keeps_the_names_of_what_it_has():
     """As SSD-1B: no attention in the middle block, fewer transformer blocks elsewhere."""
     unet = UNetModel(replace(SDXL_TINY, depth=(0, 2, 4)))
@@ -281,7 +303,5 @@ def test_a_pruned_sdxl_keeps_the_names_of_what_it_has():
 
 
 def test_a_network_without_known_blocks_is_refused_with_a_sentence():
-    from lib_instantstyle.pure.errors import InstantStyleError
-
     with pytest.raises(InstantStyleError, match="no cross-attention blocks in the layout"):
         find_layers(nn.Sequential(nn.Linear(2, 2)))

@@ -21,6 +21,7 @@ from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit import loras
 from tests.unit.loras import CONTENT, ELSEWHERE, STYLE
+from tests.unit.quantised import FourBits, Gguf, in_few_bits
 from tests.unit.test_injection import World
 
 EVERYTHING = (*(f"{a}.{p}" for a in ("attn1", "attn2") for p in loras.PROJECTIONS), "proj_in")
@@ -150,6 +151,18 @@ def test_a_diffusers_unet(world, both, tmp_path):
     with hooked(world, terms, unet, clock):
         styled = unet(world.x, world.t, **given).sample
     assert (styled - oracle(world.x, world.t, **given).sample).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", [FourBits, Gguf])
+def test_layers_in_few_bits_take_it_too(world, both, kind, tmp_path):
+    path = write(tmp_path, loras.published(both))
+    amounts = {"style": 1.0, "content": 1.0}
+    unet = in_few_bits(world.unet, kind)
+    assert check_fit(lora_halves(read_tensors(path)), unet) == []
+    with hooked(world, terms_of(path, amounts), unet):
+        styled = run(world, unet)
+    with hooked(world, terms_of(path, amounts)):
+        torch.testing.assert_close(styled, run(world, world.unet))
 
 
 @pytest.mark.parametrize(
