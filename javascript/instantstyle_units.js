@@ -49,8 +49,9 @@
         accordions().forEach(function(accordion) {
             mark(accordion);
             showNeeded(accordion);
-            if (!isOpen(accordion) || isChoosing(accordion)) return;
+            if (!isOpen(accordion)) return;
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
+            if (isChoosing(accordion)) return;
             const now = values(accordion);
             if (asked.get(accordion) !== now && press(accordion, "look")) asked.set(accordion, now);
         });

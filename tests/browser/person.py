@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 
 from tests.webui.client import PICTURES
 
@@ -95,7 +96,8 @@ def text_of(page, name, tab="txt2img", unit=1):
 
 def wait_until(page, holds, seconds=60):
     """Look again and again until `holds()` does; returns what it was at last."""
-    for _ in range(seconds * 10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         if holds():
             return True
         page.wait_for_timeout(100)

@@ -126,7 +126,7 @@ def test_the_map_follows_the_preset(opened):
     assert shows(opened, {"3": 1, "6": 1})
     assert "instantstyle-role-layout" in cell(opened, 3).get_attribute("class")
     assert "instantstyle-role-style" in cell(opened, 6).get_attribute("class")
-    assert part(opened, "layout_weight").is_visible()
+    assert wait_until(opened, lambda: part(opened, "layout_weight").is_visible())
     set_choice(opened, "preset", "style")
     assert wait_until(opened, lambda: not part(opened, "layout_weight").is_visible())
 

@@ -227,8 +227,10 @@ def test_a_reference_is_described_without_a_generation(session, few_nouns):
     session.use("tiny_sdxl.")
     unit = parse_unit({"content": "a cup | tea", "content_scale": 0.7})
     told = []
-    report = describe_content(picture(), unit, 5, lambda done, total: told.append((done, total)))
-    assert told[0] == (32, len(few_nouns)) and told[-1] == (len(few_nouns), len(few_nouns))
+    report = describe_content(picture(), unit, 5, lambda *said: told.append(said))
+    reader, all_of_them = "the loaded checkpoint's text encoder", len(few_nouns)
+    assert told[0] == (reader, 32, all_of_them)
+    assert told[-1] == (reader, all_of_them, all_of_them)
     assert (report.adapter, report.image_encoder) == ("ip-adapter_sdxl", "CLIP-ViT-bigG")
     assert (report.text_encoder, report.comment) == ("the loaded checkpoint's text encoder", "")
 
