@@ -2,7 +2,7 @@
 
 import networks
 import torch
-from modules import extra_networks, patches, script_callbacks, shared
+from modules import extra_networks, patches, script_callbacks, sd_models, shared
 
 
 class ExtraNetworkLora(extra_networks.ExtraNetwork):
@@ -21,7 +21,9 @@ class ExtraNetworkLora(extra_networks.ExtraNetwork):
 
 def start():
     extra_networks.register_extra_network(ExtraNetworkLora())
-    networks.assign_names(shared.sd_model)
+    # Those loaded before this extension came; in the real one it comes before any.
+    for model in (shared.sd_model, *sd_models.model_data.loaded_sd_models):
+        networks.assign_names(model)
 
 
 def stop():
