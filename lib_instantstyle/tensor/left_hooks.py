@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+_OURS = "_instantstyle_"  # every mark begins so
+
 
 def begin_hooks(module: nn.Module, mark: str) -> list[Any]:
     """An empty list for the handles of hooks, after those that `mark` still names are removed."""
@@ -21,3 +23,9 @@ def remove_hooks_of(module: nn.Module, mark: str) -> None:
         handle.remove()
     if hasattr(module, mark):
         delattr(module, mark)
+
+
+def remove_all_hooks(module: nn.Module) -> None:
+    """Remove the hooks of every mark from `module`; without any nothing happens."""
+    for mark in [name for name in vars(module) if name.startswith(_OURS)]:
+        remove_hooks_of(module, mark)

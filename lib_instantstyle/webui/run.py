@@ -22,7 +22,7 @@ from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
-from lib_instantstyle.tensor.injection import remove_hooks
+from lib_instantstyle.tensor.left_hooks import remove_all_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui import report
@@ -42,7 +42,7 @@ class Run:
     def __init__(self, units: Sequence[Unit], p: Any, host: Host) -> None:
         self._host = host
         unet = host.unet(p)
-        remove_hooks(unet)
+        remove_all_hooks(unet)
         layers = find_layers(unet)
         self._units = units
         self._prepared = self._prepare(layers, p, unet)
@@ -79,8 +79,12 @@ class Run:
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
-        if self._current is not None:
+        if self._current is None:
+            return
+        try:
             self._current.begin_step(params)
+        except Exception as error:  # only printed from here, and the step would lack its style
+            self._current.failure = error
 
     def arm(self, p: Any) -> None:
         """Hold the hooks around the next `launch_sampling` of p's sampler."""
@@ -91,7 +95,9 @@ class Run:
             except InstantStyleError as error:
                 raise InstantStyle(str(error)) from error
             finally:
-                self._current = None
+                current, self._current = self._current, None
+                if current is not None:
+                    current.clear()
 
         wrap_next_call(p.sampler, "launch_sampling", around)
 

@@ -14,6 +14,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.injection import Clock, Injection, UnetCall
 from lib_instantstyle.tensor.inversion import Denoiser
 from lib_instantstyle.tensor.layer_hook import Rows
+from lib_instantstyle.tensor.left_hooks import remove_all_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
@@ -40,6 +41,7 @@ class SamplingPass:
         self._unet = unet
         self._layers = layers
         self.rows: Rows | None = None  # codes of the rows of the UNet call under way
+        self.failure: Exception | None = None  # of `begin_step`; the next UNet call ends with it
         self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
         clock = Clock(
             self._rows,
@@ -65,6 +67,10 @@ class SamplingPass:
         trace: TracebackType | None,
     ) -> None:
         self._injection.detach()
+
+    def clear(self) -> None:
+        """Take off what is left, should leaving the pass have failed half-way."""
+        remove_all_hooks(self._unet)
 
     @property
     def fired(self) -> int:
@@ -102,6 +108,12 @@ class SamplingPass:
         return apart
 
     def _rows(self, call: UnetCall) -> Rows | None:
+        if isinstance(self.failure, InstantStyleError):
+            raise self.failure
+        if self.failure is not None:
+            raise InstantStyleError(
+                f"a step could not be styled ({type(self.failure).__name__}: {self.failure})."
+            ) from self.failure
         self.rows = self._clock.rows(call)
         return self.rows
 
