@@ -98,7 +98,7 @@ def encode(
             batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
             return torch.cat([encoder(batch).float().cpu() for batch in batches])
 
-        encoded = or_on_cpu(run, device, dtype, tower.name, say)
+        encoded = or_on_cpu(run, device, dtype, f"the image encoder {tower.name}", say)
         # Means are tensors of their own: a view would keep the whole batch alive for as long as
         # one of it is remembered.
         parts = torch.split(encoded, [len(of_one) for of_one in views])

@@ -13,11 +13,12 @@ Run = Callable[[torch.device, torch.dtype], torch.Tensor]
 
 
 def or_on_cpu(
-    run: Run, device: torch.device, dtype: torch.dtype, name: str, say: Callable[[str], None]
+    run: Run, device: torch.device, dtype: torch.dtype, what: str, say: Callable[[str], None]
 ) -> torch.Tensor:
     """`run(device, dtype)`, once more on the CPU in float32 if the device has no memory left.
 
-    name: of the encoder; say: told of it. Raises InstantStyleError where the CPU has none either.
+    what: the encoder, as a sentence calls it; say: told of it. Raises InstantStyleError where the
+    CPU has none either.
     """
     try:
         return run(device, dtype)
@@ -26,14 +27,11 @@ def or_on_cpu(
             raise
     # Out of the handler, whose traceback would keep alive what is to be let go.
     if device.type == "cpu":
-        raise InstantStyleError(f"there is not enough memory for the image encoder {name}.")
+        raise InstantStyleError(f"there is not enough memory for {what}.")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    say(
-        f"{device} has not enough memory for the image encoder {name}; it ran on the CPU, which "
-        "takes longer."
-    )
-    return or_on_cpu(run, CPU, torch.float32, name, say)
+    say(f"{device} has not enough memory for {what}; it ran on the CPU, which takes longer.")
+    return or_on_cpu(run, CPU, torch.float32, what, say)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import torch
 from lib_instantstyle.pure.catalog import TextFile
 from lib_instantstyle.pure.clip_tokens import check_length
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.memory import or_on_cpu
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
 from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
@@ -27,6 +28,7 @@ class FileTextEncoder:
     """A text encoder file, run for the texts not seen before and let go of at once.
 
     token_ids: CLIP's token ids of texts, or None where the WebUI has no tokenizer for them.
+    say: told where the encoder had to run on the CPU.
     """
 
     file: TextFile
@@ -34,6 +36,7 @@ class FileTextEncoder:
     device: torch.device
     dtype: torch.dtype
     make_room: MakeRoom = take_room
+    say: Callable[[str], None] = print
 
     @property
     def title(self) -> str:
@@ -76,15 +79,18 @@ class FileTextEncoder:
             )
         for text, tokens in zip(texts, ids):
             check_length(text, tokens)
-        encoder = load_text_encoder(
-            self.file.path, self.file.kind, self.device, self.dtype, self.make_room
-        )
-        found: list[torch.Tensor] = []
-        with torch.no_grad():
+
+        @torch.no_grad()
+        def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+            encoder = load_text_encoder(
+                self.file.path, self.file.kind, device, dtype, self.make_room
+            )
+            found: list[torch.Tensor] = []
             for start in range(0, len(ids), BATCH):
-                # Clones: a view would keep the whole batch alive.
-                rows = encoder.encode(ids[start : start + BATCH])
-                found += [row.clone() for row in rows]
+                found.append(encoder.encode(ids[start : start + BATCH]))
                 if progress:
-                    progress(len(found))
-        return found
+                    progress(min(start + BATCH, len(ids)))
+            return torch.cat(found)
+
+        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.say)
+        return [row.clone() for row in rows]  # a view would keep all of them alive

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,20 @@ class ContentSource:
 
 
 def content_source(
-    width: int, clip_source: str, catalog: Catalog, host: Host, p: Any
+    width: int,
+    clip_source: str,
+    catalog: Catalog,
+    host: Host,
+    p: Any,
+    say: Callable[[str], None] = print,
 ) -> ContentSource:
     """The text encoder that fits an image encoder with vectors of `width` numbers.
 
-    "auto" takes the loaded one if its space fits, else a file. Raises InstantStyleError that says
+    "auto" takes the loaded one if its space fits, else a file. say: told where that file had to be
+    run on the CPU. Raises InstantStyleError that says
     why there is none, and which file to put where.
     """
-    file = _file_encoder(width, catalog, host, p)
+    file = _file_encoder(width, catalog, host, p, say)
     if clip_source == FILE:
         if file is None:
             raise InstantStyleError(
@@ -77,7 +83,9 @@ def content_source(
     return ContentSource(loaded, measured, f"{strays}; {advice}.")
 
 
-def _file_encoder(width: int, catalog: Catalog, host: Host, p: Any) -> FileTextEncoder | None:
+def _file_encoder(
+    width: int, catalog: Catalog, host: Host, p: Any, say: Callable[[str], None]
+) -> FileTextEncoder | None:
     for file in catalog.texts:
         if file.kind.embedding_width == width:
             return FileTextEncoder(
@@ -86,6 +94,7 @@ def _file_encoder(width: int, catalog: Catalog, host: Host, p: Any) -> FileTextE
                 host.device(),
                 host.encoder_dtype(),
                 host.make_room,
+                say,
             )
     return None
 

@@ -35,7 +35,7 @@ def without_content(
         return image
     check_subtraction(adapter)
     source = content_source(
-        adapter.kind.projection.feature_width, unit.clip_source, catalog, host, p
+        adapter.kind.projection.feature_width, unit.clip_source, catalog, host, p, say
     )
     if source.comment:
         say(source.comment)

@@ -81,6 +81,31 @@ def test_a_file_is_loaded_for_new_texts_only(tmp_path, file, monkeypatch):
     assert torch.equal(first, again.flip(0))
 
 
+def test_without_memory_on_the_device_a_file_is_run_on_the_cpu_and_that_is_said(
+    tmp_path, file, monkeypatch
+):
+    class OnDevice(TextHost):
+        def device(self):
+            return torch.device("cuda")
+
+    def full(path, kind, device, dtype, *rest):
+        tried.append((device.type, dtype))
+        if device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return load(path, kind, device, dtype, *rest)
+
+    expected = source(tmp_path, file).encoder.vectors(["a cup"])
+    text_file._remembered.clear()
+    load, tried, said = text_file.load_text_encoder, [], []
+    monkeypatch.setattr(text_file, "load_text_encoder", full)
+    found = content_source(WIDTH, "auto", file, OnDevice(tmp_path), None, said.append)
+    assert torch.equal(found.encoder.vectors(["a cup"]), expected)
+    assert [kind for kind, _ in tried] == ["cuda", "cpu"] and tried[1][1] == torch.float32
+    assert said == [
+        "cuda has not enough memory for text encoder clip_h; it ran on the CPU, which takes longer."
+    ]
+
+
 def test_file_is_taken_though_the_loaded_encoder_fits(tmp_path, file):
     loaded = Loaded(WIDTH)
     found = source(tmp_path, file, "file", loaded)
