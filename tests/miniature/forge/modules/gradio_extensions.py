@@ -12,10 +12,6 @@ from modules import patches, ui_tempdir
 from modules.gradio_hooks import announced, with_tooltip
 
 
-class GradioDeprecationWarning(DeprecationWarning):
-    pass
-
-
 def Component_init(self, *args, **kwargs) -> None:
     self.webui_tooltip = kwargs.pop("tooltip", None)
     announced(original_Component_init)(self, *args, **kwargs)
@@ -69,7 +65,7 @@ def repair(grclass) -> None:
             del kwargs[name]
             warnings.warn(
                 f"unexpected argument for {grclass.__name__}: {name}",
-                GradioDeprecationWarning,
+                DeprecationWarning,  # Forge's is its own: tests in parallel could not report it
                 stacklevel=2,
             )
         original(self, *args, **kwargs)
