@@ -167,6 +167,8 @@ def check_method(unit: Unit, p: Any, unet: torch.nn.Module) -> None:
         problem = (
             f"crop is {shorten(unit.crop)}; for {unit.method} one of 'center', 'stretch' is allowed"
         )
+    elif unit.mask:
+        problem = f"mask is given, but {unit.method} acts on the whole picture; leave it out"
     elif len(unit.image) > 1:
         problem = f"image has {len(unit.image)} pictures; {unit.method} takes one"
     elif unet.get_parameter("input_blocks.0.0.weight").shape[1] != 4:

@@ -243,3 +243,5 @@ def test_one_of_them_at_a_time(webui):
     )
     twice = {**unit("swap"), "image": [picture("coffee.jpg"), picture("deep_field.jpg")]}
     assert "swap takes one" in run(webui, twice, expect=422).body["detail"]
+    masked = {**unit("swap"), "mask": picture("coffee.jpg")}
+    assert "swap acts on the whole picture" in run(webui, masked, expect=422).body["detail"]
