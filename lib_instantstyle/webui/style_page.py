@@ -34,7 +34,10 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
         return str(elem_id(f"unit_{number}_{name}"))
 
     parts: dict[str, Any] = {}
-    with gr.Accordion("Saved styles", open=False, elem_id=own("styles")), gr.Row():
+    with (
+        gr.Accordion("Saved styles", open=False, elem_id=own("styles")),
+        gr.Row(elem_classes=["instantstyle-row"]),
+    ):
         with gr.Column(scale=1, min_width=160):
             parts["style"] = build_control("style", number, elem_id)
             parts["style_card"] = gr.HTML("", elem_id=own("style_card"))
@@ -47,17 +50,17 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
                 max_lines=1,
                 elem_id=own("style_name"),
             )
-            with gr.Row():
+            with gr.Row(elem_classes=["instantstyle-buttons"]):
                 parts["style_save"] = _button("Save reference as style", own("style_save"))
                 parts["style_rename"] = _button("Rename", own("style_rename"))
                 parts["style_delete"] = _button("Delete", own("style_delete"))
-            with gr.Row():
                 parts["style_import"] = gr.UploadButton(
                     "Import a file",
                     file_types=[SUFFIX],
                     file_count="single",
                     size="sm",
                     elem_id=own("style_import"),
+                    elem_classes=["instantstyle-small"],
                 )
                 parts["style_export"] = _button("Export", own("style_export"))
             parts["style_file"] = gr.File(
@@ -74,15 +77,16 @@ def wire(units: Sequence[Mapping[str, Any]]) -> None:
     for unit in units:
         others = [each["style"] for each in units if each is not unit]
         shown = [unit["style"], unit["style_card"], unit["style_message"], *others]
-        for part, event, act, names, more in (
-            ("style_save", "click", save, ("style_name", *FIELDS), {}),
-            ("style_rename", "click", rename, ("style", "style_name"), {}),
-            ("style_delete", "click", delete, ("style",), {"_js": _ASK}),
-            ("style_import", "upload", take_in, ("style_import", "style_name"), {}),
+        for part, event, act, names, picks, more in (
+            # The unit has the reference already, and may not have both.
+            ("style_save", "click", save, ("style_name", *FIELDS), False, {}),
+            ("style_rename", "click", rename, ("style", "style_name"), True, {}),
+            ("style_delete", "click", delete, ("style",), True, {"_js": _ASK}),
+            ("style_import", "upload", take_in, ("style_import", "style_name"), True, {}),
         ):
             listen = getattr(unit[part], event)
             inputs = [unit[name] for name in names]
-            listen(fn=_answer(act, len(others)), inputs=inputs, outputs=shown, **more)
+            listen(fn=_answer(act, len(others), picks), inputs=inputs, outputs=shown, **more)
         unit["style"].change(fn=card, inputs=[unit["style"]], outputs=[unit["style_card"]])
         unit["style_export"].click(
             fn=_export,
@@ -156,8 +160,11 @@ def _export(name: str) -> tuple[Any, str]:
         return gr.update(), _problem(str(error))
 
 
-def _answer(act: Act, others: int) -> Callable[..., list[Any]]:
-    """`act` as a Gradio event: the picked style and its card, what to say, the others' choices."""
+def _answer(act: Act, others: int, picks: bool) -> Callable[..., list[Any]]:
+    """`act` as a Gradio event: the picked style and its card, what to say, the others' choices.
+
+    picks: whether the unit uses the style that `act` answers with.
+    """
 
     def answer(*values: Any) -> list[Any]:
         try:
@@ -169,7 +176,7 @@ def _answer(act: Act, others: int) -> Callable[..., list[Any]]:
             return [gr.update()] * (others + 3)
         name, said = done
         listed = style_choices()
-        picked = gr.update(choices=listed, value=name)
+        picked = gr.update(choices=listed, **({"value": name} if picks else {}))
         return [picked, card(name), html.escape(said), *[gr.update(choices=listed)] * others]
 
     return answer
@@ -187,4 +194,4 @@ def _problem(sentence: str) -> str:
 
 
 def _button(title: str, elem_id: str) -> Any:
-    return gr.Button(title, elem_id=elem_id, size="sm")
+    return gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])

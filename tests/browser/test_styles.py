@@ -25,6 +25,8 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     saved(page, "coffee style").wait_for(timeout=60 * SECONDS)
     part(page, "style_card").locator("img").first.wait_for(state="visible")
     shoot(page, "style-saved")
+    info, error = generate(page)  # with the reference, as before
+    assert "InstantStyle 1:" in info and not error.strip()
 
     open_page(page, webui)  # afresh: no reference, the accordion closed
     small(page)
