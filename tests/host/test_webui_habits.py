@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.host.miniature.pressing import press_generate
 from tests.host.test_extension import ROOT, UNIT, hooks_on, style, watch_hooks
 from tests.miniature import harness
 
@@ -54,6 +55,36 @@ def test_defaults_are_saved_by_label_and_the_reference_is_not(session):
     values = {key.split("/")[3] for key in ours if key.endswith("/value")}
     assert values and values <= set(labels)
     assert "Reference picture" not in values
+
+
+def test_defaults_saved_on_the_page_come_back_and_reach_the_picture(session):
+    """What "Apply" under Defaults writes is what the page starts with after a reload."""
+    session.use("tiny_sdxl.")
+    config = Path(session.shared.cmd_opts.ui_config_file)
+    kept = config.read_text(encoding="utf8")
+    prefix = "script_txt2img_instantstyle_unit_"
+    mine = {  # one of each kind of control, and one of the second unit
+        f"{prefix}1_weight": 0.6,
+        f"{prefix}1_preset": "style+layout",
+        f"{prefix}1_blocks": "3:0.5",
+        f"{prefix}1_report": True,
+        f"{prefix}2_weight": 0.3,
+    }
+    try:
+        session.press("ui_defaults_apply", **mine)
+        session.reload_ui()
+        starts = {getattr(x, "elem_id", None): x for x in session.demo.blocks.values()}
+        assert {name: starts[name].value for name in mine} == mine
+        picture = UNIT["image"] if isinstance(UNIT["image"], str) else UNIT["image"][0]
+        switched = {
+            "script_txt2img_instantstyle_enabled-checkbox": True,
+            f"{prefix}1_image": picture,
+        }
+        infotext = press_generate(session, **switched)[2]
+        assert "blocks: 3=0.5, weight: 0.6, report: true" in infotext
+    finally:
+        config.write_text(kept, encoding="utf8")
+        session.reload_ui()
 
 
 def test_units_beyond_the_last_are_refused_and_not_dropped(webui):
