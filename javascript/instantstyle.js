@@ -82,11 +82,14 @@
                 title: "Remove this picture", ariaLabel: "Remove this picture",
             }, figure);
             if (several && list.length > 1) {
+                const weight = make("label", {
+                    className: "instantstyle-weight-of", textContent: "weight",
+                    title: "How much this picture counts beside the others",
+                }, figure);
                 make("input", {
                     type: "number", className: "instantstyle-weight", step: 0.1, min: -10, max: 10,
-                    value: reference.weight, title: "Weight of this picture",
-                    ariaLabel: "Weight of picture " + (index + 1),
-                }, figure);
+                    value: reference.weight, ariaLabel: "Weight of picture " + (index + 1),
+                }, weight);
             }
         });
         zone.classList.toggle("instantstyle-full", list.length > 0);
@@ -229,7 +232,7 @@
         if (!zone) return;
         if (closest(event.target, ".instantstyle-clear")) {
             without(zone, placeOf(event.target));
-        } else if (!event.target.matches("input")) {
+        } else if (!closest(event.target, "input, label")) {
             choose(zone, placeOf(event.target));
         }
     });

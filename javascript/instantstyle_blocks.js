@@ -9,7 +9,6 @@
     const LIMIT = 10;
     const STEP = 0.05;
     const PARTS = {down: "Down", middle: "Middle", up: "Up"};
-    const ROLES = {style: "style", layout: "layout", "": ""};
     const drawn = new WeakMap(); // map -> the data that it shows
     let drag = null;
 
@@ -49,6 +48,7 @@
             shown.blocks.forEach(function(block, index) {
                 if (block.part === part) bar(row, block, index);
             });
+            roles(group, shown.blocks.filter(function(block) { return block.part === part; }));
             make("div", {className: "instantstyle-part-name", textContent: PARTS[part]}, group);
         });
         if (focused !== undefined) {
@@ -61,13 +61,30 @@
         const head = make("div", {className: "instantstyle-map-head"}, map);
         const what = shown.own ? "own block weights" : "preset " + shown.preset;
         const same = shown.own && shown.preset ? ", the same as preset " + shown.preset : "";
-        make("span", {textContent: shown.title + ": " + what + same}, head);
+        const summary = shown.summary ? ". " + shown.summary + "." : "";
+        make("span", {textContent: shown.title + ": " + what + same + summary}, head);
         if (shown.own) {
             make("button", {
                 type: "button", className: "instantstyle-button instantstyle-reset",
                 textContent: "Back to the preset",
             }, head);
         }
+    }
+
+    // Under the bars, what neighbours of one role carry, said once.
+    function roles(group, blocks) {
+        const row = make("div", {className: "instantstyle-bars"}, group);
+        let label = null;
+        blocks.forEach(function(block, index) {
+            if (index === 0 || block.role !== blocks[index - 1].role) {
+                const kind = block.role ? " instantstyle-role-" + block.role : "";
+                label = make("div", {
+                    className: "instantstyle-role" + kind, textContent: block.role,
+                }, row);
+                label.style.flexGrow = 0;
+            }
+            label.style.flexGrow = Number(label.style.flexGrow) + 1;
+        });
     }
 
     function bar(row, block, index) {
@@ -85,7 +102,6 @@
             type: "text", inputMode: "decimal", className: "instantstyle-own",
             ariaLabel: "Weight of " + block.name,
         }, cell);
-        make("div", {className: "instantstyle-role", textContent: ROLES[block.role]}, cell);
         input.dataset.place = "input" + index;
         if (block.lacking) {
             cell.classList.add("instantstyle-lacking");

@@ -49,6 +49,7 @@
         accordions().forEach(function(accordion) {
             mark(accordion);
             showNeeded(accordion);
+            markWords(accordion);
             if (!isOpen(accordion)) return;
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
             if (isChoosing(accordion)) return;
@@ -65,15 +66,18 @@
             const fields = JSON.parse(status.dataset.fields);
             const unit = status.closest('[id$="_status"]');
             if (!unit) return;
-            if (map) ["layout_weight", "boost"].forEach(function(name) {
-                fields[name] = map.sliders.includes(name);
+            const sliders = map ? map.sliders : [];
+            if (map || !fields.preset) ["layout_weight", "boost"].forEach(function(name) {
+                fields[name] = sliders.includes(name);
             });
             Object.keys(fields).forEach(function(name) {
                 const field = document.getElementById(unit.id.replace(/status$/, name));
                 if (field) field.classList.toggle("instantstyle-unneeded", !fields[name]);
             });
         });
-        accordion.querySelectorAll(".instantstyle-of-method").forEach(function(row) {
+        // A row or a group of which nothing is left goes too.
+        accordion.querySelectorAll(
+            ".instantstyle-group, .instantstyle-group .instantstyle-row").forEach(function(row) {
             const names = row.querySelectorAll('[id*="_instantstyle_unit_"]');
             const needed = Array.from(names).some(function(field) {
                 return !field.closest(".instantstyle-unneeded");
@@ -117,15 +121,33 @@
         });
     }
 
+    // The box for the content to remove that a suggested word belongs to.
+    function contentOf(word) {
+        const unit = word.closest('[id$="_words"]');
+        const id = unit && unit.id.replace(/words$/, "content");
+        return id && document.querySelector("#" + id + " textarea, #" + id + " input");
+    }
+
+    function named(content) {
+        return content.value.split("|").map(function(text) { return text.trim(); })
+            .filter(Boolean);
+    }
+
+    // Suggested words that are removed already look pressed.
+    function markWords(accordion) {
+        accordion.querySelectorAll(".instantstyle-word").forEach(function(word) {
+            const content = contentOf(word);
+            const chosen = Boolean(content) && named(content).includes(word.textContent);
+            word.setAttribute("aria-pressed", chosen);
+        });
+    }
+
     // A suggested word goes into the content to remove, or out of it again.
     document.addEventListener("click", function(event) {
         const word = event.target.closest && event.target.closest(".instantstyle-word");
-        const unit = word && word.closest('[id$="_words"]');
-        const content = unit && document.querySelector("#" + unit.id.replace(/words$/, "content") +
-            " textarea, #" + unit.id.replace(/words$/, "content") + " input");
+        const content = word && contentOf(word);
         if (!content) return;
-        const had = content.value.split("|").map(function(text) { return text.trim(); })
-            .filter(Boolean);
+        const had = named(content);
         const rest = had.filter(function(text) { return text !== word.textContent; });
         if (rest.length === had.length) rest.push(word.textContent);
         content.value = rest.join(" | ");

@@ -63,10 +63,12 @@ def block_map(
         )
         for block in layout.blocks
     ]
+    preset = _same_preset(factors, layout) if unit.blocks else unit.preset
     return {
         "title": layout.title,
         "own": bool(unit.blocks),
-        "preset": _same_preset(factors, layout) if unit.blocks else unit.preset,
+        "preset": preset,
+        "summary": PRESETS[preset].summary if preset else "",
         "sliders": sliders(unit.preset, str(unit.blocks)),
         "blocks": [asdict(block) for block in blocks],
     }

@@ -145,17 +145,48 @@ PICTURES = ("reference_mask", "negative_image", "mask", "image")
 
 # Fields that say something to some methods alone, by method.
 METHOD_FIELDS: Mapping[str, tuple[str, ...]] = {
-    IP_ADAPTER: (),
-    STYLEID: ("gamma", "tau", "adain", "steps_of_inversion", "schedule"),
+    IP_ADAPTER: (
+        "adapter",
+        "preset",
+        "blocks",
+        "content",
+        "content_scale",
+        "content_mode",
+        "clip_source",
+        "negative_weight",
+        "negative_image",
+        "noise",
+        "noise_strength",
+        "noise_blur",
+        "reference_mask",
+        "crop",
+        "sharpening",
+        "combine",
+        "auto_weight",
+        "embeds_scaling",
+        "time_curve",
+        "hires_pass",
+        "report",
+    ),
+    STYLEID: ("blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"),
     STYLE_ALIGNED: (
+        "blocks",
+        "crop",
         "shared_scale",
         "shared_shift",
         "shared_norms",
         "adain",
         "steps_of_inversion",
     ),
-    SWAP: ("colour_calibration", "steps_of_inversion"),
-    B_LORA: ("lora", "lora_scaling", "style_strength", "content_strength"),
+    SWAP: ("blocks", "crop", "colour_calibration", "steps_of_inversion"),
+    B_LORA: (
+        "lora",
+        "lora_scaling",
+        "style_strength",
+        "content_strength",
+        "time_curve",
+        "hires_pass",
+    ),
 }
 OF_METHODS = frozenset(name for names in METHOD_FIELDS.values() for name in names)
 

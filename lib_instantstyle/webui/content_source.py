@@ -58,7 +58,7 @@ def content_source(
         if file is None:
             raise InstantStyleError(
                 f"clip_source is 'file', but no text encoder file with vectors of {width} numbers "
-                f"was found{_found(catalog.texts)}; put {_wanted(width)} into {FOLDER}."
+                f"was found{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}."
             )
         return ContentSource(file)
     loaded = host.text_encoder(p)
@@ -78,7 +78,7 @@ def content_source(
     advice = (
         "clip_source 'file' takes the stock one"
         if file
-        else (f"for a clean subtraction put {_wanted(width)} into {FOLDER}")
+        else (f"for a clean subtraction put {wanted(width)} into {FOLDER}")
     )
     return ContentSource(loaded, measured, f"{strays}; {advice}.")
 
@@ -122,15 +122,16 @@ def _nothing_fits(
     else:
         why = f"{loaded.title} makes vectors of {loaded.width} numbers, {width} are needed"
     if clip_source == LOADED:
-        help_ = "choose clip_source 'auto'" if file else f"put {_wanted(width)} into {FOLDER}"
+        help_ = "choose clip_source 'auto'" if file else f"put {wanted(width)} into {FOLDER}"
         return f"clip_source is 'loaded', but {why}; {help_}, or clear content."
     return (
         f"content cannot be read: {why}, and no text encoder file that does was found"
-        f"{_found(catalog.texts)}; put {_wanted(width)} into {FOLDER}, or clear content."
+        f"{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}, or clear content."
     )
 
 
-def _wanted(width: int) -> str:
+def wanted(width: int) -> str:
+    """The text encoder whose vectors have `width` numbers, and where people get it."""
     if width not in _WANTED:
         return f"a CLIP text encoder with vectors of {width} numbers"
     title, source = _WANTED[width]

@@ -20,6 +20,7 @@ from lib_instantstyle.pure.units import (
     EMBEDS_SCALING,
     FIELDS,
     LORA_SCALINGS,
+    METHOD_FIELDS,
     METHODS,
     NOISES,
     OF_METHODS,
@@ -213,7 +214,8 @@ def build_control(name: str, number: int, elem_id: ElemId) -> Any:
     control = CONTROLS.get(name) or Control(
         name.replace("_", " ").capitalize(), FIELDS[name].metadata["meaning"], _words()
     )
-    hidden = name in OPTIONAL or name in OF_METHODS
+    of_others = name in OF_METHODS and name not in METHOD_FIELDS[Unit().method]
+    hidden = name in OPTIONAL or of_others
     optional = {"elem_classes": ["instantstyle-unneeded"]} if hidden else {}
     return control.build(
         **optional,

@@ -19,6 +19,11 @@ def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
     )
 
 
+def heading(title: str) -> str:
+    """The title of a group of controls."""
+    return f'<div class="instantstyle-heading">{html.escape(title)}</div>'
+
+
 def last_result_button(drop_zone_target: str, tab: str) -> str:
     """A button that takes the picture shown in the gallery of `tab`."""
     return (

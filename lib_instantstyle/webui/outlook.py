@@ -27,6 +27,7 @@ from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.blora import describe
+from lib_instantstyle.webui.content_source import FOLDER, wanted
 
 _EXACT = ", ".join(str(steps) for steps in exact_steps(100))
 _STYLEID = (
@@ -120,7 +121,7 @@ def _content(choice: Choice, catalog: Catalog) -> str:
     for file in catalog.texts:
         if file.kind.embedding_width == width:
             return f"Content can be taken out by words, with the text encoder {file.name}."
-    return "For taking out content by words, a text encoder file for its image encoder is missing."
+    return f"To take out content by words, put {wanted(width)} into {FOLDER}."
 
 
 def _blocks(layers: UnetLayers, numbers: Collection[int]) -> set[int]:

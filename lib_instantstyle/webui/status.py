@@ -18,6 +18,13 @@ from lib_instantstyle.pure.units import (
 )
 
 _OFF = "This unit is off."
+# Parts of the page that go with a field beside its own control.
+_ALONG = {
+    "adapter": ("adapter_refresh", "crops_button", "crops"),
+    "content": ("words_button", "words"),
+    "negative_image": ("negative_image_drop",),
+    "reference_mask": ("reference_mask_drop",),
+}
 
 
 def lines(values: Sequence[object]) -> list[str]:
@@ -49,7 +56,11 @@ def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: 
     fields that the method needs."""
     kind = "instantstyle-problem" if is_problem else "instantstyle-fine"
     needed = METHOD_FIELDS.get(str(values["method"]), ())
-    fields = {name: name in needed for name in sorted(OF_METHODS)}
+    fields = {
+        part: name in needed
+        for name in sorted(OF_METHODS)
+        for part in (name, *_ALONG.get(name, ()))
+    }
     shown, drawn = (
         html.escape(json.dumps(data, separators=(",", ":"))) for data in (fields, block_map)
     )

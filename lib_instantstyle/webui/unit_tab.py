@@ -12,30 +12,28 @@ from lib_instantstyle.webui import markup, style_page
 from lib_instantstyle.webui.choices import adapter_choices
 from lib_instantstyle.webui.controls import ElemId, build_control
 
-# The rows of "Advanced". What no row names follows after them, so that no field is out of reach.
-_ROWS = (
-    ("adapter",),
-    ("method",),
-    ("blocks",),
-    ("start", "end"),
-    ("time_curve", "hires_pass"),
-    ("content_mode", "clip_source"),
-    ("combine", "crop"),
-    ("sharpening", "negative_weight"),
-    ("noise", "noise_strength"),
-    ("noise_blur", "embeds_scaling"),
-    ("auto_weight",),
-    ("report", "leak_meter"),
-)
-# Under the method; of these only those are shown that say something to the chosen one.
-_OF_METHODS = (
-    ("gamma", "tau"),
-    ("shared_scale", "shared_shift"),
-    ("adain", "steps_of_inversion"),
-    ("schedule",),
-    ("shared_norms", "colour_calibration"),
-    ("lora", "lora_scaling"),
-    ("style_strength", "content_strength"),
+# The groups of "Advanced", each with its rows. What no row names follows after them, so that no
+# field is out of reach.
+_GROUPS = (
+    (
+        "Method",
+        (
+            ("method",),
+            ("gamma", "tau"),
+            ("shared_scale", "shared_shift"),
+            ("adain", "steps_of_inversion"),
+            ("schedule",),
+            ("shared_norms", "colour_calibration"),
+            ("lora", "lora_scaling"),
+            ("style_strength", "content_strength"),
+        ),
+    ),
+    ("Adapter and blocks", (("adapter",), ("blocks",), ("embeds_scaling", "auto_weight"))),
+    ("When the style acts", (("start", "end"), ("time_curve", "hires_pass"))),
+    ("Reference", (("combine", "crop"), ("sharpening",))),
+    ("Content to remove", (("content_mode", "clip_source"),)),
+    ("Negative prompt", (("negative_weight", "noise"), ("noise_strength", "noise_blur"))),
+    ("Measured with the picture", (("report", "leak_meter"),)),
 )
 _MAIN = (
     "enabled",
@@ -84,24 +82,26 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
     parts |= style_page.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
-        named = {*_MAIN, *(name for row in (*_ROWS, *_OF_METHODS) for name in row)}
-        for row in (*_ROWS, tuple(name for name in PAGE_FIELDS if name not in named)):
-            with gr.Row():
-                add(*row)
-                if "adapter" in row:
-                    create_refresh_button(
-                        parts["adapter"],
-                        lambda: None,
-                        lambda: {"choices": adapter_choices()},
-                        own("adapter_refresh"),
-                    )
-            for fields in _OF_METHODS if "method" in row else ():
-                with gr.Row(elem_classes=["instantstyle-of-method"]):
-                    add(*fields)
+        named = {*_MAIN, *(name for _, rows in _GROUPS for row in rows for name in row)}
+        others = tuple((name,) for name in PAGE_FIELDS if name not in named)
+        for title, rows in (*_GROUPS, *([("Other", others)] if others else [])):
+            with gr.Column(elem_classes=["instantstyle-group"]):
+                gr.HTML(markup.heading(title))
+                for row in rows:
+                    with gr.Row(elem_classes=["instantstyle-row"]):
+                        add(*row)
+                        if "adapter" in row:
+                            create_refresh_button(
+                                parts["adapter"],
+                                lambda: None,
+                                lambda: {"choices": adapter_choices()},
+                                own("adapter_refresh"),
+                            )
+        gr.HTML(markup.heading("Masks and another picture"))
         with gr.Row(elem_classes=["instantstyle-row"]):
             for name, title, hint in _MASKS:
-                with gr.Column(min_width=200):
-                    gr.HTML(markup.drop_zone(own(name), title, hint), elem_id=own(f"{name}_drop"))
+                with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
+                    gr.HTML(markup.drop_zone(own(name), title, hint))
     return parts
 
 

@@ -126,6 +126,11 @@ def test_what_clip_sees_and_words_for_it_are_shown_on_request(page):
     words.nth(0).click()
     words.nth(1).click()
     assert text_of(page, "content") == f"{first} | {second}"
+    pressed = [words.nth(i) for i in (0, 1, 2)]
+    shown = ["true", "true", "false"]
+    assert wait_until(
+        page, lambda: [word.get_attribute("aria-pressed") for word in pressed] == shown
+    )
     shoot(page, "words")
     words.nth(0).click()
     assert text_of(page, "content") == second

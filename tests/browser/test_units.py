@@ -1,5 +1,7 @@
 """Tabs, the status line and the block map."""
 
+import re
+
 import pytest
 
 from lib_instantstyle.pure.units import OF_METHODS
@@ -22,6 +24,15 @@ from tests.browser.person import (
     tick,
     wait_until,
 )
+
+# The numbers of the functions whose answers our components show.
+OUR_FUNCTIONS = """() => {
+    const id = c => String(c.props.elem_id || "");
+    const named = gradio_config.components.filter(c => /^script_.*_instantstyle_/.test(id(c)));
+    const ours = new Set(named.map(c => c.id));
+    return gradio_config.dependencies.flatMap((each, place) =>
+        each.outputs.some(output => ours.has(output)) ? [each.id ?? place] : []);
+}"""
 
 
 @pytest.fixture
@@ -55,17 +66,24 @@ def shows(page, weights, unit=1):
 
 
 def test_a_closed_accordion_asks_nothing(sdxl, page, webui):
+    """Nothing that any of our components is shown the answer of; opening it asks at once."""
     asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: asked.append(request.post_data or ""))
+    page.on("websocket", lambda socket: socket.on("framesent", asked.append))
     open_page(page, webui)
+    ours = set(page.evaluate(OUR_FUNCTIONS))
+    assert len(ours) > 10
+
+    def of_ours():
+        sent = re.findall(r'"fn_index": ?(\d+)', " ".join(map(str, asked)))
+        return [number for number in map(int, sent) if number in ours]
+
     small(page)
-    page.wait_for_timeout(1500)
-    before = [url for url in asked if "/run/" in url or "/queue/" in url]
+    info, error = generate(page)
+    assert error == "" and "InstantStyle" not in info and of_ours() == []
     open_accordion(page)
     status(page).wait_for()
-    after = [url for url in asked if "/run/" in url or "/queue/" in url]
-    assert len(after) > len(before)
-    assert text_of(page, "adapter") == "auto"
+    assert len(of_ours()) == 2  # the lists of files, and what the units will do
 
 
 def test_the_status_says_what_will_be_done(opened):
@@ -94,12 +112,15 @@ def test_the_status_says_what_is_wrong(opened):
     ("method", "words", "fields"),
     [
         ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
-         {"gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
+         {"blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
         ("stylealigned", "attends to the reference as to itself",
-         {"shared_scale", "shared_shift", "shared_norms", "adain", "steps_of_inversion"}),
+         {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
+          "steps_of_inversion"}),
         ("swap", "attends to the reference instead of itself",
-         {"colour_calibration", "steps_of_inversion"}),
-        ("b-lora", "LoRA", {"lora", "lora_scaling", "style_strength", "content_strength"}),
+         {"blocks", "crop", "colour_calibration", "steps_of_inversion"}),
+        ("b-lora", "LoRA",
+         {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve",
+          "hires_pass"}),
     ],
 )  # fmt: skip
 def test_a_method_shows_its_own_fields_alone(opened, method, words, fields):
@@ -108,16 +129,23 @@ def test_a_method_shows_its_own_fields_alone(opened, method, words, fields):
     def shown():
         return {name for name in OF_METHODS if part(opened, name).is_visible()}
 
-    assert wait_until(opened, lambda: shown() == set())
+    of_adapters = {"adapter", "preset", "blocks", "content", "content_scale", "content_mode",
+                   "clip_source", "negative_weight", "noise", "noise_strength", "noise_blur",
+                   "crop", "sharpening", "combine", "auto_weight", "embeds_scaling", "time_curve",
+                   "hires_pass", "report"}  # fmt: skip
+    along = ("words_button", "crops_button", "adapter_refresh", "negative_image_drop")
+    assert wait_until(opened, lambda: shown() == of_adapters)
     set_choice(opened, "method", method)
     assert says(opened, words)
     assert wait_until(opened, lambda: shown() == fields), shown()
+    assert not any(part(opened, name).is_visible() for name in along)
     shoot(opened, f"method-{method}")
     if method == "styleid":
         set_choice(opened, "schedule", "published")
         assert says(opened, "50 calls of the UNet on the way up to t = 999 and 49 on the way down")
     set_choice(opened, "method", "ip-adapter")
-    assert wait_until(opened, lambda: shown() == set())
+    assert wait_until(opened, lambda: shown() == of_adapters)
+    assert all(part(opened, name).is_visible() for name in along)
 
 
 def test_the_map_follows_the_preset(opened):
