@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import zlib
 
 import pytest
 from PIL import Image
 
+from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F401
+
+FRAME = Image.new("RGB", (64, 64), (40, 90, 200))
 
 
 @pytest.fixture
@@ -21,8 +25,8 @@ def webui(session):  # noqa: F811
     assert hooks_on(session.sd_model) == []
 
 
-def generation(webui, argument, tab="txt2img", **fields):
-    """A generation whose always-on script of ours has `argument` in its first slot."""
+def generation(webui, given, tab="txt2img", **fields):
+    """A generation whose always-on script of ours has `given` in its first slots."""
     from modules import processing, scripts
 
     kind = {
@@ -35,7 +39,8 @@ def generation(webui, argument, tab="txt2img", **fields):
         do_not_save_samples=True, do_not_save_grid=True, **fields,
     )  # fmt: skip
     arguments = list(getattr(webui.api, f"default_script_arg_{tab}"))
-    arguments[webui.script("InstantStyle", tab).args_from] = argument
+    first = webui.script("InstantStyle", tab).args_from
+    arguments[first : first + len(given)] = given
     p.scripts, p.script_args = runner, tuple(arguments)
     p.seed, p.steps, p.sampler_name, p.scheduler = 1, 3, "Euler", "Automatic"
     return p
@@ -47,11 +52,30 @@ def make(p):
     return [image.convert("RGB").tobytes() for image in processing.process_images(p).images]
 
 
-def test_arguments_survive_a_queue(webui):
-    """sd-webui-agent-scheduler pickles the arguments of the page and runs them later."""
-    expected = webui.txt2img(**style(UNIT)).pixels
-    p = generation(webui, UNIT)
-    p.script_args = pickle.loads(pickle.dumps(p.script_args))  # noqa: S301  # made a line above
+def page_values(webui, tab):
+    """What the page hands to our script where the first unit has a reference."""
+    script = webui.script("InstantStyle", tab)
+    values = list(getattr(webui.api, f"default_script_arg_{tab}"))
+    values = values[script.args_from : script.args_to]
+    units = (len(values) - 1) // (len(PAGE_FIELDS) + len(PAGE_PICTURES))
+    values[0] = True
+    values[1 + units * len(PAGE_FIELDS) + PAGE_PICTURES.index("image")] = UNIT["image"]
+    return values
+
+
+@pytest.mark.parametrize("form", ["object", "page"])
+@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
+def test_arguments_survive_a_queue(webui, tab, form):
+    """sd-webui-agent-scheduler keeps the values of the page pickled and compressed, for later."""
+    given = [UNIT] if form == "object" else page_values(webui, tab)
+    fields = {} if tab == "txt2img" else {"init_images": [FRAME], "denoising_strength": 0.8}
+    if tab == "txt2img":
+        expected = webui.txt2img(**style(UNIT)).pixels
+    else:
+        expected = webui.img2img(FRAME, denoising_strength=0.8, **style(UNIT)).pixels
+    p = generation(webui, given, tab, **fields)
+    kept = zlib.compress(pickle.dumps(list(p.script_args)))
+    p.script_args = tuple(pickle.loads(zlib.decompress(kept)))  # noqa: S301  # made a line above
     assert make(p) == expected
 
 
@@ -78,7 +102,7 @@ def test_what_hangs_on_a_generation_is_no_burden_to_who_copies_it(webui, monkeyp
 
     monkeypatch.setattr(scripts.ScriptRunner, "process", look)
     monkeypatch.setattr(scripts.ScriptRunner, "before_process", look_before)
-    p = generation(webui, UNIT)
+    p = generation(webui, page_values(webui, "txt2img"))
     make(p)
     make(p)  # as in a batch folder
     assert seen[0] and before == [[], []]
@@ -105,7 +129,7 @@ def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_p
     )
     load = embedding.load_image_encoder
     monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: read.append(1) or load(*a))
-    p = generation(webui, UNIT, "img2img", denoising_strength=0.8)
+    p = generation(webui, [UNIT], "img2img", denoising_strength=0.8)
     p.do_not_save_samples = False
     results = img2img.process_batch(p, str(frames), str(out), "", p.script_args)
     assert len(results.images) == len(list(out.glob("*.png"))) == 5

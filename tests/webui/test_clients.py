@@ -90,17 +90,21 @@ def page_arguments(client, mode="txt2img"):
     return values
 
 
-def test_the_pages_values_forwarded_as_json_make_the_same_picture(client):
+@pytest.mark.parametrize("mode", ["txt2img", "img2img"])
+def test_the_pages_values_forwarded_as_json_make_the_same_picture(client, mode):
     """stable-diffusion-webui-distributed reads the arguments of a generation in `before_process`
     and sends them to other WebUIs as they are."""
-    values = page_arguments(client)
+    values = page_arguments(client, mode)
     forwarded = json.loads(json.dumps(values))
     assert forwarded == values
-    here = client.generate(UNIT)
-    there = client.generate(args=forwarded)
+    fields = {"mode": mode}
+    if mode == "img2img":
+        fields |= {"init_images": [reference("deep_field.jpg")], "denoising_strength": 0.8}
+    here = client.generate(UNIT, **fields)
+    there = client.generate(args=forwarded, **fields)
     assert there.status == 200, there.detail
     assert difference(here.images[0], there.images[0]) == 0
-    assert difference(here.images[0], client.generate().images[0]) > VISIBLE
+    assert difference(here.images[0], client.generate(**fields).images[0]) > VISIBLE
 
 
 # -- README --------------------------------------------------------------------------------------
