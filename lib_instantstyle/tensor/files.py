@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -114,13 +113,12 @@ def open_tensors(
 
 def _tensors_of(path: Path) -> Mapping[str, torch.Tensor]:
     """Every tensor of a file that torch.save wrote; nothing in it is run."""
-    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     try:
         if _CAN_MAP and path.suffix != ".safetensors":
-            content = _load_torch_file(str(path), mmap=True, **options)
+            content = _load_torch_file(str(path), map_location="cpu", weights_only=True, mmap=True)
         else:  # torch trusts that ending of a name and would not find what it promises
             with path.open("rb") as file:
-                content = _load_torch_file(file, **options)
+                content = _load_torch_file(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's readers raise anything from EOFError to UnpicklingError
         raise InstantStyleError(
             f"{path.name} cannot be read ({shorten(str(error), 80)}); download it again, or "
