@@ -53,6 +53,11 @@ class Diffusion:
         finally:
             handle.remove()
 
+    @property
+    def others_attend(self) -> bool:
+        """Whether another script computes self-attention in the place of the UNet."""
+        return False
+
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """The most probable latent [1, 4, h, w] of a picture [1, 3, 8h, 8w] in 0..1."""
         method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
@@ -101,7 +106,10 @@ class ForgeDiffusion(Diffusion):
     """The same in Forge, reForge and Forge Classic."""
 
     def asking(self, conditioning: Any) -> Denoiser:
-        patcher = self._p.sd_model.forge_objects.unet
+        # The UNet before other scripts put their patches on it for this sampling. These are for
+        # its rows, and some remember by layer what they last saw: ControlNet's IP-Adapter and
+        # reference-only, regions of a prompt, self-attention guidance.
+        patcher = self._p.sd_model.forge_objects_after_applying_lora.unet
         parts = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -126,6 +134,11 @@ class ForgeDiffusion(Diffusion):
             return (x - denoised) / sigma
 
         return noise
+
+    @property
+    def others_attend(self) -> bool:
+        options = self._p.sd_model.forge_objects.unet.model_options.get("transformer_options", {})
+        return bool(options.get("patches_replace", {}).get("attn1"))
 
     def _vae(self) -> Any:
         return self._p.sd_model.forge_objects.vae.first_stage_model

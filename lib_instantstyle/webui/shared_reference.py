@@ -18,7 +18,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import rows_of_first_image
 from lib_instantstyle.pure.schedule import acts
 from lib_instantstyle.pure.trajectory import along, ddim_timesteps
-from lib_instantstyle.pure.units import NO_REFERENCE, SWAP, Unit
+from lib_instantstyle.pure.units import NO_REFERENCE, STYLE_ALIGNED, SWAP, Unit
 from lib_instantstyle.tensor.inversion import Trajectory, state_at
 from lib_instantstyle.tensor.self_attention import KEY, PARTS, VALUE, Act
 from lib_instantstyle.tensor.shared_attention import (
@@ -43,6 +43,10 @@ from lib_instantstyle.webui.attention_method import (
 from lib_instantstyle.webui.unit_pictures import NoReference
 
 _FEWEST = 2  # steps of an inversion
+OTHERS_ATTEND = (
+    "InstantStyle: stylealigned computes self-attention, and so does another script (ControlNet's "
+    "reference-only is one); in the layers of stylealigned the other one does not act."
+)
 
 
 class SharedReference(AttentionMethod):
@@ -56,6 +60,8 @@ class SharedReference(AttentionMethod):
         with ExitStack() as stack:
             scene = stack.enter_context(self.standing(p, unet, current))
             norms = stack.enter_context(norm_hooks(unet)) if self._shares_norms else None
+            if self.unit.method == STYLE_ALIGNED and scene.diffusion.others_attend:
+                p.comment(OTHERS_ATTEND)
             references = self._references(p, scene, norms, current)
             calibration = ColourCalibration(scene.sigmas)
 

@@ -158,3 +158,46 @@ def test_the_second_pass_is_hooked_once_although_announced_twice(webui, monkeypa
     webui.txt2img(**hires, **style(UNIT))
     assert set(seen) == {1 + 2 * 10}
     assert hooks_on(webui.sd_model) == []
+
+
+@pytest.mark.parametrize("method", ["stylealigned", "swap"])
+def test_patches_of_other_scripts_are_for_the_rows_of_the_picture(webui, probe, method):
+    """Not for the reference, about which a method on self-attention asks the UNet beside it."""
+
+    def patch(p, *args, **kwargs):
+        unet = p.sd_model.forge_objects.unet.clone()
+        unet.model_options["transformer_options"]["patches_replace"] = {}
+        p.sd_model.forge_objects.unet = unet
+
+    probe.reset(process_before_every_sampling=patch)
+    seen = []
+    handle = webui.unet.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(
+            (len(args[0]), "patches_replace" in kwargs["transformer_options"])
+        ),
+        with_kwargs=True,
+    )
+    webui.txt2img(steps=2, **style({**UNIT, "method": method}))
+    handle.remove()
+    assert set(seen) == {(1, False), (2, True)}  # the reference, and both prompts of the picture
+
+
+@pytest.mark.parametrize(("method", "says_so"), [("stylealigned", True), ("swap", False)])
+def test_it_is_said_whose_self_attention_does_not_act(webui, probe, method, says_so):
+    from modules.processing import StableDiffusionProcessing
+
+    def patch(p, *args, **kwargs):
+        unet = p.sd_model.forge_objects.unet.clone()
+        options = unet.model_options["transformer_options"]
+        options["patches_replace"] = {"attn1": {("middle", 0, 0): print}}
+        p.sd_model.forge_objects.unet = unet
+
+    said = []
+    unit = style({**UNIT, "method": method})
+    with pytest.MonkeyPatch.context() as replaced:
+        replaced.setattr(StableDiffusionProcessing, "comment", lambda p, text: said.append(text))
+        webui.txt2img(steps=2, **unit)
+        assert said == []
+        probe.reset(process_before_every_sampling=patch)
+        webui.txt2img(steps=2, **unit)
+    assert ["the other one does not act" in text for text in said] == [True] * says_so
