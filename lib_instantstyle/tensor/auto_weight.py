@@ -42,10 +42,10 @@ class AutoWeight:
             self._call = call
             if len(prompts) < len(rows):
                 there, image = there[prompts], image[prompts]
-            added = image.float().square().sum() * weight**2
-            sums = torch.stack([added, there.float().square().sum()])
+            # Side by side, both take one reduction; vector_norm would be less exact on processors.
+            sums = torch.stack([image, there]).float().square_().sum(dim=(1, 2, 3))
             self._sums = sums if self._sums is None else self._sums + sums
-            ratio = (self._sums[0] / self._sums[1]).sqrt()
+            ratio = abs(weight) * (self._sums[0] / self._sums[1]).sqrt()
             # A unit that adds nothing to prompt rows (0 / there) has nothing to be brought up.
             found = (self._target / ratio).clamp(max=LARGEST)
             self._factor = torch.where(ratio > 0, found, torch.ones_like(found))

@@ -11,6 +11,7 @@ from tests.unit.test_several_units import Adapters, half_mask, mask_of
 
 ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
 LAYERS = 3  # of the style preset in SD1.5
+REDUCTIONS = {"sum", "mean", "norm", "linalg_vector_norm", "std", "var", "var_mean", "amax", "dot"}
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +19,16 @@ def both(tmp_path_factory):
     return Adapters(tmp_path_factory.mktemp("adapters"))
 
 
-def operations(both, *units):
-    """What the hooks of `units` add to a UNet call that is not the first, views left out."""
+def operations(both, *units, first=False):
+    """What the hooks of `units` add to a UNet call, the first or another; views left out."""
     counts = []
     for terms in ((), units):
         injection = Injection(plan(*terms), Clock(lambda call: ROWS, lambda: 0.0))
         with torch.no_grad():
             injection.attach(both.world.unet, both.layers)
             try:
-                both.world.run()
+                if not first:
+                    both.world.run()
                 with Operations() as mode:
                     both.world.run()
             finally:
@@ -65,6 +67,13 @@ def test_a_mask_costs_a_fused_sum_in_place_of_the_sum(both):
 def test_nothing_is_added_outside_the_range_of_a_unit(both):
     unit = both.terms(both.first, {"start": 0.5}, both.vectors[:1])
     assert operations(both, unit) == {}
+
+
+def test_to_find_a_weight_costs_one_reduction_in_each_layer_of_the_first_call(both):
+    unit = both.terms(both.first, {"auto_weight": 0.3}, both.vectors[:1])
+    found = operations(both, unit, first=True)
+    assert {name: found[name] for name in REDUCTIONS & {*found}} == {"sum": LAYERS}
+    assert "local_scalar_dense" not in found
 
 
 def test_a_found_weight_costs_nothing_more_after_its_first_call(both):
