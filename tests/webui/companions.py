@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.webui.client import Client
+from tests.webui.controlnet import in_its_words, is_built_in
 
 
 def script(client: Client, title: str, /, first: Any = True, **values: Any) -> dict[str, Any]:
@@ -42,20 +43,15 @@ def controlnet_ip_adapter(client: Client, adapter: str, image: str) -> dict[str,
 
     Skips the test where the WebUI has none.
     """
-    module = f"CLIP-ViT-{'bigG' if adapter == 'ip-adapter_sdxl' else 'H'} (IPAdapter)"
-    return controlnet(client, module=module, model=adapter, image=image)
+    encoder = "ip-adapter_clip_sdxl" if adapter == "ip-adapter_sdxl" else "ip-adapter_clip_sd15"
+    return controlnet(client, encoder, image, model=adapter)
 
 
 def controlnet(
     client: Client, module: str, image: str, model: str = "None", weight: float = 1.0
 ) -> dict[str, Any]:
     """`alwayson_scripts` with one unit of the Forge family's built-in ControlNet."""
-    if not client.has_script("controlnet"):
-        pytest.skip("this WebUI has no ControlNet")
-    modules = client.get("/controlnet/module_list")["module_list"]
-    if module not in modules:
-        pytest.skip(f"this WebUI's ControlNet has no {module}")
-    names = client.get("/controlnet/model_list")["model_list"]
-    model = next((name for name in names if name.split(" [")[0] == model), model)
+    if not client.has_script("controlnet") or not is_built_in(client):
+        pytest.skip("this WebUI has no ControlNet built in")
     unit = {"enabled": True, "module": module, "model": model, "image": image, "weight": weight}
-    return {"controlnet": {"args": [unit]}}
+    return {"controlnet": {"args": in_its_words(client, [unit])}}

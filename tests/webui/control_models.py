@@ -1,12 +1,18 @@
-"""Tiny files for sd-webui-controlnet: control models of the stock layout, encoders, an InstantID.
+"""Tiny files for ControlNet: control models of the stock layout, encoders, an InstantID.
 
 Their names are those that people's files have.
+
+    python -m tests.webui.control_models FOLDER
+
+writes the control models and the InstantID, for the folder models/ControlNet of a WebUI. One that
+the tests start themselves gets all of them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -39,7 +45,7 @@ def prepare(data: Path) -> list[str]:
     """Write all of it for a WebUI with the data folder `data`; returns flags that name it."""
     annotators = data / "annotators"
     make_family(data, which=["CLIP-ViT-H-14", "CLIP-ViT-bigG"])
-    write_control_models(data / "models")
+    write_control_models(data / "models" / "ControlNet")
     write_annotators(data / "models", annotators)
     os.environ["INSTANTSTYLE_TINY_SIZES"] = sizes()
     return ["--controlnet-annotator-models-path", str(annotators)]
@@ -64,12 +70,12 @@ def sizes() -> str:
     )
 
 
-def write_control_models(models: Path) -> None:
-    """Control models, and an InstantID adapter, under models/ControlNet."""
+def write_control_models(folder: Path) -> None:
+    """Control models, and an InstantID adapter."""
     described = {name: control_model(cfg) for name, cfg in CONTROL.items()}
     described[INSTANT_ID] = instant_id(SDXL_TINY)
     for name, shapes in described.items():
-        path = models / "ControlNet" / f"{name}.safetensors"
+        path = folder / f"{name}.safetensors"
         if not is_complete(path, RECIPE):
             write_safetensors(path, random_state(shapes, 0, name), RECIPE)
 
@@ -131,3 +137,7 @@ def instant_id(cfg: UNetConfig, width: int = 1280, heads: int = 20) -> Shapes:
 
 def _one_by_one(name: str, width: int) -> Shapes:
     return {f"{name}.weight": (width, width, 1, 1), f"{name}.bias": (width,)}
+
+
+if __name__ == "__main__":
+    write_control_models(Path(sys.argv[1]))

@@ -11,6 +11,7 @@ import torch
 
 from tests.webui.client import SMALL, difference, reference
 from tests.webui.control_models import FACE
+from tests.webui.controlnet import in_its_words, is_built_in, needs_models
 from tests.webui.recipes import LORA, recipes, with_pictures
 from tests.webui.test_generation import INIT, VISIBLE, encoded, left_half
 
@@ -52,6 +53,7 @@ def loras(client):
 
 @pytest.mark.parametrize("body", GENERATIONS)
 def test_a_recipe(client, body):
+    body = _without_tiled_diffusion(client, body)
     needed = [name.lower() for name in body["alwayson_scripts"]]
     missing = [name for name in needed if not client.has_script(name)]
     if missing:
@@ -62,12 +64,10 @@ def test_a_recipe(client, body):
     scripts = dict(fields.pop("alwayson_scripts"))
     control = scripts.get("ControlNet", {}).get("args", [])
     if control:
-        listed = client.get("/controlnet/model_list")["model_list"]
-        absent = {x["model"] for x in control} - {name.split(" [")[0] for name in listed}
-        if absent:
-            pytest.skip(f"NOT RUN: ControlNet has no {' and no '.join(sorted(absent))}")
-    for unit in control:
-        _without_insightface(unit)
+        needs_models(client, *(unit["model"] for unit in control))
+        for unit in control:
+            _without_insightface(unit, is_built_in(client))
+        scripts["ControlNet"] = {"args": in_its_words(client, control)}
     mode = "img2img" if "init_images" in fields else "txt2img"
     ours = scripts.pop("InstantStyle")["args"]
     without = client.generate(mode=mode, alwayson_scripts=scripts, **fields)
@@ -82,9 +82,20 @@ def test_a_recipe(client, body):
         assert difference(structured.images[0], whole.images[0]) > VISIBLE
 
 
-def _without_insightface(unit):
-    """Hand the face's embedding over; its key points are the picture itself."""
-    if unit["module"] == "instant_id_face_embedding":
+def _without_tiled_diffusion(client, body):
+    """As the document says for who does not have that extension."""
+    scripts = dict(body["alwayson_scripts"])
+    if not scripts.pop("Tiled Diffusion", None) or client.has_script("tiled diffusion"):
+        return body
+    return {**body, "alwayson_scripts": scripts, "denoising_strength": 0.8}
+
+
+def _without_insightface(unit, built_in):
+    """Hand the face's embedding over; its key points are the picture itself.
+
+    The built-in ControlNet takes no embedding: `controlnet_probe` makes one up there.
+    """
+    if unit["module"] == "instant_id_face_embedding" and not built_in:
         buffer = io.BytesIO()
         torch.save(torch.randn(1, FACE, generator=torch.Generator().manual_seed(1)), buffer)
         unit["ipadapter_input"] = base64.b64encode(buffer.getvalue()).decode()
