@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     from torch import nn
 
     from lib_instantstyle.pure.bounded_folder import BoundedFolder
+    from lib_instantstyle.tensor.device_memory import Entry
     from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 
 
@@ -55,6 +56,9 @@ class Host(Protocol):
 
     def make_room(self, size: int) -> None:
         """See to it that `size` bytes are free on the device, for an encoder about to be loaded."""
+
+    def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
+        """An entry for `encoder`, just loaded on `device`, among what the WebUI may move off it."""
 
     def load_unet(self, p: Any) -> None:
         """Bring the UNet of `p` back to its device, in case it had to make room."""

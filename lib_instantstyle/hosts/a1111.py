@@ -23,6 +23,7 @@ from lib_instantstyle.hosts.settings import (
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
 from lib_instantstyle.pure.bounded_folder import BoundedFolder
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.device_memory import Entry, Uncounted
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 
 
@@ -49,6 +50,9 @@ class A1111:
     def make_room(self, size: int) -> None:
         """Nobody here keeps an account: --medvram moves modules when they are called."""
         devices.torch_gc()
+
+    def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
+        return Uncounted()
 
     def load_unet(self, p: Any) -> None:
         """Nothing moved it."""

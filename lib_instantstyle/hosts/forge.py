@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from lib_instantstyle.hosts.a1111 import A1111
+from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.device_memory import Entry
 
 
 class Forge(A1111):
@@ -34,16 +36,14 @@ class Forge(A1111):
             )
         return unet
 
-    @torch.inference_mode()
     def make_room(self, size: int) -> None:
-        # Nothing is entered into the account, so nothing stays in it: it asks the device how much
-        # is free, and what was ours is free again as soon as the encoder is let go of.
-        memory = _memory_management()
-        memory.free_memory(size + memory.minimum_inference_memory(), self.device())
+        free_memory(size, self.device())
 
-    @torch.inference_mode()
+    def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
+        return CountedEntry(encoder, device)
+
     def load_unet(self, p: Any) -> None:
-        _memory_management().load_models_gpu([p.sd_model.forge_objects.unet])
+        load_model(p.sd_model.forge_objects.unet)
 
     def embedders(self, p: Any) -> list[Any]:
         names = ("text_processing_engine_g", "text_processing_engine", "text_processing_engine_l")
@@ -54,13 +54,4 @@ class Forge(A1111):
     def wake_text(self, p: Any) -> None:
         # The copy without the prompt's LoRAs; loading it takes them off the shared weights.
         objects = getattr(p.sd_model, "forge_objects_original", None) or p.sd_model.forge_objects
-        _memory_management().load_model_gpu(objects.clip.patcher)
-
-
-def _memory_management() -> Any:
-    """The WebUI's own account of what is on the device."""
-    try:
-        from backend import memory_management
-    except ImportError:
-        from ldm_patched.modules import model_management as memory_management
-    return memory_management
+        load_model(objects.clip.patcher)

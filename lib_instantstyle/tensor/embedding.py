@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import NamedTuple
 
 import torch
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import TowerFile
+from lib_instantstyle.tensor.device_memory import UNMANAGED, DeviceMemory, Entry
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.tensor.memory import or_on_cpu
 from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
-from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
 
+
+class _Held(NamedTuple):
+    """An encoder on its device."""
+
+    encoder: ImageEncoder
+    entry: Entry
+
+
 _lock = Lock()
 _remembered: OrderedDict[Key, torch.Tensor] = OrderedDict()
-_kept: dict[Key, ImageEncoder] = {}  # at most one, where the user asks for it
+_kept: dict[Key, _Held] = {}  # at most one, where the user asks for it
 
 
 def features_of(
@@ -32,7 +41,7 @@ def features_of(
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
-    make_room: MakeRoom = take_room,
+    memory: DeviceMemory = UNMANAGED,
     files: EmbeddingFiles | None = None,
     say: Callable[[str], None] = print,
 ) -> torch.Tensor:
@@ -41,16 +50,16 @@ def features_of(
     [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
     adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
     there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
-    the next picture; otherwise none stays. make_room: see tower_loading. files: where embeddings
-    outlive the process. say: told where the encoder had to run on the CPU.
+    the next picture; otherwise none stays. memory: of the device. files: where embeddings outlive
+    the process. say: told where the encoder had to run on the CPU.
     """
     if not keep:
-        _kept.clear()
+        let_go()
     hidden = kind.projection.takes_hidden_states
     if negative is None and hidden:
         negative = ZERO_IMAGE
     seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep, make_room, files, say)
+    features = encode(seen, tower, device, dtype, hidden, keep, memory, files, say)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
     return torch.stack(features)
@@ -63,7 +72,7 @@ def encode(
     dtype: torch.dtype,
     hidden: bool,
     keep: bool = False,
-    make_room: MakeRoom = take_room,
+    memory: DeviceMemory = UNMANAGED,
     files: EmbeddingFiles | None = None,
     say: Callable[[str], None] = print,
 ) -> list[torch.Tensor]:
@@ -87,16 +96,22 @@ def encode(
         pixels = torch.cat(views)
 
         def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-            encoder = _kept.get((source, device))
-            if encoder is None:
-                _kept.clear()  # before another is built: two would not fit everywhere
+            held = _kept.pop((source, device), None)
+            if held is None:
+                let_go()  # before another is built: two would not fit everywhere
                 encoder = load_image_encoder(
-                    tower.path, tower.kind, device, dtype, hidden, make_room
+                    tower.path, tower.kind, device, dtype, hidden, memory.make_room
                 )
-            if keep:
-                _kept[source, device] = encoder
-            batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
-            return torch.cat([encoder(batch).float().cpu() for batch in batches])
+                held = _Held(encoder, memory.enter(encoder, device))
+            try:
+                held.entry.bring_back()
+                batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
+                return torch.cat([held.encoder(batch).float().cpu() for batch in batches])
+            finally:
+                if keep:
+                    _kept[source, device] = held
+                else:
+                    held.entry.take_out()
 
         encoded = or_on_cpu(run, device, dtype, f"the image encoder {tower.name}", say)
         # Means are tensors of their own: a view would keep the whole batch alive for as long as
@@ -130,6 +145,8 @@ def _source(tower: TowerFile, dtype: torch.dtype, hidden: bool) -> tuple[object,
 
 def let_go() -> None:
     """Free the encoder that was left on its device."""
+    for held in _kept.values():
+        held.entry.take_out()
     _kept.clear()
 
 

@@ -112,7 +112,7 @@ def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.T
     sight = sight_of(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
     keep, files = host.keeps_encoder(), host.embedding_files()
-    (image,) = encode([sight], tower, device, dtype, False, keep, host.make_room, files)
+    (image,) = encode([sight], tower, device, dtype, False, keep, host, files)
     return image
 
 

@@ -67,7 +67,7 @@ def _looked_at(
         "device": host.device(),
         "dtype": host.encoder_dtype(),
         "keep": host.keeps_encoder(),
-        "make_room": host.make_room,
+        "memory": host,
         "files": files,
         "say": say,
     }

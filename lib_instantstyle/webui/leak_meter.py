@@ -124,7 +124,7 @@ def _vectors(
     sights: Sequence[Sight], tower: TowerFile, host: Host, keep: bool
 ) -> list[torch.Tensor]:
     device, dtype = host.device(), host.encoder_dtype()
-    return encode(sights, tower, device, dtype, False, keep, host.make_room)
+    return encode(sights, tower, device, dtype, False, keep, host)
 
 
 def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:

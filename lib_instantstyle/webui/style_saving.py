@@ -85,7 +85,7 @@ def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Ten
         device=host.device(),
         dtype=host.encoder_dtype(),
         keep=host.keeps_encoder(),
-        make_room=host.make_room,
+        memory=host,
         files=host.embedding_files(),
     )
     hidden = torch.stack(run([*sights, negative or ZERO_IMAGE], hidden=True))

@@ -9,6 +9,7 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
+from lib_instantstyle.tensor.device_memory import Unmanaged
 from lib_instantstyle.tensor.embedding import encode, features_of
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.pictures import Picture
@@ -70,18 +71,66 @@ def test_a_picture_seen_before_costs_no_encoder(tower, batches):
 def test_room_is_asked_for_before_an_encoder_is_loaded_and_only_then(tower, batches):
     asked = []
 
-    def make_room(size):
-        assert batches == []  # nothing has run yet
-        asked.append(size)
+    class Memory(Unmanaged):
+        def make_room(self, size):
+            assert batches == []  # nothing has run yet
+            asked.append(size)
 
     whole = sum(x.numel() for x in hugging_face_tower("H").parameters())
     for _ in range(2):
-        encode([picture(1)], tower, CPU, torch.float16, False, make_room=make_room)
+        encode([picture(1)], tower, CPU, torch.float16, False, memory=Memory())
     assert asked == [2 * whole]
     asked.clear()
     batches.clear()
-    encode([picture(1)], tower, CPU, torch.float32, True, make_room=make_room)
+    encode([picture(1)], tower, CPU, torch.float32, True, memory=Memory())
     assert 0 < asked[0] < 4 * whole  # without the last block and the projection
+
+
+def test_weights_may_be_moved_inside_and_outside_of_inference_mode(tower):
+    """As a WebUI does that makes room; a change of type moves them as one of device does."""
+    with torch.inference_mode():
+        encoder = embedding.load_image_encoder(tower.path, tower.kind, CPU, torch.float32)
+    for mode in (torch.no_grad, torch.inference_mode, torch.no_grad):
+        with mode():
+            encoder.to(torch.float64).to(torch.float32)
+    with torch.inference_mode():
+        assert encoder(picture(1).pixels(224)).isfinite().all()
+
+
+class Counting(Unmanaged):
+    """Tells, in order, what is done with entries; may fail to bring an encoder back."""
+
+    def __init__(self, fails=False):
+        self.told = []
+        self._fails = fails
+
+    def enter(self, encoder, device):
+        self.told.append("enter")
+        return self
+
+    def bring_back(self):
+        self.told.append("bring back")
+        if self._fails:
+            raise RuntimeError("cuda:0: out of memory")
+
+    def take_out(self):
+        self.told.append("take out")
+
+
+def test_an_encoder_is_counted_for_as_long_as_it_is_held(tower, batches):
+    memory = Counting()
+    for seed, keep in ((1, True), (2, True), (3, False), (4, False)):
+        encode([picture(seed)], tower, CPU, torch.float32, False, keep, memory)
+    kept, at_once = ["bring back"] * 3, ["bring back", "take out"]
+    assert memory.told == ["enter", *kept, "take out", "enter", *at_once]
+    assert not embedding._kept
+
+
+def test_an_encoder_that_cannot_be_brought_back_is_not_counted(tower, batches):
+    memory = Counting(fails=True)
+    with pytest.raises(InstantStyleError, match="not enough memory"):
+        encode([picture(1)], tower, CPU, torch.float32, False, memory=memory)
+    assert memory.told == ["enter", "bring back", "take out"]
 
 
 def test_reference_and_zero_image_are_one_batch_and_the_zero_image_is_remembered(tower, batches):

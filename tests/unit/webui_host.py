@@ -2,6 +2,8 @@
 
 import torch
 
+from lib_instantstyle.tensor.device_memory import Uncounted
+
 
 class Host:
     """A WebUI as far as preparing needs one."""
@@ -17,6 +19,9 @@ class Host:
 
     def make_room(self, size):
         pass
+
+    def enter(self, encoder, device):
+        return Uncounted()
 
     def crops_folder(self):
         return None

@@ -78,6 +78,12 @@ class Account:
             self.current_loaded_models.insert(0, entry)
             loaded.append(entry)
 
+    def unload_model_clones(self, model) -> None:
+        """Forgets a model, which stays where it is."""
+        self.current_loaded_models = [
+            x for x in self.current_loaded_models if not model.is_clone(x.model)
+        ]
+
     def load_model_gpu(self, model) -> None:
         self.load_models_gpu([model])
 

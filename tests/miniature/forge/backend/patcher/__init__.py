@@ -1,0 +1,1 @@
+"""What Forge wraps around models."""
