@@ -80,7 +80,8 @@
             ".instantstyle-group, .instantstyle-group .instantstyle-row").forEach(function(row) {
             const names = row.querySelectorAll('[id*="_instantstyle_unit_"]');
             const needed = Array.from(names).some(function(field) {
-                return !field.closest(".instantstyle-unneeded");
+                const unneeded = field.closest(".instantstyle-unneeded");
+                return !unneeded || unneeded.querySelector(".instantstyle-full");
             });
             row.classList.toggle("instantstyle-empty", !needed);
         });

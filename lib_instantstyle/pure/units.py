@@ -164,6 +164,7 @@ METHOD_FIELDS: Mapping[str, tuple[str, ...]] = {
         "combine",
         "auto_weight",
         "embeds_scaling",
+        "mask",
         "time_curve",
         "hires_pass",
         "report",

@@ -75,7 +75,7 @@ def _list(problem: str) -> str:
     return (
         f'<div class="instantstyle-downloads" data-here="{here}" data-at="{time.time_ns()}"{runs}>'
         f"<p>Files go into <code>{html.escape(folder)}</code>, where none is ever "
-        "replaced. What is broken off goes on from there.</p>"
+        "replaced. An interrupted download goes on from where it stopped.</p>"
         f"{_problem(said)}{rows}</div>"
     )
 

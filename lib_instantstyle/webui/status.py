@@ -24,6 +24,7 @@ _ALONG = {
     "content": ("words_button", "words"),
     "negative_image": ("negative_image_drop",),
     "reference_mask": ("reference_mask_drop",),
+    "mask": ("mask_drop",),
 }
 
 

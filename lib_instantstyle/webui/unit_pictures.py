@@ -42,7 +42,7 @@ def pictures_of(unit: Unit, host: Host) -> UnitPictures:
     """
     if unit.image and unit.style:
         raise InstantStyleError(
-            f"it has both a reference and the style {shorten(unit.style)}; one of them is allowed."
+            f"it has both a reference and the style {shorten(unit.style)}; clear one of them."
         )
     references = () if unit.style else references_of(unit, host)
     weights = tuple(reference.weight for reference in unit.image)

@@ -19,6 +19,7 @@ _GROUPS = (
         "Method",
         (
             ("method",),
+            ("adapter",),
             ("gamma", "tau"),
             ("shared_scale", "shared_shift"),
             ("adain", "steps_of_inversion"),
@@ -28,7 +29,7 @@ _GROUPS = (
             ("style_strength", "content_strength"),
         ),
     ),
-    ("Adapter and blocks", (("adapter",), ("blocks",), ("embeds_scaling", "auto_weight"))),
+    ("Blocks and weights", (("blocks",), ("embeds_scaling", "auto_weight"))),
     ("When the style acts", (("start", "end"), ("time_curve", "hires_pass"))),
     ("Reference", (("combine", "crop"), ("sharpening",))),
     ("Content to remove", (("content_mode", "clip_source"),)),
@@ -97,11 +98,12 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                                 lambda: {"choices": adapter_choices()},
                                 own("adapter_refresh"),
                             )
-        gr.HTML(markup.heading("Masks and another picture"))
-        with gr.Row(elem_classes=["instantstyle-row"]):
-            for name, title, hint in _MASKS:
-                with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
-                    gr.HTML(markup.drop_zone(own(name), title, hint))
+        with gr.Column(elem_classes=["instantstyle-group"]):
+            gr.HTML(markup.heading("Masks and another picture"))
+            with gr.Row(elem_classes=["instantstyle-row"]):
+                for name, title, hint in _MASKS:
+                    with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
+                        gr.HTML(markup.drop_zone(own(name), title, hint))
     return parts
 
 

@@ -133,7 +133,7 @@ def test_a_method_shows_its_own_fields_alone(opened, method, words, fields):
                    "clip_source", "negative_weight", "noise", "noise_strength", "noise_blur",
                    "crop", "sharpening", "combine", "auto_weight", "embeds_scaling", "time_curve",
                    "hires_pass", "report"}  # fmt: skip
-    along = ("words_button", "crops_button", "adapter_refresh", "negative_image_drop")
+    along = ("words_button", "crops_button", "adapter_refresh", "negative_image_drop", "mask_drop")
     assert wait_until(opened, lambda: shown() == of_adapters)
     set_choice(opened, "method", method)
     assert says(opened, words)
