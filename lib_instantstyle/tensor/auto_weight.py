@@ -44,8 +44,9 @@ class AutoWeight:
                 there, image = there[prompts], image[prompts]
             # Side by side, both take one reduction; vector_norm would be less exact on processors.
             sums = torch.stack([image, there]).float().square_().sum(dim=(1, 2, 3))
+            sums[0] *= weight**2  # of this layer; others may have another
             self._sums = sums if self._sums is None else self._sums + sums
-            ratio = abs(weight) * (self._sums[0] / self._sums[1]).sqrt()
+            ratio = (self._sums[0] / self._sums[1]).sqrt()
             # A unit that adds nothing to prompt rows (0 / there) has nothing to be brought up.
             found = (self._target / ratio).clamp(max=LARGEST)
             self._factor = torch.where(ratio > 0, found, torch.ones_like(found))

@@ -76,6 +76,16 @@ def test_what_adds_next_to_nothing_is_not_blown_up():
     assert nothing.factor(there, 0 * image, 1.0, (PROMPT,), 1) == 1.0
 
 
+def test_layers_of_different_weight_are_measured_together():
+    """Norm of all that is added over norm of all that is there: 0.6 of ones, 0.8 of ones."""
+    auto = AutoWeight(1.0)
+    there = torch.ones(1, 4, 8)
+    assert float(auto.factor(there, there, 0.6, (PROMPT,), 1)) == pytest.approx(1 / 0.6)
+    assert float(auto.factor(there, there, 0.8, (PROMPT,), 1)) == pytest.approx(2**0.5)
+    nothing_there = 0 * there
+    assert float(auto.factor(nothing_there, there, 0.0, (PROMPT,), 1)) == pytest.approx(2**0.5)
+
+
 def test_negative_rows_alone_are_not_measured():
     auto = AutoWeight(0.5)
     there, image = torch.ones(2, 1, 4, 8)
