@@ -115,7 +115,7 @@ CONTROLS = {
     ),
     "auto_weight": Control(
         "Even out the weights",
-        "brings what each block gets to this share of the text's attention; 0 is off",
+        "brings what the unit adds to this share of the text's attention; 0 is off",
         _slider(0, 2),
     ),
     "negative_weight": Control(
