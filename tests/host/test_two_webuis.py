@@ -12,7 +12,7 @@ from tests.host.test_extension import ROOT
 from tests.miniature import harness
 
 CHILD = """
-import base64, hashlib, io, json, random, sys
+import hashlib, json, random, sys, threading
 import numpy as np
 from PIL import Image
 from tests.miniature import harness
@@ -23,6 +23,7 @@ webui.use("tiny_sd15.")
 # A megabyte has room for five of the eight pictures below: each WebUI deletes what the other keeps.
 webui.set(instantstyle_reference_store_mb=1)
 from lib_instantstyle.tensor import embedding
+from lib_instantstyle.webui.style_library import library
 
 def reference(number):
     noise = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
@@ -32,8 +33,16 @@ references = [reference(number) for number in range(8)]
 comments, made, styles = [], {}, []
 from modules import processing
 processing.StableDiffusionProcessing.comment = lambda self, text: comments.append(text)
+done = threading.Event()
+
+def look():
+    while not done.wait(0.02):
+        comments.extend(library().refused())  # a style that is half there would be damaged
+
 print("ready", flush=True)
 sys.stdin.readline()
+watch = threading.Thread(target=look)
+watch.start()
 chance = random.Random(turn)
 for number in (chance.randrange(8) for _ in range(16)):
     embedding._remembered.clear()  # so that what is on the disk counts
@@ -46,8 +55,8 @@ for number in (chance.randrange(8) for _ in range(16)):
     styles.append(saved.status_code)
     if saved.status_code == 422 and "is there already" not in saved.text:
         comments.append(saved.text)
-    if webui.get("/instantstyle/styles").json()["refused"]:
-        comments.append("a style is damaged")
+done.set()
+watch.join()
 print(json.dumps({"made": {k: sorted(v) for k, v in made.items()}, "comments": comments,
                   "styles": sorted(set(styles))}))
 """
