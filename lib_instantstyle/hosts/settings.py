@@ -23,6 +23,13 @@ def page_units() -> int:
     return min(max(int(shared.opts.data.get(UNITS, DEFAULT_UNITS)), 1), UNIT_LIMIT)
 
 
+def token_merging_ratio(img2img: bool) -> float:
+    """How many of the tokens the WebUI merges, where a generation does not say otherwise."""
+    of_both = shared.opts.data.get("token_merging_ratio", 0)
+    own = shared.opts.data.get("token_merging_ratio_img2img", 0) if img2img else 0
+    return float(own or of_both)
+
+
 def register() -> None:
     """Add our settings; the WebUI calls this whenever it builds its page."""
     shared.opts.add_option(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from lib_instantstyle import NAME
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import given_units, parse_unit
 from lib_instantstyle.webui.listings import Listing, style_listing
+from lib_instantstyle.webui.numbers import number_in, whole_in
 
 _MOST_STEPS = 1000
 _MOST_WORDS = 100
@@ -17,15 +17,19 @@ _MOST_WORDS = 100
 
 def plan(given: Mapping[str, object]) -> Listing:
     """A dry run of the units in `given`; see planning.py."""
+    from lib_instantstyle.webui.asked_generation import asked_generation
     from lib_instantstyle.webui.planning import Circumstances, dry_run
     from lib_instantstyle.webui.unit_plan import in_words
 
-    steps = _whole(given, "steps", 20, _MOST_STEPS)
-    second = _whole(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    steps = whole_in(given, "steps", 20, _MOST_STEPS)
+    second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
     run = dry_run(
         given_units(_arguments(given)),
         Circumstances(
-            steps, second if given.get("enable_hr") is True else 0, _number(given, "cfg_scale", 7.0)
+            steps,
+            second if given.get("enable_hr") is True else 0,
+            number_in(given, "cfg_scale", 7.0),
+            asked_generation(given, steps),
         ),
     )
     return {**asdict(run), "text": in_words(run)}
@@ -48,7 +52,7 @@ def content(given: Mapping[str, object]) -> Listing:
     from lib_instantstyle.webui.content_report import describe_content
     from lib_instantstyle.webui.unit_pictures import references_of
 
-    count = _whole(given, "count", 8, _MOST_WORDS)
+    count = whole_in(given, "count", 8, _MOST_WORDS)
     unit = parse_unit({name: value for name, value in given.items() if name != "count"})
     picture = references_of(unit, current(loaded_checkpoint()))[0]
     return asdict(describe_content(picture, unit, count))
@@ -77,19 +81,3 @@ def _arguments(given: Mapping[str, object]) -> Sequence[object]:
             "are allowed."
         )
     return arguments
-
-
-def _whole(given: Mapping[str, object], name: str, default: int, most: int) -> int:
-    value = default if given.get(name) is None else given[name]
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
-        return value
-    raise InstantStyleError(
-        f"{name} is {shorten(value)}; a whole number from 0 to {most} is allowed."
-    )
-
-
-def _number(given: Mapping[str, object], name: str, default: float) -> float:
-    value: Any = default if given.get(name) is None else given[name]
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1000:
-        return float(value)
-    raise InstantStyleError(f"{name} is {shorten(value)}; a number is allowed.")

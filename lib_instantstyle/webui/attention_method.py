@@ -159,25 +159,32 @@ def blocks_of(unit: Unit, layout: Layout) -> Collection[int]:
     return chosen
 
 
-def check_method(unit: Unit, p: Any, unet: torch.nn.Module) -> None:
-    """Raise InstantStyleError for what none of these methods can do."""
-    blocks_of(unit, find_layers(unet).layout)
-    problem = None
+class Generation(Protocol):
+    """What of the generation that is asked for matters to these methods: `p`, or a plan's idea."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def refiner_checkpoint_info(self) -> object | None: ...
+
+    def get_token_merging_ratio(self) -> float: ...
+
+
+def problems_of(unit: Unit, p: Generation, unet: torch.nn.Module | None) -> Iterator[str]:
+    """What none of these methods can do. unet: None where it is not in memory."""
     if unit.crop not in ("center", "stretch"):
-        problem = (
-            f"crop is {shorten(unit.crop)}; for {unit.method} one of 'center', 'stretch' is allowed"
+        yield (
+            f"crop is {shorten(unit.crop)}; for {unit.method} one of 'center', 'stretch' is "
+            "allowed."
         )
-    elif unit.mask:
-        problem = f"mask is given, but {unit.method} acts on the whole picture; leave it out"
-    elif len(unit.image) > 1:
-        problem = f"image has {len(unit.image)} pictures; {unit.method} takes one"
-    elif unet.get_parameter("input_blocks.0.0.weight").shape[1] != 4:
-        problem = (
-            f"{unit.method} cannot use an inpainting checkpoint; choose one for whole pictures"
-        )
-    elif p.get_token_merging_ratio():
-        problem = f"{unit.method} cannot do with token merging; set its ratio to 0"
-    elif getattr(p, "refiner_checkpoint_info", None) is not None:
-        problem = f"{unit.method} cannot change the checkpoint on its way; switch the refiner off"
-    if problem:
-        raise InstantStyleError(f"{problem}.")
+    if unit.mask:
+        yield f"mask is given, but {unit.method} acts on the whole picture; leave it out."
+    if len(unit.image) > 1:
+        yield f"image has {len(unit.image)} pictures; {unit.method} takes one."
+    if unet is not None and unet.get_parameter("input_blocks.0.0.weight").shape[1] != 4:
+        yield f"{unit.method} cannot use an inpainting checkpoint; choose one for whole pictures."
+    if p.get_token_merging_ratio():
+        yield f"{unit.method} cannot do with token merging; set its ratio to 0."
+    if getattr(p, "refiner_checkpoint_info", None) is not None:
+        yield f"{unit.method} cannot change the checkpoint on its way; switch the refiner off."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,15 +10,23 @@ import torch
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import ON_SELF_ATTENTION, STYLEID, Unit
+from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui import styleid
 from lib_instantstyle.webui.attention_method import (
     AttentionMethod,
-    check_method,
+    Generation,
+    blocks_of,
+    problems_of,
     takes_first_of_batch,
 )
 from lib_instantstyle.webui.checking import naming
 from lib_instantstyle.webui.shared_reference import SharedReference, shared_batch
 from lib_instantstyle.webui.unit_pictures import references_of
+
+
+def works_on_self_attention(unit: Unit) -> bool:
+    """Whether `unit` asks for one of these methods."""
+    return unit.method in ON_SELF_ATTENTION
 
 
 def prepare_attention_method(
@@ -28,22 +36,34 @@ def prepare_attention_method(
 
     Raises InstantStyleError if it cannot be had.
     """
-    chosen = [unit for unit in units if unit.method in ON_SELF_ATTENTION]
+    chosen = list(filter(works_on_self_attention, units))
     if not chosen:
         return None
     unit = chosen[0]
     with naming(unit):
-        if len(chosen) > 1:
-            raise InstantStyleError(
-                f"unit {chosen[1].number} works on self-attention too (its method is "
-                f"'{chosen[1].method}'); one such unit is allowed."
-            )
-        check_method(unit, p, unet)
-        if unit.method == STYLEID:
-            styleid.check(unit, p)
+        blocks_of(unit, find_layers(unet).layout)
+        for problem in problems(units, p, unet):
+            raise InstantStyleError(problem)
         if takes_first_of_batch(unit):
             return shared_batch(unit, p)
         picture = references_of(unit, host)[0]
     if unit.method == STYLEID:
         return styleid.StyleID(unit, picture, tuple(styleid.remarks(unit, p)))
     return SharedReference(unit, picture, ())
+
+
+def problems(units: Sequence[Unit], p: Generation, unet: torch.nn.Module | None) -> Iterator[str]:
+    """Why the first of `units` that works on self-attention cannot be had, its blocks aside.
+
+    unet: None where it is not in memory.
+    """
+    chosen = list(filter(works_on_self_attention, units))
+    for unit in chosen[1:]:
+        yield (
+            f"unit {unit.number} works on self-attention too (its method is '{unit.method}'); one "
+            "such unit is allowed."
+        )
+    for unit in chosen[:1]:
+        yield from problems_of(unit, p, unet)
+        if unit.method == STYLEID:
+            yield from styleid.problems_of(unit, p)

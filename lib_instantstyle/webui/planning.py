@@ -20,7 +20,9 @@ from lib_instantstyle.pure.units import (
     BASE,
     HIRES,
     IP_ADAPTER,
+    NO_REFERENCE,
     ON_SELF_ATTENTION,
+    STYLEID,
     Unit,
     parse_unit,
 )
@@ -32,11 +34,13 @@ from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.webui.asked_generation import AskedGeneration
 from lib_instantstyle.webui.attention_method import (
     FIRST_OF_BATCH,
     blocks_of,
     takes_first_of_batch,
 )
+from lib_instantstyle.webui.attention_methods import problems, works_on_self_attention
 from lib_instantstyle.webui.blora import choose_lora, fit
 from lib_instantstyle.webui.blora import remarks as lora_remarks
 from lib_instantstyle.webui.checking import CheckedUnit, remarks
@@ -55,6 +59,7 @@ class Circumstances:
     steps: int = 20
     hires_steps: int = 0  # of hires fix's second pass; 0 without it
     cfg_scale: float = 7.0
+    generation: AskedGeneration | None = None  # where the request is that of a generation
 
 
 def dry_run(given: Sequence[Mapping[str, object]], circumstances: Circumstances) -> DryRun:
@@ -68,14 +73,12 @@ def dry_run(given: Sequence[Mapping[str, object]], circumstances: Circumstances)
         problems.append(str(error))
     loaded = checkpoint_in_memory() if name else None
     catalog = scan(model_folders())
-    units = []
-    for number, values in enumerate(given, start=1):
-        made = UnitPlan(number)
-        unit = _parsed(values, made)
+    units = [UnitPlan(number) for number in range(1, len(given) + 1)]
+    parsed = [_parsed(values, made) for values, made in zip(given, units)]
+    for made, unit in zip(units, parsed):
         with made.noting():
-            _Check(made, unit, layers, catalog, loaded, circumstances).run()
-        units.append(made)
-        problems += [_named(number, text) for text in (*made.problems, *made.idle)]
+            _Check(made, unit, parsed, layers, catalog, loaded, circumstances).run()
+        problems += [_named(made.unit, text) for text in (*made.problems, *made.idle)]
     return DryRun(name, layers.layout.id if layers else None, loaded is not None, units, problems)
 
 
@@ -102,6 +105,7 @@ class _Check:
 
     made: UnitPlan
     unit: Unit
+    units: Sequence[Unit]  # all of them
     layers: UnetLayers | None
     catalog: Catalog
     loaded: LoadedCheckpoint | None
@@ -116,9 +120,9 @@ class _Check:
             return
         host = current(self.loaded or LoadedCheckpoint(None))
         if self.unit.method in ON_SELF_ATTENTION and self.layers is not None:
-            self._attended(self.layers)
+            self._attended(self.layers, host)
         if takes_first_of_batch(self.unit):
-            self.made.remarks.append(f"{FIRST_OF_BATCH} That takes a batch of two or more.")
+            self._batch()
             return
         pictures = self._pictures(host)
         if self.unit.method != IP_ADAPTER or self.layers is None:
@@ -158,8 +162,8 @@ class _Check:
         if not self.made.steps and not self.made.hires_steps:
             self.made.idle.append(f"no sampling step of {of.steps} falls between start and end.")
 
-    def _attended(self, layers: UnetLayers) -> None:
-        """The blocks whose self-attention is changed."""
+    def _attended(self, layers: UnetLayers, host: Host) -> None:
+        """The blocks whose self-attention is changed, and what stands in the method's way."""
         with self.made.noting():
             of = [found.layer.block.index for found in layers.by_number.values()]
             self.made.blocks = [
@@ -167,6 +171,22 @@ class _Check:
                 for block in layers.layout.blocks
                 if block.index in blocks_of(self.unit, layers.layout)
             ]
+        generation = self.circumstances.generation or AskedGeneration(self.circumstances.steps)
+        unet = host.unet(self.loaded) if self.loaded else None
+        acting = [unit for unit in self.units if unit.acts]
+        if next(filter(works_on_self_attention, acting), None) is self.unit:
+            self.made.problems += problems(acting, generation, unet)
+        if self.unit.method == STYLEID and self.circumstances.generation is None:
+            self.made.remarks.append("it needs a picture to change; use it in img2img.")
+
+    def _batch(self) -> None:
+        """The first picture of each batch would be the reference."""
+        generation = self.circumstances.generation
+        if generation is None or generation.batch_size > 1:
+            more = "" if generation else " That takes a batch of two or more."
+            self.made.remarks.append(f"{FIRST_OF_BATCH}{more}")
+        else:
+            self.made.problems.append(NO_REFERENCE.format(self.unit.number))
 
     def _lora(self) -> None:
         if self.layers is None:

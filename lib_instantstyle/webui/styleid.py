@@ -96,18 +96,18 @@ class StyleID(AttentionMethod):
         return found
 
 
-def check(unit: Unit, p: Any) -> None:
-    """Raise InstantStyleError for what StyleID cannot do."""
+def problems_of(unit: Unit, p: Any) -> Iterator[str]:
+    """What StyleID cannot do."""
     if not getattr(p, "init_images", None):
-        raise InstantStyleError(
-            "method is 'styleid', which needs a picture to change; use it in img2img."
-        )
+        yield "method is 'styleid', which needs a picture to change; use it in img2img."
+        return
     if unit.schedule == PUBLISHED and p.denoising_strength < 1:
-        raise InstantStyleError(
-            "StyleID's published schedule begins with noise; set Denoising strength to 1."
-        )
+        yield "StyleID's published schedule begins with noise; set Denoising strength to 1."
     if unit.schedule == PUBLISHED:
-        published(p.steps, [1.0] * TIMESTEPS)
+        try:
+            published(p.steps, [1.0] * TIMESTEPS)
+        except InstantStyleError as error:
+            yield str(error)
 
 
 def remarks(unit: Unit, p: Any) -> Iterator[str]:

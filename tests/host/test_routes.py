@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.host.test_extension import ROOT, UNIT, picture, session, style  # noqa: F401
+from tests.miniature.harness import to_base64
 
 COFFEE = ROOT / "tests" / "pictures" / "coffee.jpg"
 
@@ -86,7 +87,8 @@ def test_nothing_says_where_on_this_machine_files_lie(webui):
 def test_openapi_describes_every_route(webui):
     paths = webui.get("/openapi.json").json()["paths"]
     ours = {path: each for path, each in paths.items() if path.startswith("/instantstyle")}
-    assert {"/instantstyle/version", "/instantstyle/blocks"} <= set(ours)
+    assert set(ours) == {r.path for r in webui.app.routes if r.path.startswith("/instantstyle")}
+    assert len(ours) == 9
     for each in ours.values():
         for operation in each.values():
             assert operation["description"] and operation["tags"] == ["InstantStyle"]
@@ -233,6 +235,69 @@ def test_a_plan_and_a_generation_agree(webui):
         assert answer.status == (422 if problems else 200), (change, problems, answer.body)
         if problems:
             assert answer.body["detail"] == problems[0]
+
+
+ON_SELF_ATTENTION = [
+    {}, {"crop": "tiles"}, {"mask": UNIT["image"]}, {"image": [UNIT["image"]] * 2}, {"blocks": "0"},
+    {"blocks": "77=1"}, {"image": "nonsense"}, {"image": ""}, {"schedule": "published"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["styleid", "stylealigned", "swap"])
+@pytest.mark.parametrize("change", ON_SELF_ATTENTION, ids=str)
+def test_a_plan_and_a_generation_agree_on_methods_of_self_attention(webui, method, change):
+    webui.use("tiny_sd15.")
+    unit = {**UNIT, "method": method, **change}
+    frame = Image.new("RGB", (64, 64), (40, 90, 200))
+    for fields in ({}, {"init_images": [to_base64(frame)], "denoising_strength": 0.9}):
+        request = {"steps": 2, **fields, **style(unit)}
+        agreed(webui, request)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"batch_size": 2},
+        {"refiner_checkpoint": "tiny_sd15", "refiner_switch_at": 0.5},
+        {"init_images": 1, "denoising_strength": 0.9},
+        {"init_images": 1, "denoising_strength": 1.0, "steps": 7},
+    ],
+    ids=str,
+)
+def test_a_plan_knows_what_of_the_request_stands_in_the_way(webui, fields):
+    webui.use("tiny_sd15.")
+    if "init_images" in fields:
+        fields = {**fields, "init_images": [to_base64(Image.new("RGB", (64, 64)))]}
+    published = {**UNIT, "method": "styleid", "schedule": "published"}
+    for units in (
+        [{"method": "swap"}], [{**UNIT, "method": "swap"}], [published],
+        [{**UNIT, "method": "stylealigned"}, {**UNIT, "method": "swap"}],
+        [{**UNIT, "method": "swap", "enabled": False}, {**UNIT, "method": "swap", "crop": "pad"}],
+    ):  # fmt: skip
+        agreed(webui, {"steps": 2, **fields, **style(*units)}, but=": it is off.")
+
+
+def test_a_plan_knows_the_checkpoint_and_the_settings_that_stand_in_the_way(webui):
+    request = {"steps": 2, **style({**UNIT, "method": "swap"})}
+    webui.use("tiny_sd15_inpaint.")
+    assert "inpainting checkpoint" in agreed(webui, request)[0]
+    webui.use("tiny_sd15.")
+    webui.shared.opts.data["token_merging_ratio"] = 0.4
+    assert "token merging" in agreed(webui, request)[0]
+
+
+def agreed(webui, request, but="nothing"):
+    """The problems of the plan for `request`, the first of which the generation is refused with."""
+    given = webui.post("/instantstyle/plan", request).json()["problems"]
+    problems = [problem for problem in given if but not in problem]
+    if "init_images" in request:
+        answer = webui.img2img(None, expect=None, **request)
+    else:
+        answer = webui.txt2img(expect=None, **request)
+    assert answer.status == (422 if problems else 200), (problems, answer.body)
+    if problems:
+        assert answer.body["detail"] == problems[0]
+    return problems
 
 
 def test_a_plan_counts_the_steps_of_both_passes(webui, no_model):
