@@ -17,8 +17,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.presets import PRESETS
 from tests.bench import files, gpu, off, unet_calls
-from tests.bench.networks import SD15_FULL, SDXL_FULL, full_unet
+from tests.bench.networks import SD15_FULL, SDXL_FULL
 from tests.bench.timing import Times
+from tests.bench.unet_calls import Measured
 from tests.unit import stock
 
 COFFEE = Path(__file__).parents[1] / "pictures" / "coffee.jpg"
@@ -67,10 +68,9 @@ def main() -> None:
 def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
     """Everything that is measured, one after the other: title and figures."""
     yield "off", off.costs()
-    times, distances, added = unet_calls.style_block(repetitions)
-    yield "SDXL's style block, 1024 tokens, batch 2", rows_of(times)
-    yield "the same, what is added to a plain call", added
-    yield "largest difference from ours", distances
+    yield from compared(
+        "SDXL's style block, 1024 tokens, batch 2", unet_calls.style_block(repetitions)
+    )
     style = [layer.number for layer in SDXL.layers if layer.block.index in _style_blocks()]
     with tempfile.TemporaryDirectory() as folder:
         for name, projection in (
@@ -89,13 +89,26 @@ def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
         del tower
         yield "a reference seen by ViT-H, seconds", files.reference(Path(folder), COFFEE)
     if whole:
-        unet = full_unet(SD15_FULL, torch.float32)
-        times = unet_calls.whole_unet(unet, repetitions, 32)
-        yield "SD1.5 UNet, 256 px, batch 2", rows_of(times)
-        unet = full_unet(SDXL_FULL, torch.bfloat16)
-        times = unet_calls.whole_unet(unet, min(3, repetitions), 32, SDXL_FULL.adm_in_channels)
-        yield "SDXL UNet in bfloat16, 256 px, batch 2", rows_of(times)
+        for name, config, dtype, most in (
+            ("SD1.5 UNet", SD15_FULL, torch.float32, repetitions),
+            ("SDXL UNet in bfloat16", SDXL_FULL, torch.bfloat16, min(3, repetitions)),
+        ):
+            style, everything = unet_calls.whole_unet(config, dtype, most, 32)
+            yield from compared(f"{name}, 256 px, batch 2, style block", style)
+            yield from compared(f"{name}, 256 px, batch 2, all blocks", everything)
+    for name, config, cells in (
+        ("SDXL at 1024 px", SDXL_FULL, 128),
+        ("SD1.5 at 512 px", SD15_FULL, 64),
+    ):
+        title = f"floating-point operations added to a call of {name}, batch 2"
+        yield title, unet_calls.operations_added(config, cells)
     yield "GPU", gpu.measure()
+
+
+def compared(title: str, found: Measured) -> Iterator[tuple[str, Any]]:
+    yield title, rows_of(found.times)
+    yield f"{title}: what is added to a plain call", found.added
+    yield f"{title}: largest difference from ours", found.distances
 
 
 def _style_blocks() -> list[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
@@ -14,6 +17,7 @@ from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from tests.miniature.networks.to_diffusers import diffusers_config
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
 
 STYLE = 6  # transformer index of SDXL's style block
@@ -63,10 +67,22 @@ class StyleBlock(nn.Module):
 
 def full_unet(config: UNetConfig, dtype: torch.dtype) -> UNetModel:
     """A whole UNet of real widths; random numbers as PyTorch initialises layers."""
+    with _made_as(dtype):
+        return UNetModel(config).eval().requires_grad_(False)
+
+
+def diffusers_unet_of(config: UNetConfig, dtype: torch.dtype) -> UNet2DConditionModel:
+    """The same as diffusers builds it."""
+    with _made_as(dtype):
+        return UNet2DConditionModel(**diffusers_config(config)).eval().requires_grad_(False)
+
+
+@contextmanager
+def _made_as(dtype: torch.dtype) -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        return UNetModel(config).eval().requires_grad_(False)
+        yield
     finally:
         torch.set_default_dtype(before)
 
@@ -74,16 +90,20 @@ def full_unet(config: UNetConfig, dtype: torch.dtype) -> UNetModel:
 class Weights:
     """A random adapter in memory: to_k_ip and to_v_ip of some layers, and tokens of a reference."""
 
-    def __init__(self, layers: UnetLayers, tokens: int = 4, seed: int = 0) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        scale = layers.context_width**-0.5
+    def __init__(
+        self, layers: UnetLayers, tokens: int = 4, seed: int = 0, dtype: torch.dtype | None = None
+    ) -> None:
+        torch.manual_seed(seed)
+        context = layers.context_width
+        scale = context**-0.5
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(*shape, dtype=dtype)
+
         self.layers = layers
-        self.tokens = torch.randn(2, tokens, layers.context_width, generator=generator)
+        self.tokens = random(2, tokens, context)
         self.matrices = {
-            number: tuple(
-                torch.randn(found.width, layers.context_width, generator=generator) * scale
-                for _ in range(2)
-            )
+            number: tuple(random(found.width, context) * scale for _ in range(2))
             for number, found in layers.by_number.items()
         }
 

@@ -7,41 +7,54 @@ same hooks as ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttnProcessor2_0
-from torch import nn
 from torch.nn import functional as F
 
+from lib_instantstyle.tensor.unet import UnetLayers
 from tests.bench.networks import Weights
 
 
-def diffusers_processors(
-    attentions: Sequence[nn.Module], weights: Weights, scale: float = 1.0
-) -> None:
-    """Give cross-attentions diffusers' IP-Adapter processors with our random adapter."""
-    for attention, (key, value) in zip(attentions, weights.matrices.values()):
-        processor = IPAdapterAttnProcessor2_0(key.shape[0], key.shape[1], (4,), scale)
-        processor.to_k_ip[0].weight.data = key
-        processor.to_v_ip[0].weight.data = value
-        attention.set_processor(processor.requires_grad_(False))
+class Diffusers:
+    """diffusers' IP-Adapter processors with our random adapter, made once and put on for a call.
 
+    Every cross-attention has one, as after load_ip_adapter; those not `chosen` have the scale 0.
+    """
 
-def no_processors(attentions: Sequence[nn.Module]) -> None:
-    for attention in attentions:
-        attention.set_processor(AttnProcessor2_0())
+    def __init__(self, layers: UnetLayers, weights: Weights, chosen: Container[int]) -> None:
+        self._processors = []
+        for number, (key, value) in weights.matrices.items():
+            processor = IPAdapterAttnProcessor2_0(*key.shape, (4,), float(number in chosen))
+            processor.to_k_ip[0].weight.data = key
+            processor.to_v_ip[0].weight.data = value
+            module = layers.by_number[number].module
+            self._processors.append((module, processor.requires_grad_(False)))
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        for attention, processor in self._processors:
+            attention.set_processor(processor)
+        try:
+            yield
+        finally:
+            for attention, _ in self._processors:
+                attention.set_processor(AttnProcessor2_0())
 
 
 @contextmanager
 def project_each_call(
-    attentions: Sequence[nn.Module], weights: Weights, rows: Sequence[int]
+    layers: UnetLayers, weights: Weights, chosen: Container[int], rows: Sequence[int]
 ) -> Iterator[None]:
     """Image attention with keys and values projected from the tokens in each call."""
     handles = []
     tokens = weights.tokens[list(rows)]  # [B, T, C]
-    for attention, (to_k, to_v) in zip(attentions, weights.matrices.values()):
+    for number, (to_k, to_v) in weights.matrices.items():
+        if number not in chosen:
+            continue
+        attention = layers.by_number[number].module
         seen: list[torch.Tensor] = []
 
         def see(module, args, query, seen=seen):

@@ -11,7 +11,7 @@ from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from tests.bench import __main__ as bench
 from tests.bench import files, gpu, off, unet_calls
-from tests.miniature.networks.unet import SD15_TINY, UNetModel
+from tests.miniature.networks.unet import SDXL_TINY
 from tests.unit import stock
 from tests.unit.towers import hugging_face_tower
 
@@ -21,33 +21,51 @@ def block():
     return unet_calls.style_block(1, side=2, width=128, context=64)
 
 
-def test_the_peers_compute_what_we_compute(block):
-    _, distances, _ = block
-    assert distances["projecting in each call"] < 1e-4
-    assert distances["diffusers"] < 1e-4
-    assert distances["plain"] > 1e-2
+@pytest.fixture(scope="module")
+def whole():
+    """A whole UNet of SDXL's layout, by which part of it is styled."""
+    style, everything = unet_calls.whole_unet(SDXL_TINY, torch.float32, 1, 8)
+    return {"style": style, "all blocks": everything}
 
 
-def test_only_our_cases_spend_time_in_our_hooks(block):
-    times, _, _ = block
-    ours = {name for name, each in times.items() if any(each.hooks)}
-    assert ours == {name for name in times if name.startswith("ours")}
-    assert all(0 < times[name].share < 1 for name in ours)
+@pytest.fixture(params=["block", "style", "all blocks"])
+def measured(request, block, whole):
+    return block if request.param == "block" else whole[request.param]
 
 
-def test_we_add_less_than_any_peer(block):
+def test_the_peers_compute_what_we_compute(measured):
+    assert measured.distances["projecting in each call"] < 1e-4
+    assert measured.distances["diffusers"] < 1e-4
+    assert measured.distances["plain"] > 1e-2
+
+
+def test_only_our_cases_spend_time_in_our_hooks(measured):
+    ours = {name for name, each in measured.times.items() if any(each.hooks)}
+    assert ours == {name for name in measured.times if name.startswith("ours")}
+    assert all(0 < measured.times[name].share < 1 for name in ours)
+
+
+def test_we_add_less_than_any_peer(measured):
     """Counted, so that no other work on the machine can make it pass or fail."""
-    added = {row["case"]: row for row in block[2]}
-    ours = added["ours"]
-    assert ours["kernels"] == 20  # in each of ten layers an attention and a sum
+    added = {row["case"]: row for row in measured.added}
     for peer in ("diffusers", "projecting in each call"):
         for what in ("kernels", "floating-point operations", "bytes written"):
-            assert 0 < ours[what] < added[peer][what], (peer, what)
+            assert 0 < added["ours"][what] < added[peer][what], (peer, what)
 
 
-def test_a_whole_unet_can_be_measured():
-    times = unet_calls.whole_unet(UNetModel(SD15_TINY).eval(), 1, 8)
-    assert list(times) == ["plain", "ours, style", "ours, all blocks"]
+def test_a_layer_costs_an_attention_and_a_sum(block, whole):
+    found = (block, whole["style"], whole["all blocks"])
+    ours = [row["kernels"] for each in found for row in each.added if row["case"] == "ours"]
+    assert ours == [2 * 10, 2 * 10, 2 * 70]
+
+
+def test_operations_can_be_counted_without_weights(whole):
+    """The same numbers as where the network runs."""
+    style, everything = unet_calls.operations_added(SDXL_TINY, 8)
+    for row, measured in ((style, whole["style"]), (everything, whole["all blocks"])):
+        for each in measured.added:
+            assert row[each["case"]] == each["floating-point operations"]
+        assert row["plain"] > row["diffusers"]
 
 
 def test_opening_reads_what_is_needed(tmp_path):
@@ -75,8 +93,7 @@ def test_off_costs_next_to_nothing():
 
 
 def test_the_report_is_written(tmp_path, block):
-    times, distances, _ = block
-    bench.write({"block": bench.rows_of(times), "largest difference": distances}, tmp_path)
+    bench.write(dict(bench.compared("block", block)), tmp_path)
     assert "| ours | " in (tmp_path / "bench.md").read_text()
     report = json.loads((tmp_path / "bench.json").read_text())
     assert report["block"][0]["case"] == "plain" and report["block"][0]["over plain"] == 0
