@@ -1,0 +1,50 @@
+"""Several browser tabs on one WebUI."""
+
+import re
+
+import pytest
+
+from tests.browser.conftest import open_page
+from tests.browser.person import (
+    COFFEE,
+    STARS,
+    box,
+    choose_unit,
+    drop,
+    generate,
+    number_box,
+    open_accordion,
+    set_number,
+    small,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sdxl(client):
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+
+
+def styled(page, weight):
+    """A picture with that weight; the hash of its reference."""
+    info, error = generate(page)
+    assert error == "" and f"weight: {weight}" in info
+    return re.search(r"reference: (\w+)", info).group(1)
+
+
+def test_two_tabs_are_two_pages_of_one_webui(page, webui):
+    other = page.context.new_page()
+    other.route(lambda url: not url.startswith(webui), lambda route: route.abort())
+    open_page(other, webui)
+    for each, picture, weight in ((page, COFFEE, 0.6), (other, STARS, 0.4)):
+        small(each)
+        open_accordion(each)
+        drop(each, picture)
+        set_number(each, "weight", weight)
+    choose_unit(other, 2)
+    assert "" != box(page).input_value() != box(other).input_value() != ""
+    first, second = styled(page, 0.6), styled(other, 0.4)
+    assert first != second
+    assert styled(page, 0.6) == first  # the other's picture left nothing here
+    values = [number_box(each, "weight").input_value() for each in (page, other)]
+    assert values == ["0.6", "0.4"]
+    other.close()
