@@ -369,7 +369,7 @@ page = st.lists(
 @given(page, st.booleans(), st.sampled_from([0, 0, 0, 1]), st.integers(0, 300), json_values)
 def test_any_values_of_the_page(values, switch, missing, place, value):
     arguments = [switch, *values[missing:]]
-    if place < len(values):
+    if missing <= place < len(values):
         arguments[1 + place - missing] = value
     units = taken_or_refused(parse_arguments, arguments)
     if not switch:
