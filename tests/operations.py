@@ -55,10 +55,16 @@ def counted(run: Any) -> dict[str, int]:
         run()
         with Operations() as operations:
             run()
-        with FlopCounterMode(display=False, custom_mapping=ON_CPU) as flops:
-            run()
     return {
         "kernels": operations.kernels,
-        "floating-point operations": flops.get_total_flops(),
+        "floating-point operations": flops(run),
         "bytes written": operations.bytes,
     }
+
+
+def flops(run: Any) -> int:
+    """Floating-point operations of a call of `run`."""
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
+        run()
+    total: int = counter.get_total_flops()
+    return total

@@ -19,7 +19,7 @@ from tests.bench.networks import StyleBlock, Weights, diffusers_unet_of
 from tests.bench.peers import Diffusers, project_each_call
 from tests.bench.timing import Times, interleaved
 from tests.miniature.networks.unet import UNetConfig
-from tests.operations import counted
+from tests.operations import counted, flops
 
 ROWS = (PROMPT, NEGATIVE)
 Call = Callable[[], torch.Tensor]
@@ -156,9 +156,9 @@ def operations_added(config: UNetConfig, side: int) -> list[dict[str, Any]]:
         bench = _unet_bench(config, torch.float16, side)
         for blocks, preset in (("style block", "style"), ("all blocks", "original")):
             cases = _beside_peers(bench, Unit(preset=preset))
-            costs = {name: counted(run) for name, run in cases.items()}
-            added = {row["case"]: row["floating-point operations"] for row in over_plain(costs)}
-            plain = costs["plain"]["floating-point operations"]
+            costs = {name: flops(run) for name, run in cases.items()}
+            plain = costs.pop("plain")
+            added = {name: cost - plain for name, cost in costs.items()}
             rows.append({"blocks": blocks, "plain": plain, **added})
     return rows
 

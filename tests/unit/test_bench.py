@@ -11,7 +11,7 @@ from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from tests.bench import __main__ as bench
 from tests.bench import files, gpu, off, unet_calls
-from tests.miniature.networks.unet import SDXL_TINY
+from tests.miniature.networks.unet import SD15_TINY
 from tests.unit import stock
 from tests.unit.towers import hugging_face_tower
 
@@ -23,8 +23,8 @@ def block():
 
 @pytest.fixture(scope="module")
 def whole():
-    """A whole UNet of SDXL's layout, by which part of it is styled."""
-    style, everything = unet_calls.whole_unet(SDXL_TINY, torch.float32, 1, 8)
+    """A whole UNet, by which part of it is styled."""
+    style, everything = unet_calls.whole_unet(SD15_TINY, torch.float32, 1, 8)
     return {"style": style, "all blocks": everything}
 
 
@@ -56,12 +56,12 @@ def test_we_add_less_than_any_peer(measured):
 def test_a_layer_costs_an_attention_and_a_sum(block, whole):
     found = (block, whole["style"], whole["all blocks"])
     ours = [row["kernels"] for each in found for row in each.added if row["case"] == "ours"]
-    assert ours == [2 * 10, 2 * 10, 2 * 70]
+    assert ours == [2 * 10, 2 * 3, 2 * 16]
 
 
 def test_operations_can_be_counted_without_weights(whole):
     """The same numbers as where the network runs."""
-    style, everything = unet_calls.operations_added(SDXL_TINY, 8)
+    style, everything = unet_calls.operations_added(SD15_TINY, 8)
     for row, measured in ((style, whole["style"]), (everything, whole["all blocks"])):
         for each in measured.added:
             assert row[each["case"]] == each["floating-point operations"]
