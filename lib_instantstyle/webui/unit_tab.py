@@ -29,7 +29,7 @@ _GROUPS = (
             ("style_strength", "content_strength"),
         ),
     ),
-    ("Blocks and weights", (("blocks",), ("embeds_scaling", "auto_weight"))),
+    ("Blocks and weights", (("blocks",), ("auto_weight", "embeds_scaling"))),
     ("When the style acts", (("start", "end"), ("time_curve", "hires_pass"))),
     ("Reference", (("combine", "crop"), ("sharpening",))),
     ("Content to remove", (("content_mode", "clip_source"),)),
