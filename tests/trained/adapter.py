@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -16,8 +17,9 @@ from .captions import caption_number
 from .course import Course, Loss, device_of
 from .world import scenes
 
-COURSE = Course("adapter", steps=3000, batch=24, rate=1e-3, mean_of=200)
+COURSE = Course("adapter", steps=1600, batch=24, rate=1e-3, mean_of=200)
 TOKENS = 4
+_SNR_FLOOR = 0.05
 SHAPE_UNSAID, SILENT, DROPPED = 0.4, 0.1, 0.1
 
 
@@ -34,10 +36,13 @@ class ImageProjection(nn.Module):
 
 
 class ImageKeys(nn.Module):
-    def __init__(self, width: int) -> None:
+    """They begin as the layer's own for text, as IP-Adapter's do: what is left to learn at first is
+    to say in tokens like words what the picture shows."""
+
+    def __init__(self, text_keys: nn.Module, text_values: nn.Module) -> None:
         super().__init__()
-        self.to_k_ip = nn.Linear(UNET.context_dim, width, bias=False)
-        self.to_v_ip = nn.Linear(UNET.context_dim, width, bias=False)
+        self.to_k_ip = copy.deepcopy(text_keys).requires_grad_(True)
+        self.to_v_ip = copy.deepcopy(text_values).requires_grad_(True)
 
 
 class Adapter(nn.Module):
@@ -47,7 +52,9 @@ class Adapter(nn.Module):
         super().__init__()
         found = find_layers(unet).by_number
         self.image_proj = ImageProjection(embed_dim)
-        self.ip_adapter = nn.ModuleDict({str(n): ImageKeys(c.width) for n, c in found.items()})
+        self.ip_adapter = nn.ModuleDict(
+            {str(n): ImageKeys(c.module.to_k, c.module.to_v) for n, c in found.items()}
+        )
 
     def show(self, unet: UNetModel, vectors: Tensor | None) -> None:
         """Let every cross-attention of `unet` add the term of these image vectors; None: no more.
@@ -61,6 +68,13 @@ class Adapter(nn.Module):
     def _term(self, number: int, tokens: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
         keys = self.ip_adapter[str(number)]
         return lambda: (keys.to_k_ip(tokens), keys.to_v_ip(tokens))
+
+
+def early(snr: Tensor) -> Tensor:
+    """Weights of the loss by the signal-to-noise ratio: those of an error in the picture instead of
+    one in the noise, but for the noisiest steps. A picture's look is decided where noise prevails,
+    and an error in the noise is small there whatever the look."""
+    return 1 / (snr + _SNR_FLOOR)
 
 
 def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Course = COURSE) -> Loss:
@@ -85,7 +99,7 @@ def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Cours
         where = torch.from_numpy(dropped < DROPPED).to(vectors.device)
         adapter.show(unet, vectors.masked_fill(where[:, None], 0.0))
         told = prompts(numbers, torch.from_numpy(silent < SILENT))
-        total = denoising_loss(unet, noised(to_latents(pictures), generator), *told)
+        total = denoising_loss(unet, noised(to_latents(pictures), generator, early), *told)
         adapter.show(unet, None)
         return total
 

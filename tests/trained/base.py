@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ UNET = UNetConfig(
     linear_projection=True,
     adm_in_channels=256 + 6 * 256,
 )
-COURSE = Course("base", steps=6000, batch=24, rate=1.5e-3, mean_of=400)
+COURSE = Course("base", steps=4400, batch=24, rate=1.5e-3, mean_of=400)
 COLOUR_STD = 0.7  # of the world's pixels, by which latents are divided to have about unit size
 LOOK_NAMED, NOTHING_SAID, SILENT = 0.3, 0.05, 0.1
 _SNR_CEILING = 5.0  # min-SNR weighting, Hang et al. 2023, arXiv 2303.09556
@@ -78,14 +79,20 @@ class Noised:
     weight: Tensor
 
 
-def noised(latents: Tensor, generator: torch.Generator) -> Noised:
+def min_snr(snr: Tensor) -> Tensor:
+    """Weights of the loss by the signal-to-noise ratio: steps with little noise count less."""
+    return snr.clamp(max=_SNR_CEILING) / snr
+
+
+def noised(
+    latents: Tensor, generator: torch.Generator, weigh: Callable[[Tensor], Tensor] = min_snr
+) -> Noised:
     """At random steps of the schedule."""
     alphas = alphas_cumprod()
     steps = torch.randint(len(alphas), (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
     alpha = alphas[steps]
-    snr = alpha / (1 - alpha)
-    weight = snr.clamp(max=_SNR_CEILING) / snr
+    weight = weigh(alpha / (1 - alpha))
     alpha = alpha[:, None, None, None]
     return Noised(alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, steps, noise, weight)
 
