@@ -17,26 +17,28 @@ from lib_instantstyle.tensor.unet import UnetLayers, find_layers, layers_in_file
 _TEXT_PROJECTIONS = (".text_projection", ".text_projection.weight")
 
 
-def checkpoint_in_memory() -> LoadedCheckpoint | None:
+def checkpoint_in_memory(override: str = "") -> LoadedCheckpoint | None:
     """The chosen checkpoint if it is the one in memory.
+
+    override: the name of another one, where a request has one for its own pictures.
 
     Forge loads what was chosen with the next picture only. `shared.sd_model` is no way to ask:
     A1111 would load a checkpoint to answer.
     """
     model = sd_models.model_data.sd_model
     info = getattr(model, "sd_checkpoint_info", None)
-    return LoadedCheckpoint(model) if info and info.filename == _chosen().filename else None
+    return LoadedCheckpoint(model) if info and info.filename == _chosen(override).filename else None
 
 
-def chosen_layers() -> UnetLayers:
+def chosen_layers(override: str = "") -> UnetLayers:
     """The cross-attention layers of the chosen checkpoint, by its file if it is not in memory.
 
     Raises InstantStyleError where there is none, or it is of another family.
     """
-    loaded = checkpoint_in_memory()
+    loaded = checkpoint_in_memory(override)
     if loaded is not None:
         return find_layers(current(loaded).unet(loaded))
-    path = Path(_chosen().filename)
+    path = Path(_chosen(override).filename)
     try:
         return layers_in_file(read_tensors(path))
     except OSError as error:
@@ -45,14 +47,15 @@ def chosen_layers() -> UnetLayers:
         ) from error
 
 
-def chosen_name() -> str:
+def chosen_name(override: str = "") -> str:
     """The name of the chosen checkpoint, as the WebUI lists it."""
-    return str(_chosen().name)
+    return str(_chosen(override).name)
 
 
-def _chosen() -> Any:
+def _chosen(override: str = "") -> Any:
     try:
-        info = sd_models.select_checkpoint()
+        # As the WebUIs look it up; they pass over a name that is not there.
+        info = sd_models.checkpoint_aliases.get(override) or sd_models.select_checkpoint()
     except FileNotFoundError:
         info = None
     if info is None:

@@ -19,19 +19,29 @@ def plan(given: Mapping[str, object]) -> Listing:
     """A dry run of the units in `given`; see planning.py."""
     from lib_instantstyle.webui.asked_generation import asked_generation
     from lib_instantstyle.webui.planning import Circumstances, dry_run
+    from lib_instantstyle.webui.prompt_tags import of_request, units_of
     from lib_instantstyle.webui.unit_plan import in_words
 
     steps = whole_in(given, "steps", 20, _MOST_STEPS)
     second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    units = given_units(_arguments(given))
+    problems, tagged = [], []
+    try:
+        tagged = units_of(of_request(given), len(units) + 1)
+    except InstantStyleError as error:
+        problems.append(str(error))
     run = dry_run(
-        given_units(_arguments(given)),
+        units,
         Circumstances(
             steps,
             second if given.get("enable_hr") is True else 0,
             number_in(given, "cfg_scale", 7.0),
             asked_generation(given, steps),
+            _override(given),
+            tagged,
         ),
     )
+    run.problems[:0] = problems
     return {**asdict(run), "text": in_words(run)}
 
 
@@ -65,6 +75,13 @@ def report() -> Listing:
     return {"blocks": [asdict(effect) for effect in last_report()]}
 
 
+def _override(given: Mapping[str, object]) -> str:
+    """The checkpoint that the request names for its own pictures."""
+    settings = given.get("override_settings")
+    name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
 def _arguments(given: Mapping[str, object]) -> Sequence[object]:
     """The arguments of our script, wherever the request has them."""
     if "units" in given:
@@ -75,6 +92,8 @@ def _arguments(given: Mapping[str, object]) -> Sequence[object]:
         for name, script in scripts.items():
             if str(name).lower() == NAME.lower() and isinstance(script, Mapping):
                 arguments = script.get("args")
+    if arguments is None and isinstance(given.get("prompt"), str):
+        return []  # a request for pictures; tags in the prompt may make units
     if not isinstance(arguments, list):
         raise InstantStyleError(
             "the request has no units; units, args or alwayson_scripts, as a generation has them, "

@@ -127,6 +127,15 @@ def _vectors(
     return encode(sights, tower, device, dtype, False, keep, host)
 
 
+def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:
+    """Raises InstantStyleError where `unit` asks for a meter that could not be read."""
+    if unit.leak_meter and _adds_something(unit, layers):
+        if unit.style:
+            _saved_references(unit, catalog)
+        else:
+            _tower(unit, layers, catalog)
+
+
 def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:
     """The unit's own image encoder if it makes vectors, else the first one that does."""
     towers = list(catalog.towers)

@@ -44,6 +44,7 @@ from lib_instantstyle.webui.attention_methods import problems, works_on_self_att
 from lib_instantstyle.webui.blora import choose_lora, fit
 from lib_instantstyle.webui.blora import remarks as lora_remarks
 from lib_instantstyle.webui.checking import CheckedUnit, remarks
+from lib_instantstyle.webui.leak_meter import check_meter
 from lib_instantstyle.webui.saved_style import saved_style
 from lib_instantstyle.webui.subtracting import describe_subtraction
 from lib_instantstyle.webui.unit_pictures import UnitPictures, pictures_of
@@ -60,21 +61,28 @@ class Circumstances:
     hires_steps: int = 0  # of hires fix's second pass; 0 without it
     cfg_scale: float = 7.0
     generation: AskedGeneration | None = None  # where the request is that of a generation
+    checkpoint: str = ""  # one that the request names for itself
+    tagged: Sequence[
+        Unit
+    ] = ()  # units that the tags in its prompt stand for, numbered after `given`
 
 
 def dry_run(given: Sequence[Mapping[str, object]], circumstances: Circumstances) -> DryRun:
     """Check the units of a request, in the form of `given_units`, for the chosen checkpoint."""
-    problems = [] if given else ["InstantStyle is off: no unit was sent."]
+    tagged, override = circumstances.tagged, circumstances.checkpoint
+    problems = [] if given or tagged else ["InstantStyle is off: no unit was sent."]
     name, layers = None, None
     try:
-        name = chosen_name()
-        layers = chosen_layers()
+        name = chosen_name(override)
+        layers = chosen_layers(override)
     except InstantStyleError as error:
         problems.append(str(error))
-    loaded = checkpoint_in_memory() if name else None
+    loaded = checkpoint_in_memory(override) if name else None
     catalog = scan(model_folders())
     units = [UnitPlan(number) for number in range(1, len(given) + 1)]
     parsed = [_parsed(values, made) for values, made in zip(given, units)]
+    units += [UnitPlan(unit.number) for unit in tagged]
+    parsed += tagged
     for made, unit in zip(units, parsed):
         with made.noting():
             _Check(made, unit, parsed, layers, catalog, loaded, circumstances).run()
@@ -131,6 +139,8 @@ class _Check:
         choice = self._choice(self.layers)
         self._references(pictures, choice, host)
         if choice is not None:
+            with self.made.noting():
+                check_meter(self.unit, self.layers, self.catalog)
             self._subtraction(choice, host)
             if pictures:
                 gains = self._gains(self.layers)

@@ -24,6 +24,9 @@ from lib_instantstyle.webui.style_library import library
 
 Tags = tuple[tuple[str, str], ...]  # what stands in a tag, and the pass that it is for
 
+_NEGATIVE = ("negative_prompt", "hr_negative_prompt")
+_PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
+
 
 def of_batch(p: Any, number: int) -> Tags:
     """The tags in the prompts of batch `number`, which the WebUI has taken out of them by now.
@@ -37,6 +40,20 @@ def of_batch(p: Any, number: int) -> Tags:
     return tuple(
         passes_of(_ours(p.extra_network_data or {}), None if hires is None else _ours(hires))
     )
+
+
+def of_request(given: Mapping[str, object]) -> Tags:
+    """The tags in the prompts of a request for one picture.
+
+    Raises InstantStyleError for tags in a negative prompt.
+    """
+    said = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
+    for name in _NEGATIVE:
+        _refuse_negative(said[name])
+    base, hires = tags_in(said["prompt"]), None
+    if given.get("enable_hr") is True:
+        hires = tags_in(said["hr_prompt"] or said["prompt"])
+    return tuple(passes_of(base, hires))
 
 
 def units_of(tags: Tags, first: int) -> list[Unit]:
@@ -64,11 +81,7 @@ def _check(p: Any, number: int) -> None:
     batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
     for name in ("all_negative_prompts", "all_hr_negative_prompts"):
         for prompt in (getattr(p, name, None) or ())[batch]:
-            if tags := tags_in(prompt):
-                raise InstantStyleError(
-                    f"<{NAME}:{tags[0]}> stands in the negative prompt; tags are allowed in the "
-                    "prompt, and negative_image keeps a picture away from something."
-                )
+            _refuse_negative(prompt)
     for name in ("all_prompts", "all_hr_prompts"):
         named = [sorted(tags_in(prompt)) for prompt in (getattr(p, name, None) or ())[batch]]
         if any(tags != named[0] for tags in named):
@@ -76,6 +89,14 @@ def _check(p: Any, number: int) -> None:
                 f"the prompts of one batch have different <{NAME}:...> tags; the same ones in all "
                 "of them are allowed, or batch size 1."
             )
+
+
+def _refuse_negative(prompt: str) -> None:
+    if tags := tags_in(prompt):
+        raise InstantStyleError(
+            f"<{NAME}:{tags[0]}> stands in the negative prompt; tags are allowed in the "
+            "prompt, and negative_image keeps a picture away from something."
+        )
 
 
 def _ours(data: Mapping[str, Sequence[Any]]) -> list[str]:

@@ -55,6 +55,8 @@ def plan() -> Schema:
             "cfg_scale": {"type": "number", "default": 7},
             "enable_hr": {"type": "boolean", "default": False},
             "hr_second_pass_steps": {"type": "integer", "default": 0},
+            "prompt": {"type": "string", "description": "whose tags are units"},
+            "override_settings": {"type": "object", "description": "for sd_model_checkpoint"},
         }
     )
 
