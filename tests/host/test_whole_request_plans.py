@@ -13,7 +13,8 @@ def saved(webui):  # noqa: F811
     """A saved style, "stars"."""
     from lib_instantstyle.webui.style_library import library
 
-    response = webui.post("/instantstyle/embed", {"name": "stars", "image": picture("deep_field.jpg")})
+    stars = {"name": "stars", "image": picture("deep_field.jpg")}
+    response = webui.post("/instantstyle/embed", stars)
     assert response.status_code == 200, response.text
     yield
     for each in library().styles():
