@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.host import test_broken_functions
 from tests.host.test_extension import ROOT, hooks_on, picture, style
 from tests.miniature import harness
 from tests.miniature.companions import LORA
@@ -253,3 +254,13 @@ def test_another_file_of_the_folder_without_its_folder_and_ending(webui):
 def difference_of(a, b):
     a, b = (np.frombuffer(x[0], dtype=np.uint8).astype(int) for x in (a, b))
     return np.abs(a - b).max()
+
+
+def test_any_function_of_it_may_fail_while_sampling(webui):
+    make = test_broken_functions.txt2img(UNIT)
+    called = test_broken_functions.functions_of(make, webui).keys()
+    own = {code for code in called if "lora" in test_broken_functions.name_of(code)}
+    assert len(own) > 3
+    _, wrong = test_broken_functions.break_each(webui, make, called - own)
+    assert wrong == []
+    webui.reports.clear()

@@ -122,30 +122,37 @@ def functions_of(make, webui):
     return {code: count for code, count in called.items() if not code.co_name.startswith("<")}
 
 
+def break_each(webui, make, known=frozenset()):
+    """Break each function that `make` calls and that is not `known`: no picture comes, or the very
+    one that was asked for, and the next one is as if nothing was.
+
+    Returns the code of those that were called, and what was found to be wrong.
+    """
+    wrong = []
+    plain, styled = make(webui, False), make(webui, True)
+    assert styled.status == 200 and styled.pixels != plain.pixels
+    untouched = traces_on(webui.sd_model)
+    called = functions_of(make, webui)
+    for code in called.keys() - known:
+        with while_sampling(breaking(code, (called[code] + 1) // 2)):
+            answer = make(webui, True)
+        if answer.status == 200 and answer.pixels != styled.pixels and name_of(code) not in HOLDING:
+            wrong.append(f"{name_of(code)}: another picture")
+        if answer.status != 200 and "images" in answer.body:
+            wrong.append(f"{name_of(code)}: a picture beside an error")
+        if traces_on(webui.sd_model) != untouched:
+            wrong.append(f"{name_of(code)}: something is left on the model")
+        if make(webui, False).png != plain.png:
+            wrong.append(f"{name_of(code)}: the next picture is another one")
+    assert make(webui, True).png == styled.png
+    return called.keys(), wrong
+
+
 def test_any_function_may_fail_while_sampling(webui):
-    """No picture, or the very one that was asked for; and the next one is as if nothing was."""
     wrong, broken = [], set()
     for make in GENERATIONS.values():
-        plain, styled = make(webui, False), make(webui, True)
-        assert styled.status == 200 and styled.pixels != plain.pixels
-        untouched = traces_on(webui.sd_model)
-        called = functions_of(make, webui)
-        for code in called.keys() - broken:
-            with while_sampling(breaking(code, (called[code] + 1) // 2)):
-                answer = make(webui, True)
-            if (
-                answer.status == 200
-                and answer.pixels != styled.pixels
-                and name_of(code) not in HOLDING
-            ):
-                wrong.append(f"{name_of(code)}: another picture")
-            if answer.status != 200 and "images" in answer.body:
-                wrong.append(f"{name_of(code)}: a picture beside an error")
-            if traces_on(webui.sd_model) != untouched:
-                wrong.append(f"{name_of(code)}: something is left on the model")
-            if make(webui, False).png != plain.png:
-                wrong.append(f"{name_of(code)}: the next picture is another one")
-        assert make(webui, True).png == styled.png
-        broken |= called.keys()
+        called, found = break_each(webui, make, broken)
+        wrong += found
+        broken |= called
     assert wrong == []
     assert len(broken) > 80
