@@ -20,12 +20,16 @@ class ReferenceStore:
         self._files = folder
 
     def put(self, data: bytes) -> str | None:
-        """Keep the picture file `data` as it came.
+        """Keep the picture file `data` as it came, and mend the file if it is damaged.
 
         None, or a sentence for the user where that is not possible: no reason to make no picture.
         """
+        digest = hashlib.sha256(data).hexdigest()
+        if self._files.read(digest) == data:
+            return None
+        self._files.remove(digest)
         try:
-            self._files.write(hashlib.sha256(data).hexdigest(), data)
+            self._files.write(digest, data)
         except OSError as error:
             return (
                 f"references cannot be kept in {self._files.path} "

@@ -399,4 +399,6 @@ def test_a_damaged_cache_costs_one_more_encoding(webui, undisturbed, said, monke
         assert webui.txt2img(**style(UNIT)).pixels == expected
         assert len(loaded) == times
     assert said == []
+    pictures = files_in(own_folder() / "references")
+    assert pictures and pictures.items() <= sound.items()  # the pictures are mended too
     undisturbed()

@@ -1,6 +1,7 @@
 """The store of reference pictures: what goes in comes out, whole, by the start of its hash."""
 
 import hashlib
+import os
 
 from lib_instantstyle.pure.bounded_folder import BoundedFolder
 from lib_instantstyle.webui.reference_store import ReferenceStore
@@ -37,6 +38,26 @@ def test_a_damaged_picture_is_removed_and_not_returned(tmp_path):
     (path,) = tmp_path.iterdir()
     path.write_bytes(b"other")
     assert store.get(start(b"first")) is None and not path.exists()
+
+
+def test_a_damaged_picture_is_mended_when_it_comes_again(tmp_path):
+    store = store_in(tmp_path, 1000)
+    store.put(b"first")
+    (path,) = tmp_path.iterdir()
+    for damage in (b"other", b"fir", b""):
+        path.write_bytes(damage)
+        assert store.put(b"first") is None
+        assert store.get(start(b"first")) == b"first"
+
+
+def test_a_picture_that_comes_again_is_not_the_longest_unused(tmp_path):
+    store = store_in(tmp_path, 25)
+    for number, letter in enumerate((b"a", b"b")):
+        store.put(letter * 10)
+        os.utime(tmp_path / f"{start(letter * 10, 64)}.picture", (number, number))
+    store.put(b"a" * 10)
+    store.put(b"c" * 10)
+    assert store.get(start(b"a" * 10)) and store.get(start(b"b" * 10)) is None
 
 
 def test_the_longest_unused_makes_room(tmp_path):
