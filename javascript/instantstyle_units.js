@@ -5,7 +5,9 @@
 
     const PAUSE = 300; // milliseconds without a change before the WebUI is asked
     const READING = 400; // milliseconds between two questions how far the words are read
-    const asked = new WeakMap(); // accordion -> the values it was last asked about
+    const LOST = 10000; // milliseconds after which an answer is not waited for any more
+    const TRIES = 3; // at an answer
+    const asked = new WeakMap(); // accordion -> its last question
     const filled = new WeakSet(); // accordions whose lists of files are there
     let timer = null;
     let following = null; // timer while words are read
@@ -44,6 +46,25 @@
         return JSON.stringify([said, window.opts ? window.opts.sd_model_checkpoint : ""]);
     }
 
+    function answerIn(accordion) {
+        const answer = accordion.querySelector('[id$="_status"] [data-answer]');
+        return answer ? answer.dataset.answer : "";
+    }
+
+    // One question at a time: Gradio drops one that comes while another is open, or lets its answer
+    // be overtaken by an older one.
+    function look(accordion) {
+        const now = values(accordion), answer = answerIn(accordion);
+        const last = asked.get(accordion) || {};
+        const isOpen = last.before === answer;
+        if (isOpen && Date.now() - last.at < LOST) return soon();
+        const tries = last.values === now ? last.tries + 1 : 1;
+        if (last.values === now && !(isOpen && tries <= TRIES)) return;
+        if (!press(accordion, "look")) return;
+        asked.set(accordion, {values: now, before: answer, at: Date.now(), tries: tries});
+        soon();
+    }
+
     function ask() {
         timer = null;
         accordions().forEach(function(accordion) {
@@ -52,9 +73,7 @@
             markWords(accordion);
             if (!isOpen(accordion)) return;
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
-            if (isChoosing(accordion)) return;
-            const now = values(accordion);
-            if (asked.get(accordion) !== now && press(accordion, "look")) asked.set(accordion, now);
+            if (!isChoosing(accordion)) look(accordion);
         });
     }
 

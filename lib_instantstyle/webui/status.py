@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from lib_instantstyle.pure.units import (
 )
 
 _OFF = "This unit is off."
+_answers = itertools.count(1)  # no two answers look alike, so that the page sees each arrive
 # Parts of the page that go with a field beside its own control.
 _ALONG = {
     "adapter": ("adapter_refresh", "crops_button", "crops"),
@@ -32,7 +34,11 @@ def lines(values: Sequence[object]) -> list[str]:
     """The status of every unit as HTML; values: the PAGE_FIELDS of all units, without pictures."""
     count = len(values) // len(PAGE_FIELDS)
     units = page_values([*values, *[""] * (count * len(PAGE_PICTURES))])
-    return [_line(unit, number) for number, unit in enumerate(units, start=1)]
+    answer = next(_answers)
+    return [
+        f'<div data-answer="{answer}">{_line(unit, number)}</div>'
+        for number, unit in enumerate(units, start=1)
+    ]
 
 
 def _line(values: Mapping[str, object], number: int) -> str:

@@ -1,0 +1,47 @@
+"""The status under a slow WebUI: it is asked one question at a time, and ends with the last one."""
+
+from __future__ import annotations
+
+import json
+
+from lib_instantstyle.pure.units import PAGE_FIELDS
+from tests.browser.conftest import open_page
+from tests.browser.person import (
+    SECONDS,
+    drop,
+    open_accordion,
+    part,
+    set_choice,
+    status,
+    wait_until,
+)
+
+
+def test_a_late_answer_is_not_the_last_word(page, webui):
+    open_page(page, webui)
+    open_accordion(page)
+    drop(page)
+    status(page).wait_for(state="visible")
+    set_choice(page, "preset", "style+layout")
+    slider = part(page, "layout_weight")
+    slider.wait_for(state="visible")
+    page.wait_for_timeout(SECONDS)  # for whatever else the page asks
+
+    questions, held = [], []
+
+    def hold_the_first(route):
+        if len(json.loads(route.request.post_data or "{}").get("data", [])) < len(PAGE_FIELDS):
+            return route.continue_()
+        questions.append(route)
+        return held.append(route) if len(questions) == 1 else route.continue_()
+
+    page.route("**/run/predict*", hold_the_first)
+    set_choice(page, "preset", "style")
+    assert wait_until(page, lambda: held)
+    set_choice(page, "preset", "style+layout")
+    page.wait_for_timeout(SECONDS)
+    assert len(questions) == 1
+    held.pop().continue_()
+    assert wait_until(page, lambda: len(questions) == 2)
+    page.wait_for_timeout(SECONDS)
+    assert len(questions) == 2 and slider.is_visible()
