@@ -39,10 +39,11 @@ class ModelPatcher:
 
 
 class Predictor(nn.Module):
-    """Noise levels and timesteps; the UNet predicts the noise."""
+    """Noise levels and timesteps; the UNet predicts the noise, or the velocity."""
 
-    def __init__(self, alphas_cumprod: Tensor) -> None:
+    def __init__(self, alphas_cumprod: Tensor, velocity: bool = False) -> None:
         super().__init__()
+        self.prediction_type = "v_prediction" if velocity else "epsilon"
         self.register_buffer("alphas_cumprod", alphas_cumprod)
         self.register_buffer("sigmas", ((1 - alphas_cumprod) / alphas_cumprod) ** 0.5)
         self.register_buffer("log_sigmas", self.sigmas.log())
@@ -56,7 +57,10 @@ class Predictor(nn.Module):
         return noisy / (sigma[:, None, None, None] ** 2 + 1.0) ** 0.5
 
     def calculate_denoised(self, sigma: Tensor, output: Tensor, noisy: Tensor) -> Tensor:
-        return noisy - output * sigma[:, None, None, None]
+        level = sigma[:, None, None, None]
+        if self.prediction_type == "epsilon":
+            return noisy - output * level
+        return noisy / (level**2 + 1.0) - output * level / (level**2 + 1.0) ** 0.5
 
     def noise_scaling(self, sigma, noise, latent_image, max_denoise=False) -> Tensor:
         return noise * sigma + latent_image
@@ -108,7 +112,8 @@ class ForgeObjects:
 def forge_objects_of(model) -> ForgeObjects:
     """The parts of a loaded StableDiffusion, each in its patcher."""
     text = model.cond_stage_model
-    unet = ModelPatcher(KModel(model.model.diffusion_model, Predictor(model.alphas_cumprod)))
+    predictor = Predictor(model.alphas_cumprod, model.parameterization == "v")
+    unet = ModelPatcher(KModel(model.model.diffusion_model, predictor))
     clip = SimpleNamespace(cond_stage_model=text, patcher=ModelPatcher(text))
     vae = model.first_stage_model
     return ForgeObjects(

@@ -51,6 +51,17 @@ class CompVisDenoiser(nn.Module):
         return input + eps.to(input.dtype) * c_out
 
 
+class CompVisVDenoiser(CompVisDenoiser):
+    """The same where the UNet predicts the velocity (Salimans and Ho 2022, arXiv 2202.00512)."""
+
+    def forward(self, input: Tensor, sigma: Tensor, **kwargs) -> Tensor:
+        level = sigma[:, None, None, None]
+        total = (level**2 + self.sigma_data**2) ** 0.5
+        dtype = self.inner_model.dtype
+        v = self.get_eps((input / total).to(dtype), self.sigma_to_t(sigma), **kwargs)
+        return input / total**2 - v.to(input.dtype) * level / total
+
+
 class CompVisTimestepsDenoiser(nn.Module):
     """Called with timesteps, returns the noise (DDIM and its kin)."""
 
@@ -61,3 +72,12 @@ class CompVisTimestepsDenoiser(nn.Module):
     def forward(self, input: Tensor, timesteps: Tensor, **kwargs) -> Tensor:
         dtype = self.inner_model.dtype
         return self.inner_model.apply_model(input.to(dtype), timesteps, **kwargs).to(input.dtype)
+
+
+class CompVisTimestepsVDenoiser(CompVisTimestepsDenoiser):
+    """The same where the UNet predicts the velocity."""
+
+    def forward(self, input: Tensor, timesteps: Tensor, **kwargs) -> Tensor:
+        alpha = self.inner_model.alphas_cumprod[timesteps.int()][:, None, None, None]
+        v = super().forward(input, timesteps, **kwargs)
+        return alpha.sqrt() * v + (1 - alpha).sqrt() * input

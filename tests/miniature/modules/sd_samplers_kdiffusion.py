@@ -32,9 +32,9 @@ class CFGDenoiserKDiffusion(CFGDenoiser):
     @property
     def inner_model(self):
         if self.model_wrap is None:
-            self.model_wrap = denoisers.CompVisDenoiser(
-                shared.sd_model, quantize=shared.opts.enable_quantization
-            )
+            velocity = shared.sd_model.parameterization == "v"
+            wrap = denoisers.CompVisVDenoiser if velocity else denoisers.CompVisDenoiser
+            self.model_wrap = wrap(shared.sd_model, quantize=shared.opts.enable_quantization)
         return self.model_wrap
 
 

@@ -31,7 +31,12 @@ class CFGDenoiserTimesteps(CFGDenoiser):
     @property
     def inner_model(self):
         if self.model_wrap is None:
-            self.model_wrap = denoisers.CompVisTimestepsDenoiser(shared.sd_model)
+            velocity = shared.sd_model.parameterization == "v"
+            of_velocity, of_noise = (
+                denoisers.CompVisTimestepsVDenoiser,
+                denoisers.CompVisTimestepsDenoiser,
+            )
+            self.model_wrap = (of_velocity if velocity else of_noise)(shared.sd_model)
         return self.model_wrap
 
 

@@ -32,6 +32,9 @@ class DiffusionWrapper(nn.Module):
         self.conditioning_key = "hybrid" if inpaint else "crossattn"
 
 
+VELOCITY = "v_pred"  # a key by which SDXL checkpoints say that the UNet predicts the velocity
+
+
 class StableDiffusion(nn.Module):
     """UNet, autoencoder and text encoders; SD1.5 and SDXL, base and inpainting.
 
@@ -39,7 +42,7 @@ class StableDiffusion(nn.Module):
     """
 
     is_sd2 = is_sd3 = is_ssd = False
-    parameterization = "eps"
+    parameterization = "eps"  # or "v"
     cond_stage_key = "txt"
     latent_channels = 4
 
@@ -166,6 +169,8 @@ def load_checkpoint(
     ignored = [key for key in state if key.endswith(".position_ids")]
     for key in ignored:
         del state[key]
+    if state.pop(VELOCITY, None) is not None:
+        model.parameterization = "v"
     model.load_state_dict(state)
     model = model.to(device=device).eval().requires_grad_(False)
     for part in (model.model, model.first_stage_model, model.cond_stage_model):

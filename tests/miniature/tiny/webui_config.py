@@ -103,7 +103,13 @@ def sd15_inpaint(text_tower: Path) -> str:
     return _sd15(text_tower, "LatentInpaintDiffusion", "hybrid", 9, finetune_keys=None)
 
 
-def sdxl(text_tower: Path, cfg: UNetConfig = SDXL_TINY, vae: VAEConfig = VAE_TINY) -> str:
+def sdxl(
+    text_tower: Path,
+    cfg: UNetConfig = SDXL_TINY,
+    vae: VAEConfig = VAE_TINY,
+    velocity: bool = False,
+) -> str:
+    """velocity: what the UNet predicts, in place of the noise."""
     encoders = "sgm.modules.encoders.modules."
     diffusion = "sgm.modules.diffusionmodules."
 
@@ -139,6 +145,7 @@ def sdxl(text_tower: Path, cfg: UNetConfig = SDXL_TINY, vae: VAEConfig = VAE_TIN
         transformer_depth=[max(depth, 1) for depth in cfg.depth],
         spatial_transformer_attn_type="softmax",
     )
+    scaling = "VScaling" if velocity else "EpsScaling"
     params = {
         "scale_factor": 0.13025,
         "disable_first_stage_autocast": True,
@@ -147,7 +154,7 @@ def sdxl(text_tower: Path, cfg: UNetConfig = SDXL_TINY, vae: VAEConfig = VAE_TIN
             "params": {
                 "num_idx": 1000,
                 "weighting_config": {"target": diffusion + "denoiser_weighting.EpsWeighting"},
-                "scaling_config": {"target": diffusion + "denoiser_scaling.EpsScaling"},
+                "scaling_config": {"target": diffusion + "denoiser_scaling." + scaling},
                 "discretization_config": {
                     "target": diffusion + "discretizer.LegacyDDPMDiscretization"
                 },
