@@ -38,9 +38,16 @@ class InstantStyleScript(scripts.Script):
         lifecycle.postprocess_image_after_composite(p, pp)
 
 
+def before_ui():
+    """Register the rest; the WebUI calls this with and without a page, before it asks for any."""
+    plots.register()
+    style_cards.register()
+    script_callbacks.on_app_started(routes.register)
+    script_callbacks.on_ui_settings(settings.register)
+    script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)
+
+
 plots.register()  # now: an API without a page has asked for the axes when `before_ui` comes
-script_callbacks.on_before_ui(plots.register)
-script_callbacks.on_before_ui(style_cards.register)
-script_callbacks.on_app_started(routes.register)
-script_callbacks.on_ui_settings(settings.register)
-script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)
+# Whoever registers a callback is looked for in the stack. While a script is loaded that takes the
+# WebUI a hundred times as long as later, so only this one is registered now.
+script_callbacks.on_before_ui(before_ui)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -475,34 +473,3 @@ def test_infotext_in_a_request_without_its_reference_is_refused(webui):
     webui.set(instantstyle_reference_store_mb=0)
     refused = webui.txt2img(infotext=infotext, expect=422)
     assert "Unit 1 is on but has no reference" in refused.body["detail"]
-
-
-def test_reloading_the_page_leaves_one_callback_and_the_same_pictures(session):
-    from modules import script_callbacks
-
-    session.use("tiny_sd15.")
-    before = session.txt2img(**style(UNIT)).png
-    for _ in range(3):
-        session.reload_ui()
-    ours = [
-        c for c in script_callbacks.callback_map["callbacks_cfg_denoiser"]
-        if "instantstyle" in c.script
-    ]  # fmt: skip
-    assert len(ours) == 1
-    assert session.txt2img(**style(UNIT)).png == before
-
-
-def test_off_imports_nothing_beyond_script_and_page(tmp_path):
-    code = (
-        "import sys; from tests.miniature import harness; "
-        f"w = harness.boot({str(tmp_path)!r}, {str(ROOT)!r}, family={str(tmp_path / 'f')!r}, "
-        "page=True); w.use('tiny_sd15.'); w.txt2img(); "
-        "print(*sorted(m for m in sys.modules if m.startswith('lib_instantstyle.')))"
-    )
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = done.stdout.splitlines()[-1].split()
-    assert "lib_instantstyle.webui.accordion" in loaded
-    needed_when_on = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
-    assert not [name for name in loaded if name.startswith(needed_when_on)]
-    assert "lib_instantstyle.hosts.a1111" not in loaded
