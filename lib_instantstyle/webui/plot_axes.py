@@ -81,7 +81,9 @@ def block_axis() -> Axis:
         return {"blocks": f"{x}=1"}
 
     def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
-        return [name for x in values for name in (_block_names() if x == ALL else [x])]
+        # The plot's own button that fills in every choice brings ALL and each of the names.
+        names = (name for x in values for name in (_block_names() if x == ALL else [x]))
+        return [*dict.fromkeys(names)]
 
     return Axis("each single block", str, changes, lambda: [ALL, *_block_names()], expand)
 

@@ -94,6 +94,9 @@ def test_all_blocks_of_the_loaded_checkpoint_are_tried_one_by_one(webui):
     options = {o.label: o for o in webui.script(XYZ).current_axis_options}
     choices = options["[InstantStyle] each single block"].choices()
     assert len(choices) == 17 and choices[0] == "all"
+    # The plot's own button fills in every choice: still each block once.
+    filled = plot(webui, ("[InstantStyle] each single block", ", ".join(choices)), steps=1)
+    assert filled.pixels == answer.pixels
     webui.use("tiny_sdxl.")
     assert len(options["[InstantStyle] each single block"].choices()) == 12
 
