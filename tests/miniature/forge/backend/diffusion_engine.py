@@ -56,6 +56,7 @@ class ForgeDiffusionEngine:
         self._model = model  # the networks, which forge_objects share
         self.is_inpaint = model.model.diffusion_model.in_channels == 9
         self.alphas_cumprod = model.alphas_cumprod
+        self.parameterization = model.parameterization
         # Forge's autoencoder scales its latents itself.
         model.first_stage_model.process_in = lambda latent: latent * model.scale_factor
         model.first_stage_model.process_out = lambda latent: latent / model.scale_factor
