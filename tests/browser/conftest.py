@@ -58,6 +58,10 @@ def page(chromium, webui):
 
 def open_page(page, url):
     page.goto(url)
+    settled(page)
+
+
+def settled(page):
     page.wait_for_selector("#txt2img_generate")
     page.wait_for_selector(".instantstyle-drop", state="attached")
     page.wait_for_timeout(1500)  # the WebUI's own scripts settle after the page is drawn

@@ -76,11 +76,25 @@ def set_number(page, name, value, tab="txt2img", unit=1):
 
 
 def set_choice(page, name, value, tab="txt2img", unit=1):
-    field = part(page, name, tab, unit).locator("input").first
-    field.click()
-    field.fill(value)
-    whole = re.compile(rf"^\W*{re.escape(value)}\s*$")  # the chosen one has a tick before it
-    part(page, name, tab, unit).locator("ul.options li").filter(has_text=whole).first.click()
+    pick(page, part(page, name, tab, unit), value)
+
+
+def pick(page, dropdown, value):
+    """Choose `value` of a list, which may still be filled; typing the value shortens the list."""
+    field = dropdown.locator("input").first
+    # The chosen one has a tick before it.
+    whole = re.compile(rf"^[^\w\[]*{re.escape(value)}\s*$")
+    option = dropdown.locator("ul.options li").filter(has_text=whole).first
+
+    def is_offered():
+        field.blur()
+        field.click()
+        field.fill(value)
+        page.wait_for_timeout(SECONDS // 2)
+        return option.is_visible()
+
+    assert wait_until(page, is_offered)
+    option.click()
     assert wait_until(page, lambda: field.input_value() == value)
 
 
@@ -110,7 +124,11 @@ def small(page, tab="txt2img"):
         field = page.locator(f"#{tab}_{name} input[type=number]").first
         field.fill(str(value))
         field.press("Tab")
-    page.locator(f"#{tab}_prompt textarea").fill("a cat on a table")
+    prompt(page, tab).fill("a cat on a table")
+
+
+def prompt(page, tab="txt2img", negative=False):
+    return page.locator(f"#{tab}_{'neg_prompt' if negative else 'prompt'} textarea")
 
 
 def drop(page, path=COFFEE, tab="txt2img", unit=1, name="image", on=None):
@@ -132,20 +150,30 @@ def drop(page, path=COFFEE, tab="txt2img", unit=1, name="image", on=None):
     target.locator(".instantstyle-preview").last.wait_for(state="visible")
 
 
-def generate(page, tab="txt2img"):
+def generate(page, tab="txt2img", seconds=60):
     """Press Generate and wait for the answer; returns (info text, text under it)."""
     # Gradio 3.41 gives an id to two nested elements, the inner one holds the text.
     info, log = (page.locator(f"#html_{name}_{tab}").last for name in ("info", "log"))
-    before = (info.inner_text(), log.inner_text())
+
+    def texts():
+        return info.inner_text(), log.inner_text()
+
+    before = texts()
     page.locator(f"#{tab}_generate").click()
-    for _ in range(300):
-        page.wait_for_timeout(200)
-        texts = (info.inner_text(), log.inner_text())
-        if texts != before and any(texts):
-            break
+    wait_until(page, lambda: texts() != before and any(texts()), seconds)
     page.wait_for_timeout(300)
     error = log.locator(".error")
     return info.inner_text(), error.inner_text() if error.count() else ""
+
+
+def choose_axis(page, label, tab="txt2img"):
+    """Take the X/Y/Z plot with `label` as its X axis; returns the place of the scripts."""
+    scripts = page.locator(f"#{tab}_script_container")
+    pick(page, scripts.locator("#script_list").first, "X/Y/Z plot")
+    x_type = scripts.locator(f"#script_{tab}_xyz_plot_x_type").first
+    x_type.wait_for(state="visible")
+    pick(page, x_type, label)
+    return scripts
 
 
 def comments(page, tab="txt2img"):
@@ -156,7 +184,7 @@ def comments(page, tab="txt2img"):
 
 def paste_infotext(page, text, tab="txt2img"):
     """Put `text` into the prompt and press the arrow."""
-    page.locator(f"#{tab}_prompt textarea").fill(text)
+    prompt(page, tab).fill(text)
     page.locator(f"#{tab}_tools #paste").click()
 
 
