@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 
 from tests.effect.arms import ALL_BLOCKS, Arm, Cases, equally, make_cases
 from tests.effect.outcome import Outcome, judged
-from tests.effect.painter import Painter, as_image
+from tests.effect.painter import Painter
 from tests.effect.report import PAPERS_BLOCK, compared, report
+from tests.effect.summary import (
+    ALL,
+    ALL_SUBTRACTED,
+    BOTH,
+    MATCHED,
+    NO_ADAPTER,
+    PAPER,
+    STYLE,
+    Summary,
+)
 from tests.effect.sweep import sweep
-from tests.trained.family import kept_weights
-from tests.trained.world import LOOKS, SHAPES
+from tests.trained.family import WEIGHTS, kept_weights
+from tests.trained.world import LOOKS, SHAPES, as_image
 
-NO_ADAPTER, ALL, MATCHED = "no adapter", "all blocks", "all blocks, weaker"
-PAPER, STYLE, BOTH = "the paper's block", "style blocks", "style blocks and subtraction"
-ALL_SUBTRACTED = "all blocks and subtraction"
 SUBTRACTED = 0.5  # the extension's default
 SWEEP_SEED, REPORT_SEED = 1, 2
 
@@ -51,8 +57,8 @@ def main() -> None:
     ]
     text = "\n".join([report(found, arms, outcomes, sizes), *sentences, ""])
     arguments.report.write_text(text, encoding="utf-8")
-    blocks = {"style": found.style, "matched": found.matched}
-    (arguments.out / "blocks.json").write_text(json.dumps(blocks) + "\n", encoding="utf-8")
+    shares = {name: outcome.shares for name, outcome in outcomes.items()}
+    Summary(found.style, found.matched, len(cases), shares).write(arguments.weights)
     print(text)
 
 
@@ -63,15 +69,14 @@ def attempt(painter: Painter, arm: Arm, cases: Cases, folder: Path | None = None
         for i, picture in enumerate(pictures[:6]):
             as_image(picture).save(folder / f"{arm.name.replace(' ', '_')}-{i}.png")
     outcome = judged(painter.judge, pictures, cases)
-    shares = [f"{hits.mean():.1%}" for hits in (outcome.kept, outcome.leaked, outcome.styled)]
-    print(f"{arm.name} {dict(arm.blocks)}: kept, leaked, styled: {', '.join(shares)}", flush=True)
+    shares = ", ".join(f"{share:.1%}" for share in outcome.shares)
+    print(f"{arm.name} {dict(arm.blocks)}: kept, leaked, styled: {shares}", flush=True)
     return outcome
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.effect", description=__doc__)
-    trained = Path("build/trained")
-    parser.add_argument("--weights", type=Path, default=trained / "weights")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where to read them")
     parser.add_argument("--out", type=Path, default=Path("build/effect"))
     parser.add_argument("--report", type=Path, default=Path("docs/effect.md"))
     parser.add_argument("--cases", type=int, default=480)

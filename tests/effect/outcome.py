@@ -26,6 +26,11 @@ class Outcome:
     leaked: Hits  # the reference's shape
     styled: Hits  # the reference's look
 
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of pictures: kept, leaked, styled."""
+        return float(self.kept.mean()), float(self.leaked.mean()), float(self.styled.mean())
+
 
 @torch.no_grad()
 def judged(judge: Judge, pictures: Tensor, cases: Cases) -> Outcome:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lib_instantstyle.pure.catalog import scan
@@ -19,17 +18,16 @@ from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import find_layers
 from tests.effect.arms import Arm, Cases
-from tests.miniature.modules.denoisers import CompVisDenoiser
+from tests.miniature.modules.denoisers import CompVisVDenoiser
 from tests.miniature.modules.sampling import sample_euler
 from tests.miniature.networks import load_checkpoint
 from tests.trained.base import to_pictures
 from tests.trained.family import ADAPTER, CHECKPOINT, ENCODER, State, judge_of, write_family
-from tests.trained.world import SHAPES, SIDE
+from tests.trained.world import SHAPES, SIDE, as_image
 from tests.unit.plans import plan, terms
 
 STEPS, CFG = 12, 4.0
 _BATCH = 24
-_PIXELS = 8  # of a picture, to one of the world's
 
 
 class Painter:
@@ -67,7 +65,7 @@ class Painter:
         names = list(SHAPES)
         prompts = self.model.get_learned_conditioning([f"a {names[i]}" for i in cases.shapes])
         told = {key: torch.cat([t, torch.zeros_like(t)]) for key, t in prompts.items()}
-        denoiser = CompVisDenoiser(self.model)
+        denoiser = CompVisVDenoiser(self.model)
 
         def guided(x: Tensor, sigma: Tensor) -> Tensor:
             both = denoiser(torch.cat([x, x]), torch.cat([sigma, sigma]), cond=told)
@@ -112,10 +110,3 @@ def unit_of(arm: Arm) -> Unit:
     """The unit that a request for this arm holds."""
     blocks = {str(index): weight for index, weight in arm.blocks.items()}
     return parse_unit({"image": ["one", "each"], "combine": "each", "blocks": blocks})
-
-
-def as_image(picture: np.ndarray | Tensor) -> Image.Image:
-    """[3, 32, 32] in -1..1 -> 256 x 256 pixels."""
-    levels = ((np.asarray(picture).transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255)
-    image = Image.fromarray(levels.astype(np.uint8))
-    return image.resize((SIDE * _PIXELS, SIDE * _PIXELS), Image.Resampling.NEAREST)

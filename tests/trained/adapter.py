@@ -17,9 +17,8 @@ from .captions import caption_number
 from .course import Course, Loss, device_of
 from .world import scenes
 
-COURSE = Course("adapter", steps=1600, batch=24, rate=1e-3, mean_of=200)
+COURSE = Course("adapter", steps=1200, batch=24, rate=1e-3, mean_of=200)
 TOKENS = 4
-_SNR_FLOOR = 0.05
 SHAPE_UNSAID, SILENT, DROPPED = 0.4, 0.1, 0.1
 
 
@@ -70,13 +69,6 @@ class Adapter(nn.Module):
         return lambda: (keys.to_k_ip(tokens), keys.to_v_ip(tokens))
 
 
-def early(snr: Tensor) -> Tensor:
-    """Weights of the loss by the signal-to-noise ratio: those of an error in the picture instead of
-    one in the noise, but for the noisiest steps. A picture's look is decided where noise prevails,
-    and an error in the noise is small there whatever the look."""
-    return 1 / (snr + _SNR_FLOOR)
-
-
 def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Course = COURSE) -> Loss:
     """The base's loss with the picture itself as reference; the base and the tower stay as are.
 
@@ -99,7 +91,7 @@ def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Cours
         where = torch.from_numpy(dropped < DROPPED).to(vectors.device)
         adapter.show(unet, vectors.masked_fill(where[:, None], 0.0))
         told = prompts(numbers, torch.from_numpy(silent < SILENT))
-        total = denoising_loss(unet, noised(to_latents(pictures), generator, early), *told)
+        total = denoising_loss(unet, noised(to_latents(pictures), generator), *told)
         adapter.show(unet, None)
         return total
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,9 +28,12 @@ UNET = UNetConfig(
     adm_in_channels=256 + 6 * 256,
 )
 COURSE = Course("base", steps=4400, batch=24, rate=1.5e-3, mean_of=400)
-COLOUR_STD = 0.7  # of the world's pixels, by which latents are divided to have about unit size
+# Small latents: where the picture is as strong as the noise at the first step of SDXL's schedule,
+# chance and not the prompt or the reference decides what colours are painted (Chen 2023, arXiv
+# 2301.10972; Lin et al. 2024, arXiv 2305.08891).
+LATENT_STD, _PIXEL_STD = 0.5, 0.7
+COLOUR_STD = _PIXEL_STD / LATENT_STD  # colours by which pixels are divided
 LOOK_NAMED, NOTHING_SAID, SILENT = 0.3, 0.05, 0.1
-_SNR_CEILING = 5.0  # min-SNR weighting, Hang et al. 2023, arXiv 2303.09556
 
 
 def to_latents(pictures: Tensor) -> Tensor:
@@ -71,37 +73,40 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Noised:
-    """Noisy latents [B, 4, 32, 32], their steps [B], the noise, and the weight of the loss [B]."""
+    """Noisy latents [B, 4, 32, 32], their steps [B], what the UNet shall tell, likewise, and
+    the weight of the loss [B]."""
 
     latents: Tensor
     steps: Tensor
-    noise: Tensor
+    velocity: Tensor
     weight: Tensor
 
 
-def min_snr(snr: Tensor) -> Tensor:
-    """Weights of the loss by the signal-to-noise ratio: steps with little noise count less."""
-    return snr.clamp(max=_SNR_CEILING) / snr
+def noised(latents: Tensor, generator: torch.Generator) -> Noised:
+    """At random steps of the schedule.
 
-
-def noised(
-    latents: Tensor, generator: torch.Generator, weigh: Callable[[Tensor], Tensor] = min_snr
-) -> Noised:
-    """At random steps of the schedule."""
+    The UNet tells the velocity (Salimans and Ho 2022, arXiv 2202.00512), not the noise: a network
+    this small cannot tell nearly pure noise so exactly that the picture's colours are in what is
+    left. The weight makes every step's target equally large (Karras et al. 2022, arXiv 2206.00364).
+    """
     alphas = alphas_cumprod()
     steps = torch.randint(len(alphas), (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
     alpha = alphas[steps]
-    weight = weigh(alpha / (1 - alpha))
-    alpha = alpha[:, None, None, None]
-    return Noised(alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, steps, noise, weight)
+    weight = 1 / (alpha + LATENT_STD**2 * (1 - alpha))
+    of_picture, of_noise = (
+        alpha[:, None, None, None].sqrt(),
+        (1 - alpha)[:, None, None, None].sqrt(),
+    )
+    noisy = of_picture * latents + of_noise * noise
+    return Noised(noisy, steps, of_picture * noise - of_noise * latents, weight)
 
 
 def denoising_loss(unet: nn.Module, task: Noised, context: Context, y: Tensor) -> Tensor:
     device = device_of(unet)
     latents = task.latents.to(device, memory_format=torch.channels_last)
     told = unet(latents, task.steps.to(device), context.to(device), y.to(device))
-    errors = (told - task.noise.to(device)).square().mean((1, 2, 3))
+    errors = (told - task.velocity.to(device)).square().mean((1, 2, 3))
     return (errors * task.weight.to(device)).mean()
 
 

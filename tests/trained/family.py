@@ -19,6 +19,7 @@ from .base import UNET
 from .files import State, write_adapter, write_checkpoint, write_image_encoder
 from .judge import Judge
 
+WEIGHTS = Path(__file__).parent / "weights"  # those that are part of the project
 STAGES = ("text", "judge", "image", "base", "adapter")
 CHECKPOINT, ENCODER, ADAPTER = "world_sdxl", "world_clip", "ip-adapter_world_sdxl"
 
@@ -51,7 +52,9 @@ def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
     encoder = models / "clip_vision" / f"{ENCODER}.safetensors"
     adapter = models / "ControlNet" / f"{ADAPTER}.safetensors"
     tokenizer = webui_config.write_text_tower(models / "tiny_clip_text")
-    write_text(checkpoint.with_suffix(".yaml"), webui_config.sdxl(tokenizer, UNET, VAE))
+    write_text(
+        checkpoint.with_suffix(".yaml"), webui_config.sdxl(tokenizer, UNET, VAE, velocity=True)
+    )
     return {
         CHECKPOINT: write_checkpoint(checkpoint, weights["base"], weights["text"]),
         ENCODER: write_image_encoder(encoder, weights["image"]),

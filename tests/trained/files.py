@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.miniature.networks import AutoencoderKL, StableDiffusion, UNetModel
+from tests.miniature.networks.checkpoint import VELOCITY
 from tests.miniature.networks.conditioner import Conditioner
 from tests.miniature.networks.text import CLIP_L_TINY, OPEN_CLIP_TINY
 from tests.miniature.tiny.files import write_safetensors
@@ -46,6 +47,7 @@ def write_checkpoint(path: Path, unet: State, text: State) -> Path:
     }
     if unknown := parts.keys() - state.keys():
         raise ValueError(f"no place in a checkpoint for {sorted(unknown)[:3]}")
+    state[VELOCITY] = torch.zeros(0)
     metadata = {
         "miniature.num_head_channels": str(UNET.num_head_channels),
         "miniature.clip_heads": str(CLIP_L_TINY.heads),

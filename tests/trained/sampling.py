@@ -41,5 +41,7 @@ def sample(
         scaled = x / (level**2 + 1).sqrt()
         times = step.expand(len(both)).to(device)
         told, untold = unet(torch.cat([scaled, scaled]), times, context, y).chunk(2)
-        x = x + (untold + cfg * (told - untold)) * (after - level)
+        velocity = untold + cfg * (told - untold)
+        noise = (velocity + level * scaled) / (level**2 + 1).sqrt()
+        x = x + noise * (after - level)
     return x

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 SIDE = 32
 _FINE = 3  # samples per pixel and axis, for soft edges
 _COLOUR_JITTER = 0.08
+_PIXELS = 8  # of a picture, to one of the world's
 
 Field = NDArray[np.float32]
 
@@ -148,6 +150,13 @@ def scenes(
     behind = _fills(rng, ground_ids, "ground")
     pictures = behind + (figures - behind) * mask
     return Scenes(pictures.astype(np.float32) * 2 - 1, shape_ids, look_ids)
+
+
+def as_image(picture: np.ndarray) -> Image.Image:
+    """[3, 32, 32] in -1..1 -> 256 x 256 pixels, as a WebUI shows it."""
+    levels = ((np.asarray(picture).transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255)
+    image = Image.fromarray(levels.astype(np.uint8))
+    return image.resize((SIDE * _PIXELS, SIDE * _PIXELS), Image.Resampling.NEAREST)
 
 
 def _masks(rng: np.random.Generator, shape_ids: NDArray[np.int64]) -> Field:
