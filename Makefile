@@ -95,7 +95,8 @@ fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 train: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.trained --out build/trained $(ARGS)
 
-# What the method does to pictures, as numbers, with the models that `make train` left: docs/effect.md.
+# What the method does to pictures, as numbers, with the trained models of tests/trained/weights (or
+# ARGS="--weights build/trained/weights"): docs/effect.md. Takes half an hour.
 effect: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.effect $(ARGS)
 

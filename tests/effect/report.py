@@ -48,7 +48,9 @@ def _blocks(found: Sweep) -> list[str]:
         lines.append(f"| {name} | {_cells(outcome)} |")
     chosen = ", ".join(f"{i} (`{SDXL.blocks[i].diffusers}`)" for i in found.style)
     if found.styled >= ENOUGH:
-        enough = f"{_counted(len(found.style), 'block')} suffice for {ENOUGH:.0%} styled: {chosen}"
+        count = len(found.style)
+        suffice = "1 block suffices" if count == 1 else f"{count} blocks suffice"
+        enough = f"{suffice} for {ENOUGH:.0%} styled: {chosen}"
     else:
         enough = f"all blocks together reach {found.styled:.0%} styled, not {ENOUGH:.0%}"
     paper = found.alone[PAPERS_BLOCK].styled
@@ -89,7 +91,3 @@ def _cells(outcome: Outcome) -> str:
 def _share(hits: Hits) -> str:
     low, high = interval(hits)
     return f"{hits.mean():.1%} ({low:.1%} to {high:.1%})"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
