@@ -39,15 +39,16 @@ class InstantStyleScript(scripts.Script):
 
 
 def before_ui():
-    """Register the rest; the WebUI calls this with and without a page, before it asks for any."""
+    """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
     plots.register()
     style_cards.register()
     script_callbacks.on_app_started(routes.register)
-    script_callbacks.on_ui_settings(settings.register)
     script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)
 
 
-plots.register()  # now: an API without a page has asked for the axes when `before_ui` comes
+# An API without a page has asked for the axes and the settings when `before_ui` comes.
+plots.register()
+script_callbacks.on_ui_settings(settings.register)
 # Whoever registers a callback is looked for in the stack. While a script is loaded that takes the
-# WebUI a hundred times as long as later, so only this one is registered now.
+# WebUI a hundred times as long as later, so only these two are registered now.
 script_callbacks.on_before_ui(before_ui)

@@ -17,6 +17,7 @@ from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F4
 @pytest.fixture
 def webui(session):  # noqa: F811
     saved = dict(session.shared.opts.data)
+    session.shared.opts.data["sd_checkpoints_limit"] = 1
     session.use("tiny_sd15.")
     yield session
     session.shared.opts.data = saved

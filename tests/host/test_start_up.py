@@ -52,7 +52,7 @@ def session():
     return webui
 
 
-def test_one_callback_is_registered_while_scripts_are_loaded(session, monkeypatch):
+def test_two_callbacks_are_registered_while_scripts_are_loaded(session, monkeypatch):
     """For each of them the WebUI looks through its stack, which takes long while it loads."""
     from modules import script_callbacks, scripts
 
@@ -73,5 +73,5 @@ def test_one_callback_is_registered_while_scripts_are_loaded(session, monkeypatc
 
     monkeypatch.setattr(scripts, "load_scripts", counted)
     session.reload_ui()
-    assert len(while_loading) == 1
+    assert len(while_loading) == 2
     assert len(registered()) == 4
