@@ -205,8 +205,13 @@ def test_a_block_that_is_turned_off_everywhere_is_said(opened):
     assert shows(opened, {})
 
 
-def test_the_map_of_an_sd15_checkpoint(page, client):
+@pytest.fixture
+def sd15(client):
+    """Before the page is there: a page that is being drawn sends the checkpoint that it shows."""
     client.options(sd_model_checkpoint="tiny_sd15.safetensors")
+
+
+def test_the_map_of_an_sd15_checkpoint(sd15, page):
     open_accordion(page)
     assert shows(page, {"7": 1, "8": 1, "9": 1})
     assert part(page, "map").locator(".instantstyle-cell").count() == 16
