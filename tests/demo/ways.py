@@ -49,7 +49,7 @@ def _preset(name: str, preset: str) -> Way:
 
 def numbers(measured: Summary) -> list[str]:
     """What was measured of these ways, in words."""
-    lines = [f"Of {measured.cases} such pictures (docs/effect.md):"]
+    lines = [f"Of {measured.cases} pictures in the looks of drawings (docs/effect.md):"]
     for way in ways(measured):
         kept, leaked, styled = (f"{share:.0%}" for share in measured.arms[way.name])
         lines.append(
