@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.host.test_extension import ROOT
-from tests.miniature import harness
+from tests.miniature.tiny.linked import link_family
 
 CHILD = """
 import hashlib, json, random, sys, threading
@@ -65,12 +65,8 @@ print(json.dumps({"made": {k: sorted(v) for k, v in made.items()}, "comments": c
 @pytest.fixture
 def models(tmp_path_factory):
     """A models folder of their own with the tiny models linked into it."""
-    from getpass import getuser
-    from pathlib import Path
-    from tempfile import gettempdir
-
     data = tmp_path_factory.mktemp("two")
-    harness.link_family(Path(gettempdir()) / f"miniature-family-{getuser()}", data)
+    link_family(data)
     return data / "models"
 
 

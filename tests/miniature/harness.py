@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import base64
-import getpass
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from PIL import Image
 from tests.miniature.__main__ import enter
 from tests.miniature.recorder import Recorder, unet_of
 from tests.miniature.server import Server, flag_arguments, serve  # noqa: F401
+from tests.miniature.tiny.linked import link_family
 
 SMALL = {
     "prompt": "a cat",
@@ -282,32 +282,15 @@ def boot(
     return _booted
 
 
-def link_family(family: Path, data: Path) -> None:
-    """Link the tiny models of `family`, made if need be, into the models folder of `data`.
-
-    What an extension writes among the models then stays in one session.
-    """
-    from tests.miniature.tiny import make_family
-
-    shared = family.resolve() / "models"
-    for made in make_family(family).values():
-        for file in (made, made.with_suffix(".yaml")):
-            if file.exists():
-                link = data / "models" / file.relative_to(shared)
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(file)
-
-
 def session(**flags) -> WebUI:
     """The WebUI of this process, for test files that can share one: page, probe, tiny models.
 
     Booted on first use with a throw-away data folder; the models are kept between runs.
     """
     if _booted is None:
-        temporary = Path(tempfile.gettempdir())
         data = tempfile.mkdtemp(prefix="miniature-data-")
         atexit.register(shutil.rmtree, data, ignore_errors=True)
-        link_family(temporary / f"miniature-family-{getpass.getuser()}", Path(data))
+        link_family(Path(data))
         return boot(data, **{"extension": PROBE, "page": True, **flags})
     _booted.add_extension(PROBE)
     return _booted

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.miniature.tiny import make_family
+from tests.miniature.tiny.linked import link_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,10 +49,11 @@ def free_port() -> int:
 def miniature(data: Path, *flags: str) -> Iterator[str]:
     """The miniature WebUI; yields its address."""
     port = free_port()
-    make_family(data)
+    link_family(data)
     add_twin(data)
     command = [sys.executable, "-m", "tests.miniature", "--port", str(port)]
-    command += ["--data-dir", str(data), "--extension", f"sd-webui-instantstyle={ROOT}", *flags]
+    command += ["--data-dir", str(data), "--extension", f"sd-webui-instantstyle={ROOT}"]
+    command += ["--short-settings", *flags]
     with _running(command, ROOT, data / "webui.log", r"\bready\b"):
         yield f"http://127.0.0.1:{port}"
 

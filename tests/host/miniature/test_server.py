@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import requests
 
 from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
+from tests.miniature.tiny.linked import FAMILY
 
-FAMILY = Path(tempfile.gettempdir()) / f"miniature-family-{getpass.getuser()}"
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 

@@ -41,6 +41,11 @@ parser.add_argument(
 _file("--lora-dir", Path(models_path) / "Lora")
 _file("--lyco-dir-backcompat", Path(models_path) / "LyCORIS")
 parser.add_argument("--threads", type=int, default=1, help="threads torch may use")
+parser.add_argument(
+    "--short-settings",
+    action="store_true",
+    help="draw the settings of extensions alone; each of the others is a request of the page's",
+)
 
 # A1111's
 _file("--data-dir", data_path)

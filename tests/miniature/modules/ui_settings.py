@@ -6,6 +6,7 @@ import gradio as gr
 from modules import script_callbacks, shared, ui_common
 from modules.call_queue import wrap_gradio_call_no_job
 from modules.shared import opts
+from modules.shared_options import options_templates
 from modules.ui_components import FormRow
 
 
@@ -47,6 +48,10 @@ def create_setting_component(key: str, is_quicksettings: bool = False):
         return create_with_refresh()
     with FormRow():
         return create_with_refresh()
+
+
+def _is_drawn(keys: list[str]) -> bool:
+    return not shared.cmd_opts.short_settings or not options_templates.keys() & set(keys)
 
 
 class UiSettings:
@@ -98,7 +103,7 @@ class UiSettings:
             self.result = gr.HTML(elem_id="settings_result")
             with gr.Tabs(elem_id="settings"):
                 for (section_id, text), keys in sections.items():
-                    if section_id is None:
+                    if section_id is None or not _is_drawn(keys):
                         continue
                     with (
                         gr.TabItem(elem_id=f"settings_{section_id}", label=text),
