@@ -40,6 +40,12 @@ def chromium():
 
 
 @pytest.fixture
+def sdxl(client):
+    """The SDXL checkpoint, chosen before the page is drawn."""
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+
+
+@pytest.fixture
 def page(chromium, webui):
     """A freshly loaded page; an error in our script fails the test."""
     context = chromium.new_context(viewport={"width": 1500, "height": 1200})

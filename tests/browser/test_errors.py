@@ -14,10 +14,7 @@ from tests.browser.person import (
     small,
 )
 
-
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def adapter(name):

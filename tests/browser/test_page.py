@@ -30,10 +30,7 @@ from tests.browser.person import (
 )
 from tests.webui.client import difference, reference
 
-
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def test_a_picture_is_dropped_and_its_style_is_in_the_result(page, client):

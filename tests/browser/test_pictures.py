@@ -29,10 +29,7 @@ from tests.browser.person import (
     zone,
 )
 
-
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def test_a_small_picture_travels_as_it_is_and_the_cross_removes_it(page):

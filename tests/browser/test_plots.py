@@ -16,9 +16,7 @@ from tests.browser.person import (
 BLOCKS = 11  # of an SDXL checkpoint with cross-attention
 
 
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def test_every_block_of_the_checkpoint_is_tried_alone(page):

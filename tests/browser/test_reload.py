@@ -23,9 +23,7 @@ FILES = """() => Array.from(document.querySelectorAll("script[src], link[href]")
     address => address.split("?")[0])"""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def look(page):

@@ -18,10 +18,7 @@ from tests.browser.person import (
     small,
 )
 
-
-@pytest.fixture(autouse=True, scope="module")
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def styled(page, weight):

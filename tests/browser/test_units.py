@@ -36,11 +36,6 @@ OUR_FUNCTIONS = """() => {
 
 
 @pytest.fixture
-def sdxl(client):
-    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
-
-
-@pytest.fixture
 def opened(sdxl, page):
     open_accordion(page)
     status(page).wait_for()
@@ -247,19 +242,3 @@ def test_a_name_typed_before_it_is_chosen_is_not_taken_for_the_choice(opened):
     opened.wait_for_timeout(1500)  # longer than the page waits before it asks what a unit will do
     preset.locator("ul.options li").first.click()
     part(opened, "layout_weight").wait_for(state="visible")
-
-
-def test_ids_are_unique_and_reloading_adds_nothing(opened, webui):
-    def ids():
-        """But those of the controls above cards, which A1111 has twice for each kind of card."""
-        return opened.evaluate(
-            """() => Array.from(document.querySelectorAll('[id*="instantstyle"]')).filter(
-                e => !e.closest(".extra-network-control") &&
-                    !e.parentElement.closest('#' + CSS.escape(e.id))).map(e => e.id)"""
-        )
-
-    first = ids()
-    assert len(first) == len(set(first)) > 100
-    for _ in range(3):
-        open_page(opened, webui)
-    assert sorted(ids()) == sorted(first)
