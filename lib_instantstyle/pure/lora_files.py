@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lib_instantstyle.pure.catalog import listed_name, model_files, without_suffix
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.model_folder import listed_name, model_files, without_suffix
 
 _MAX_DEPTH = 8  # of sub-folders; a link that points upwards must not make the walk endless
 _NAMED = 10  # in a sentence

@@ -11,7 +11,6 @@ from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.pure.torch_archive import read_archive
 
 SAFETENSORS, TORCH = "safetensors", "torch"
-SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 _ZIP, _PICKLE = b"PK", b"\x80"
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from lib_instantstyle.pure.bounded_folder import BoundedFolder
-from lib_instantstyle.pure.catalog import CACHE_TAG
+from lib_instantstyle.pure.model_folder import CACHE_TAG
 
 # https://bford.info/cachedir/: backup programs pass such a folder over, and so does catalog.scan.
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lib_instantstyle.hosts import lora_folders, model_folders
-from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.lora_files import lora_files
 from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.webui.style_library import library
@@ -11,6 +10,8 @@ from lib_instantstyle.webui.style_library import library
 
 def adapter_choices() -> list[str]:
     """auto, and the adapters that are there."""
+    from lib_instantstyle.pure.catalog import scan  # knows the formats of model files
+
     return [AUTO, *(file.name for file in scan(model_folders()).adapters)]
 
 

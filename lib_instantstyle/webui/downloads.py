@@ -13,8 +13,8 @@ from pathlib import Path
 from lib_instantstyle.hosts import model_folders, own_folder
 from lib_instantstyle.hosts.visitors import may_be_strangers
 from lib_instantstyle.pure import published_files
-from lib_instantstyle.pure.catalog import model_files
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.model_folder import model_files
 from lib_instantstyle.pure.part_file import part_path
 from lib_instantstyle.pure.published_files import PublishedFile
 from lib_instantstyle.pure.resumable_download import Progress, download

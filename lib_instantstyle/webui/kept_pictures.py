@@ -7,7 +7,6 @@ import json
 
 from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.pure.infotext import Written
-from lib_instantstyle.pure.style_info import IN_FEATURES
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.webui.reference_store import ReferenceStore
 from lib_instantstyle.webui.style_library import library
@@ -45,6 +44,8 @@ def style_instead(written: Written) -> str:
 
     "" where there is none, or where the unit does more to the picture than a style tells.
     """
+    from lib_instantstyle.pure.style_info import IN_FEATURES
+
     unit, default = written.unit, Unit()
     as_it_is = all(getattr(unit, name) == getattr(default, name) for name in IN_FEATURES)
     alone = written.hashes.keys() <= {"image", "mask"}

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.units import AUTO, FIELDS
+from lib_instantstyle.pure.units import FIELDS
 from lib_instantstyle.pure.values import one_of
+from lib_instantstyle.webui.choices import adapter_choices
 from lib_instantstyle.webui.style_library import library
 from lib_instantstyle.webui.typed_files import pictures_in, read_picture
 
@@ -64,7 +63,7 @@ def field_axis(name: str) -> Axis:
 def _choices(name: str) -> Callable[[], list[str]] | None:
     parse = FIELDS[name].metadata["parse"]
     if name == "adapter":
-        return lambda: [AUTO, *(file.name for file in scan(model_folders()).adapters)]
+        return adapter_choices
     if name == "style":
         return lambda: [style.name for style in library().styles()]
     if FIELDS[name].type == "bool":

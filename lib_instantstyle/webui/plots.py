@@ -21,7 +21,6 @@ from lib_instantstyle.hosts.plots import (
     plot_module,
     script_arguments,
 )
-from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import (
     AUTO,
@@ -127,6 +126,7 @@ def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> N
 
     Where the plot varies the checkpoint, it is not known which of them a cell will have.
     """
+    from lib_instantstyle.pure.catalog import scan
     from lib_instantstyle.webui.planning import Circumstances, dry_run
 
     unit = parse_unit(units[number - 1], number)

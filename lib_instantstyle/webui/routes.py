@@ -7,16 +7,19 @@ inside the handlers: at the start of the WebUI these routes cost nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends
 
 from lib_instantstyle import NAME, __version__
 from lib_instantstyle.hosts.api import api_guard
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.webui import answers, listings, schemas
+from lib_instantstyle.webui import schemas
 from lib_instantstyle.webui.errors import UNPROCESSABLE, InstantStyle
 from lib_instantstyle.webui.request_body import json_object
+
+if TYPE_CHECKING:
+    from lib_instantstyle.webui.listings import Listing
 
 _ROOT = "/instantstyle"
 _BODY = Depends(json_object)
@@ -54,55 +57,71 @@ def register(demo: Any, app: Any) -> None:
         )
 
 
-def _answer(make: Callable[[], listings.Listing]) -> listings.Listing:
+def _answer(make: Callable[[], Listing]) -> Listing:
     try:
         return make()
     except InstantStyleError as error:
         raise InstantStyle(str(error)) from error
 
 
-def version() -> listings.Listing:
+def version() -> Listing:
     """Name and version of the extension."""
     return {"name": NAME, "version": __version__}
 
 
-def adapters() -> listings.Listing:
+def adapters() -> Listing:
     """IP-Adapters and image encoders found, what each is, and whether it fits the checkpoint."""
+    from lib_instantstyle.webui import listings
+
     return _answer(listings.adapters)
 
 
-def presets() -> listings.Listing:
+def presets() -> Listing:
     """The presets, and which blocks they touch in which kind of checkpoint."""
+    from lib_instantstyle.webui import listings
+
     return _answer(listings.presets)
 
 
-def blocks() -> listings.Listing:
+def blocks() -> Listing:
     """The blocks of the chosen checkpoint that can be given a weight."""
+    from lib_instantstyle.webui import listings
+
     return _answer(listings.blocks)
 
 
-def styles() -> listings.Listing:
+def styles() -> Listing:
     """The saved styles."""
+    from lib_instantstyle.webui import listings
+
     return _answer(listings.styles)
 
 
-def plan(given: Body = _BODY) -> listings.Listing:
+def plan(given: Body = _BODY) -> Listing:
     """A dry run: layers, weights, encoder, what would be subtracted, and every problem."""
+    from lib_instantstyle.webui import answers
+
     return _answer(lambda: answers.plan(given))
 
 
-def embed(given: Body = _BODY) -> listings.Listing:
+def embed(given: Body = _BODY) -> Listing:
     """Save references, and a unit's settings, as a style of that name."""
+    from lib_instantstyle.webui import answers
+
     return _answer(lambda: answers.embed(given))
 
 
-def content(given: Body = _BODY) -> listings.Listing:
+def content(given: Body = _BODY) -> Listing:
     """How like a reference is to given words, before and after subtraction, and which it shows."""
+    from lib_instantstyle.webui import answers
+
     return _answer(lambda: answers.content(given))
 
 
-def report() -> listings.Listing:
+def report() -> Listing:
     """How strongly each block was styled in the last generation that asked for a report."""
+    from lib_instantstyle.webui import answers
+
     return _answer(answers.report)
 
 

@@ -11,18 +11,21 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.pure.atomic_file import write_file
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.style_info import MAX_BYTES, StyleInfo, read_info
 from lib_instantstyle.pure.style_names import check_name, same_name
+
+if TYPE_CHECKING:  # the page is built without a look into a style file
+    from lib_instantstyle.pure.style_info import StyleInfo
 
 SUFFIX = ".safetensors"
 _LISTED = 20  # names that a sentence lists at most
 
-_Seen = StyleInfo | InstantStyleError | None
-_seen: dict[tuple[str, int, int], _Seen] = {}  # by path, size and time of change
+# What a file holds, by path, size and time of change.
+_seen: dict[tuple[str, int, int], StyleInfo | InstantStyleError | None] = {}
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class StyleLibrary:
 
         Raises InstantStyleError if it is no sound style, or the name is not free.
         """
+        from lib_instantstyle.pure.style_info import MAX_BYTES, read_info
+
         clean = self.free_name(name)
         if len(data) > MAX_BYTES:
             raise InstantStyleError(f"{clean} has {len(data):,} bytes; a style has fewer.")
@@ -143,10 +148,10 @@ class StyleLibrary:
     def _entries(self) -> Iterator[SavedStyle | tuple[str, str]]:
         for path in sorted(self._paths(), key=lambda path: same_name(path.stem)):
             found = _look(path)
-            if isinstance(found, StyleInfo):
-                yield SavedStyle(path.stem, path, found)
-            elif found is not None:
+            if isinstance(found, InstantStyleError):
                 yield path.stem, str(found)
+            elif found is not None:
+                yield SavedStyle(path.stem, path, found)
 
 
 def library() -> StyleLibrary:
@@ -154,7 +159,7 @@ def library() -> StyleLibrary:
     return StyleLibrary(own_folder() / "styles")
 
 
-def _look(path: Path) -> _Seen:
+def _look(path: Path) -> StyleInfo | InstantStyleError | None:
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
@@ -165,7 +170,9 @@ def _look(path: Path) -> _Seen:
     return _seen[key]
 
 
-def _read(path: Path) -> _Seen:
+def _read(path: Path) -> StyleInfo | InstantStyleError | None:
+    from lib_instantstyle.pure.style_info import read_info
+
     try:
         info = read_info(path)
         if info is not None:

@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, parse_unit
 from lib_instantstyle.webui.choices import style_choices
@@ -138,6 +137,7 @@ def card(name: str) -> str:
     """Thumbnail and origin of the style `name`, as HTML."""
     if not name:
         return ""
+    from lib_instantstyle.pure.catalog import scan
     from lib_instantstyle.webui.saved_style import has_other_encoder
 
     try:

@@ -30,6 +30,20 @@ look()
 print(json.dumps(found))
 """
 
+# What paints, knows the formats of files, downloads, or answers the routes.
+WHEN_USED = (
+    "lib_instantstyle.tensor",
+    "lib_instantstyle.hosts.a1111",
+    "lib_instantstyle.pure.catalog",
+    "lib_instantstyle.pure.model_file",
+    "lib_instantstyle.pure.style_info",
+    "lib_instantstyle.pure.tensor_info",
+    "lib_instantstyle.webui.answers",
+    "lib_instantstyle.webui.downloads_list",
+    "lib_instantstyle.webui.listings",
+    "lib_instantstyle.webui.run",
+)
+
 
 def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     code = MODULES.format(data=str(tmp_path), family=str(tmp_path / "f"), extension=str(ROOT))
@@ -39,9 +53,7 @@ def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     ours = {name for name in with_page if name.split(".")[0] == "lib_instantstyle"}
     assert with_page - without == ours  # no library that the WebUI has not imported itself
     assert "lib_instantstyle.webui.accordion" in ours
-    when_used = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
-    assert not [name for name in ours if name.startswith(when_used)]
-    assert "lib_instantstyle.hosts.a1111" not in ours
+    assert not [name for name in ours if name.startswith(WHEN_USED)]
     assert after == with_page  # a picture without a style brings in nothing more
 
 
