@@ -26,9 +26,10 @@ serve-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve-forge \
 	  --extension . $(ARGS)
 
-# Two at a time, each with a WebUI of its own; of a real one that is given there is one.
+# Two at a time, each with a WebUI of its own; of a real one that is given there is one. The files in
+# their order: those of the page take longest, and come first.
 JOBS ?= $(if $(INSTANTSTYLE_WEBUI)$(INSTANTSTYLE_WEBUI_URL),0,2)
-PARALLEL = -n $(JOBS) --dist loadfile
+PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: test-unit test-host test-forge-short
 
