@@ -1,4 +1,8 @@
-"""Which tests belong to the flavour of the miniature that this environment runs."""
+"""Which tests this environment's flavour of the miniature runs, and what they share."""
+
+import shutil
+
+import pytest
 
 from tests.miniature.flavour import A1111, CLASSIC, FORGE, flavour
 
@@ -10,3 +14,16 @@ _OTHERS = {
     CLASSIC: ["miniature", "forge_mode", "test_any_request.py"],
 }
 collect_ignore = _OTHERS[flavour()]
+
+
+@pytest.fixture
+def few_nouns(session, monkeypatch):
+    """A hundred words to suggest from, and no word vectors left on disk."""
+    from lib_instantstyle.hosts import own_folder
+    from lib_instantstyle.pure.nouns import nouns
+    from lib_instantstyle.webui import content_report
+
+    few = nouns()[::15]
+    monkeypatch.setattr(content_report, "nouns", lambda: few)
+    yield few
+    shutil.rmtree(own_folder() / "cache", ignore_errors=True)

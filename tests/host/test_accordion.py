@@ -135,7 +135,7 @@ def test_how_far_the_words_are_read_is_told(webui, monkeypatch):
     assert webui.press(f"{TXT2IMG}tell") == [""]
 
 
-def test_words_for_the_reference_are_suggested(webui):
+def test_words_for_the_reference_are_suggested(webui, few_nouns):
     image = f"data:image/jpeg;base64,{UNIT['image']}"
     values = {f"{TXT2IMG}unit_1_image": image, f"{TXT2IMG}unit_1_content": "a cup"}
     (answer,) = webui.press(f"{TXT2IMG}unit_1_words_button", **values)

@@ -203,18 +203,6 @@ def picture():
     return decode_picture(REFERENCE)
 
 
-@pytest.fixture
-def few_nouns(session, monkeypatch):
-    """A hundred of them, and nothing left on disk."""
-    from lib_instantstyle.pure.nouns import nouns
-    from lib_instantstyle.webui import content_report
-
-    few = nouns()[::15]
-    monkeypatch.setattr(content_report, "nouns", lambda: few)
-    yield few
-    shutil.rmtree(own_folder() / "cache", ignore_errors=True)
-
-
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.pure.nouns import caption
     from lib_instantstyle.pure.units import parse_unit

@@ -375,7 +375,7 @@ def test_a_body_that_is_too_long_is_refused(webui, monkeypatch):
 # -- content, styles, report ---------------------------------------------------------------------
 
 
-def test_content_says_how_like_a_reference_is_to_words(webui):
+def test_content_says_how_like_a_reference_is_to_words(webui, few_nouns):
     body = {**UNIT, "content": "a cup of coffee", "count": 3}
     response = webui.post("/instantstyle/content", body)
     assert response.status_code == 200, response.text
@@ -454,7 +454,7 @@ def random_json(chance, depth=0):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_json_is_answered_or_refused(webui, seed):
+def test_any_json_is_answered_or_refused(webui, few_nouns, seed):
     import random
 
     from lib_instantstyle.webui.style_library import library
