@@ -11,7 +11,7 @@ VENV := .venv
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo serve serve-forge test test-unit test-host test-forge test-forge-short test-webui contract coverage \
-  fuzz soak mutate bench train effect lint format clean
+  fuzz soak mutate bench train effect lint format environments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -124,6 +124,9 @@ $(VENV)/%/.ready: requirements/%.txt
 	if [ -e requirements/$*.no-deps.txt ]; then \
 	  $(VENV)/$*/bin/python $(INSTALL) --no-deps -r requirements/$*.no-deps.txt; fi
 	touch $@
+
+# All of them, two at a time: make -j 2 environments
+environments: $(foreach name,lint engine page-3.41 page-4.40,$(VENV)/$(name)/.ready)
 
 clean:
 	rm -rf $(VENV) build demo

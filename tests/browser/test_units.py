@@ -210,6 +210,7 @@ def test_the_map_of_an_sd15_checkpoint(sd15, page):
     open_accordion(page)
     assert shows(page, {"7": 1, "8": 1, "9": 1})
     assert part(page, "map").locator(".instantstyle-cell").count() == 16
+    shoot(page, "map-of-sd15")
 
 
 def test_each_unit_has_a_tab_and_a_style(opened):
