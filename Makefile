@@ -26,15 +26,16 @@ serve-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m tests.miniature --port $(PORT) --data-dir build/serve-forge \
 	  --extension . $(ARGS)
 
-# Two at a time, each with a WebUI of its own; of a real one that is given there is one. The files in
-# their order: those of the page take longest, and come first.
-JOBS ?= $(if $(INSTANTSTYLE_WEBUI)$(INSTANTSTYLE_WEBUI_URL),0,2)
+# As many at a time as there are processors, two to four, each with a WebUI of its own; of a real one
+# that is given there is one. The files in their order: those of the page take longest, and come first.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
+JOBS ?= $(if $(INSTANTSTYLE_WEBUI)$(INSTANTSTYLE_WEBUI_URL),0,$(WORKERS))
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: test-unit test-host test-forge-short
 
 test-unit: $(VENV)/engine/.ready
-	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n 2 $(COVER) $(ARGS)
+	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n $(WORKERS) $(COVER) $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
 	$(VENV)/page-3.41/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) \
@@ -86,7 +87,7 @@ bench: $(VENV)/engine/.ready
 # `make test` runs a short slice of both.
 FUZZ_EXAMPLES ?= 1100
 fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/engine/bin/python -m pytest tests/fuzz -q -n 2 \
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/engine/bin/python -m pytest tests/fuzz -q -n $(WORKERS) \
 	  --cov --cov-branch --cov-config=tests/fuzz/coverage.ini $(ARGS)
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/page-3.41/bin/python -m pytest \
 	  tests/host/test_any_request.py -q
