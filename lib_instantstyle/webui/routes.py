@@ -7,7 +7,7 @@ inside the handlers: at the start of the WebUI these routes cost nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Depends
 
@@ -18,12 +18,10 @@ from lib_instantstyle.webui import schemas
 from lib_instantstyle.webui.errors import UNPROCESSABLE, InstantStyle
 from lib_instantstyle.webui.request_body import json_object
 
-if TYPE_CHECKING:
-    from lib_instantstyle.webui.listings import Listing
-
 _ROOT = "/instantstyle"
 _BODY = Depends(json_object)
 Body = Mapping[str, object]
+Listing = dict[str, Any]
 _ERROR = {
     "description": "One sentence that says what is wrong",
     "content": {
