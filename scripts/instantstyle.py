@@ -3,7 +3,7 @@
 from modules import script_callbacks, scripts
 
 from lib_instantstyle import NAME
-from lib_instantstyle.hosts import settings
+from lib_instantstyle.hosts import callbacks, settings
 from lib_instantstyle.webui import accordion, lifecycle, plots, routes, style_cards
 
 
@@ -42,13 +42,11 @@ def before_ui():
     """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
     plots.register()
     style_cards.register()
-    script_callbacks.on_app_started(routes.register)
-    script_callbacks.on_cfg_denoiser(lifecycle.on_cfg_denoiser)
+    callbacks.register(script_callbacks.on_app_started, routes.register, __file__)
+    callbacks.register(script_callbacks.on_cfg_denoiser, lifecycle.on_cfg_denoiser, __file__)
 
 
-# An API without a page has asked for the axes and the settings when `before_ui` comes.
+# An API without a page has asked for the axes when `before_ui` comes.
 plots.register()
-script_callbacks.on_ui_settings(settings.register)
-# Whoever registers a callback is looked for in the stack. While a script is loaded that takes the
-# WebUI a hundred times as long as later, so only these two are registered now.
-script_callbacks.on_before_ui(before_ui)
+settings.register()
+callbacks.register(script_callbacks.on_before_ui, before_ui, __file__)

@@ -31,7 +31,7 @@ def token_merging_ratio(img2img: bool) -> float:
 
 
 def register() -> None:
-    """Add our settings; the WebUI calls this whenever it builds its page."""
+    """Add our settings to the WebUI's, which keep what a user has set."""
     shared.opts.add_option(
         KEEP_ENCODER,
         shared.OptionInfo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -64,26 +65,53 @@ def session():
     return webui
 
 
-def test_two_callbacks_are_registered_while_scripts_are_loaded(session, monkeypatch):
-    """For each of them the WebUI looks through its stack, which takes long while it loads."""
-    from modules import script_callbacks, scripts
+def test_the_webui_never_searches_its_stack_for_our_script(session, monkeypatch):
+    """It does for a callback that is registered without a file; that takes up to 90 ms."""
+    from modules import script_callbacks
 
-    def registered():
-        return [
-            each.name
-            for listed in script_callbacks.callback_map.values()
-            for each in listed
-            if Path(each.script).name == "instantstyle.py"
-        ]
+    searches = []
+    caller = script_callbacks._caller
 
-    load = scripts.load_scripts
-    while_loading = []
+    def searched():
+        searches.append(caller())
+        return searches[-1]
 
-    def counted():
-        load()
-        while_loading.extend(registered())
-
-    monkeypatch.setattr(scripts, "load_scripts", counted)
+    monkeypatch.setattr(script_callbacks, "_caller", searched)
     session.reload_ui()
-    assert len(while_loading) == 2
-    assert len(registered()) == 4
+    ours = [
+        each
+        for listed in script_callbacks.callback_map.values()
+        for each in listed
+        if Path(each.script) == ROOT / "scripts" / "instantstyle.py"
+    ]
+    assert {each.name.rsplit("/", 1)[1] for each in ours} == {
+        "app_started",
+        "before_ui",
+        "cfg_denoiser",
+    }
+    assert len(ours) == 3
+    assert searches  # others' scripts
+    assert not [name for name in searches if Path(name).is_relative_to(ROOT / "scripts")]
+    assert not [name for name in searches if Path(name).is_relative_to(ROOT / "lib_instantstyle")]
+
+
+def test_a_callback_of_classic_has_a_file_and_no_name(session, monkeypatch):
+    from modules import script_callbacks
+
+    from lib_instantstyle.hosts import callbacks
+
+    classic = namedtuple("ScriptCallback", ["script", "callback"])
+    monkeypatch.setattr(script_callbacks, "add_callback", lambda callbacks, fun: None)
+    monkeypatch.setattr(script_callbacks, "ScriptCallback", classic)
+    monkeypatch.setitem(script_callbacks.callback_map, "callbacks_cfg_denoiser", [])
+    callbacks.register(script_callbacks.on_cfg_denoiser, print, "script.py")
+    listed = script_callbacks.callback_map["callbacks_cfg_denoiser"]
+    assert listed == [classic("script.py", print)]
+
+
+def test_a_function_that_another_extension_has_replaced_is_called(session):
+    from lib_instantstyle.hosts import callbacks
+
+    registered = []
+    callbacks.register(registered.append, print, "script.py")
+    assert registered == [print]

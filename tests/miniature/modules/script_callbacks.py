@@ -297,17 +297,18 @@ def remove_callbacks_for_function(callback_func: Callable) -> None:
     _remove(lambda x: x.callback == callback_func)
 
 
-def _register(category: str) -> Callable:
+def _register(category: str, event: str = "") -> Callable:
     def register(callback, *, name=None) -> None:
         callbacks = callback_map[f"callbacks_{category}"]
         add_callback(callbacks, callback, name=name, category=category)
 
+    register.__name__ = f"on_{event or category}"
     register.__doc__ = f"Registers a function to be called at `{category}`."
     return register
 
 
 on_app_started = _register("app_started")
-on_before_reload = _register("on_reload")
+on_before_reload = _register("on_reload", "before_reload")
 on_model_loaded = _register("model_loaded")
 on_ui_tabs = _register("ui_tabs")
 on_ui_train_tabs = _register("ui_train_tabs")
