@@ -18,7 +18,7 @@ from lib_instantstyle.pure.text_kind import TextKind, text_kind
 from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
 
 # What one file holds: an adapter, or either half of CLIP or both, or the reason to refuse it.
-_Kinds = tuple[AdapterKind | TowerKind | TextKind | InstantStyleError, ...]
+_Kinds = tuple[AdapterKind | TowerKind | TextKind | str, ...]
 _seen: dict[tuple[str, int, int], _Kinds] = {}
 
 
@@ -102,7 +102,7 @@ def scan(folders: Iterable[Path]) -> Catalog:
                 elif isinstance(kind, TextKind):
                     texts.append(TextFile(name, path, kind))
                 else:
-                    refused.append((name, str(kind)))
+                    refused.append((name, kind))
     return Catalog(tuple(adapters), tuple(towers), tuple(refused), tuple(texts))
 
 
@@ -121,10 +121,10 @@ def _look(path: Path) -> _Kinds:
     try:
         tensors = read_tensors(path)
     except InstantStyleError as error:
-        return (error,)
+        return (str(error),)  # the error itself would keep alive whoever looked first
     try:
         adapter = adapter_kind(tensors)
     except InstantStyleError as error:
-        return (InstantStyleError(f"{path.name} {error}."),)
+        return (f"{path.name} {error}.",)
     found = (adapter,) if adapter else (tower_kind(tensors), text_kind(tensors))
     return tuple(kind for kind in found if kind)

@@ -25,7 +25,7 @@ SUFFIX = ".safetensors"
 _LISTED = 20  # names that a sentence lists at most
 
 # What a file holds, by path, size and time of change.
-_seen: dict[tuple[str, int, int], StyleInfo | InstantStyleError | None] = {}
+_seen: dict[tuple[str, int, int], StyleInfo | str | None] = {}  # str: why it is refused
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class StyleLibrary:
     def _entries(self) -> Iterator[SavedStyle | tuple[str, str]]:
         for path in sorted(self._paths(), key=lambda path: same_name(path.stem)):
             found = _look(path)
-            if isinstance(found, InstantStyleError):
-                yield path.stem, str(found)
+            if isinstance(found, str):
+                yield path.stem, found
             elif found is not None:
                 yield SavedStyle(path.stem, path, found)
 
@@ -159,7 +159,7 @@ def library() -> StyleLibrary:
     return StyleLibrary(own_folder() / "styles")
 
 
-def _look(path: Path) -> StyleInfo | InstantStyleError | None:
+def _look(path: Path) -> StyleInfo | str | None:
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
@@ -170,7 +170,7 @@ def _look(path: Path) -> StyleInfo | InstantStyleError | None:
     return _seen[key]
 
 
-def _read(path: Path) -> StyleInfo | InstantStyleError | None:
+def _read(path: Path) -> StyleInfo | str | None:
     from lib_instantstyle.pure.style_info import read_info
 
     try:
@@ -178,7 +178,7 @@ def _read(path: Path) -> StyleInfo | InstantStyleError | None:
         if info is not None:
             check_name(path.stem)
     except InstantStyleError as error:
-        return error
+        return str(error)  # the error itself would keep alive whoever looked first
     return info
 
 

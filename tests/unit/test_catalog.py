@@ -2,6 +2,7 @@
 
 import json
 import struct
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -90,6 +91,18 @@ def test_a_file_is_looked_into_once(tmp_path, monkeypatch):
     first, second = scan([tmp_path]), scan([tmp_path])
     assert sorted(looked) == ["a.safetensors", "b.bin", "c.pth"]
     assert first == second and len(first.refused) == 1
+
+
+def test_who_finds_a_damaged_file_first_is_not_remembered_with_it(tmp_path):
+    """Its frame holds the WebUI's UNet, where it is a generation that looks."""
+    (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
+
+    def generate():
+        unet = torch.nn.Identity()
+        assert len(scan([tmp_path]).refused) == 1
+        return weakref.ref(unet)
+
+    assert generate()() is None
 
 
 def test_a_file_cut_anywhere_in_its_header_is_refused_with_a_sentence(tmp_path):
