@@ -206,7 +206,8 @@ class Sampler:
         self.model_wrap_cfg.image_cfg_scale = getattr(p, "image_cfg_scale", None)
         self.eta = p.eta if p.eta is not None else getattr(shared.opts, self.eta_option_field, 0.0)
         self.s_min_uncond = getattr(p, "s_min_uncond", 0.0)
-        sampling.noise_like = lambda x: p.rng.next()
+        noise = p.rng  # and not `p`, which would live on with the module
+        sampling.noise_like = lambda x: noise.next()
 
         parameters = inspect.signature(self.func).parameters
         kwargs = {

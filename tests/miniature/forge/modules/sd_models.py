@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 from backend import memory_management
 from backend.diffusion_engine import forge_loader
@@ -62,7 +64,9 @@ def forge_model_reload():
     wanted = info.filename
     if model_data.forge_hash == wanted:
         return model_data.sd_model, False
+    model_data.sd_model = None
     memory_management.unload_all_models()
+    gc.collect()  # as Forge does: what a checkpoint is made of refers to itself
     model = forge_loader(info.filename, devices.dtype)
     model.sd_checkpoint_info = info
     model.filename = info.filename
