@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lib_instantstyle.pure.layers import Layout
 from lib_instantstyle.tensor.meter import LayerEffect
-from lib_instantstyle.tensor.unet import UnetLayers
 
 KEY = "InstantStyle {} effect"  # in infotext, by unit
 _WEAK = 0.01  # of the text attention: what is below cannot be seen
@@ -24,15 +24,15 @@ class BlockEffect:
     ratio: float  # norm of the added term over the norm of the text attention, mean of the layers
 
 
-def block_effects(effects: Iterable[LayerEffect], layers: UnetLayers) -> list[BlockEffect]:
+def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockEffect]:
     """What was measured in layers, by unit and block in call order."""
     ratios: dict[tuple[int, int], list[float]] = {}
     for effect in effects:
-        found = layers.by_number.get(effect.number)
-        if found is not None:  # hires fix may have gone on with another UNet
-            key = (effect.unit, found.layer.block.index)
+        layer = layout.by_number.get(effect.number)
+        if layer is not None:  # hires fix may have gone on with another UNet
+            key = (effect.unit, layer.block.index)
             ratios.setdefault(key, []).append(effect.ratio)
-    names = {block.index: block.diffusers for block in layers.layout.blocks}
+    names = {block.index: block.diffusers for block in layout.blocks}
     return [
         BlockEffect(unit, index, names[index], sum(of_block) / len(of_block))
         for (unit, index), of_block in sorted(ratios.items())

@@ -49,7 +49,7 @@ class Run:
         self._attention = prepare_attention_method(units, host, p, unet)
         self._leak_meters = leak_meters(units, layers, host, p)
         self._signature = layers.signature
-        self._layers = layers
+        self._layout = layers.layout
         self._meter = Meter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
@@ -108,11 +108,14 @@ class Run:
             self._passes = []
             if self._attention:
                 self._attention.encode(p)
-            result = sample(*args, **kwargs)
-            if not self._host.interrupted():
-                self._check_effect(p)
-            self._report(p)
-            return result
+            try:
+                result = sample(*args, **kwargs)
+                if not self._host.interrupted():
+                    self._check_effect(p)
+                self._report(p)
+                return result
+            finally:
+                self._passes = []  # they hold the UNet, and another extension may hold `p`
 
         wrap_next_call(p, "sample", around)
 
@@ -144,7 +147,7 @@ class Run:
         if layers.signature != self._signature:
             self._prepared = self._prepare(layers, p, unet)
             self._signature = layers.signature
-            self._layers = layers
+            self._layout = layers.layout
             self._host.load_unet(p)  # the sampler had loaded it, and then encoders were
         return self._prepared
 
@@ -183,7 +186,7 @@ class Run:
             p.extra_generation_params[f"{KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
             return
-        effects = report.block_effects(self._meter.effects(), self._layers)
+        effects = report.block_effects(self._meter.effects(), self._layout)
         report.keep(effects)
         p.extra_generation_params.update(report.infotext(effects))
         remark = report.remark(effects)
