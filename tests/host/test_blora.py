@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.host import test_broken_functions
+from tests.host.test_companions import in_place
 from tests.host.test_extension import ROOT, hooks_on, picture, style
 from tests.miniature import harness
 from tests.miniature.companions import LORA
@@ -88,14 +89,17 @@ def merged(webui, both, amounts):
         for (block, path), (down, up) in both.items()
         if block in amounts
     }
-    kept = {layer: layer.weight.data for layer in layers}
+    kept = {layer: layer.weight for layer in layers}
     try:
         for layer, change in layers.items():
-            layer.weight.data = (kept[layer].float() + change).to(kept[layer])
+            weight = kept[layer]
+            with torch.inference_mode(mode=weight.is_inference()):  # as Forge's are
+                changed = (weight.float() + change).to(weight)
+                layer.weight = torch.nn.Parameter(changed, requires_grad=False)
         yield
     finally:
         for layer, weight in kept.items():
-            layer.weight.data = weight
+            layer.weight = weight
 
 
 def difference(a, b):
@@ -135,6 +139,7 @@ def test_start_end_and_pass(webui):
     assert len({str(pixels) for pixels in [*made, plain.pixels]}) == 5
 
 
+@in_place
 def test_the_webuis_own_lora_adds_to_it(webui, both):
     """The extension changes weights of the same layers in place, and keeps its own account."""
     tagged = {"prompt": "a cat <lora:strong:0.2>"}
