@@ -69,6 +69,9 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
+        # A WebUI drops a connection after an error or when nothing is asked for long, and may do so
+        # while the next request is on its way: each has one of its own.
+        self._session.headers["Connection"] = "close"
 
     def post(self, path: str, body: dict[str, Any]) -> requests.Response:
         return self._session.post(f"{self.url}{path}", json=body, timeout=600)
