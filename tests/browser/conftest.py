@@ -46,8 +46,8 @@ def sdxl(client):
 
 
 @pytest.fixture
-def page(chromium, webui):
-    """A freshly loaded page; an error in our script fails the test."""
+def empty_tab(chromium, webui):
+    """A tab of the browser with nothing in it yet; an error in our script fails the test."""
     context = chromium.new_context(viewport={"width": 1500, "height": 1200})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -55,11 +55,17 @@ def page(chromium, webui):
     page.route(lambda url: not url.startswith(webui), lambda route: route.abort())
     errors = []
     page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
-    open_page(page, webui)
     yield page
     context.close()
     # Gradio throws errors of its own at pages that are perfectly well.
     assert [error for error in errors if "instantstyle" in error] == []
+
+
+@pytest.fixture
+def page(empty_tab, webui):
+    """A freshly loaded page."""
+    open_page(empty_tab, webui)
+    return empty_tab
 
 
 def open_page(page, url):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from lib_instantstyle.pure.units import PAGE_FIELDS
-from tests.browser.conftest import open_page
 from tests.browser.person import (
     SECONDS,
     drop,
@@ -17,8 +16,7 @@ from tests.browser.person import (
 )
 
 
-def test_a_late_answer_is_not_the_last_word(page, webui):
-    open_page(page, webui)
+def test_a_late_answer_is_not_the_last_word(page):
     open_accordion(page)
     drop(page)
     status(page).wait_for(state="visible")

@@ -60,8 +60,9 @@ def shows(page, weights, unit=1):
     return wait_until(page, lambda: lit(page, unit) == weights)
 
 
-def test_a_closed_accordion_asks_nothing(sdxl, page, webui):
+def test_a_closed_accordion_asks_nothing(sdxl, empty_tab, webui):
     """Nothing that any of our components is shown the answer of; opening it asks at once."""
+    page = empty_tab
     asked = []
     page.on("request", lambda request: asked.append(request.post_data or ""))
     # Playwright marks the function, which a method of a list does not allow.
@@ -104,44 +105,50 @@ def test_the_status_says_what_is_wrong(opened):
     shoot(opened, "problem")
 
 
-@pytest.mark.parametrize(
-    ("method", "words", "fields"),
-    [
-        ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
-         {"blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
-        ("stylealigned", "attends to the reference as to itself",
-         {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
-          "steps_of_inversion"}),
-        ("swap", "attends to the reference instead of itself",
-         {"blocks", "crop", "colour_calibration", "steps_of_inversion"}),
-        ("b-lora", "LoRA",
-         {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve",
-          "hires_pass"}),
-    ],
-)  # fmt: skip
-def test_a_method_shows_its_own_fields_alone(opened, method, words, fields):
+OF_ADAPTERS = {
+    "adapter", "preset", "blocks", "content", "content_scale", "content_mode", "clip_source",
+    "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
+    "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
+}  # fmt: skip
+BESIDE_THEM = (
+    "words_button",
+    "crops_button",
+    "adapter_refresh",
+    "negative_image_drop",
+    "mask_drop",
+)
+METHODS = [
+    ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
+     {"blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
+    ("stylealigned", "attends to the reference as to itself",
+     {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
+      "steps_of_inversion"}),
+    ("swap", "attends to the reference instead of itself",
+     {"blocks", "crop", "colour_calibration", "steps_of_inversion"}),
+    ("b-lora", "LoRA",
+     {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass"}),
+]  # fmt: skip
+
+
+def test_a_method_shows_its_own_fields_alone(opened):
     open_advanced(opened)
 
     def shown():
         return {name for name in OF_METHODS if part(opened, name).is_visible()}
 
-    of_adapters = {"adapter", "preset", "blocks", "content", "content_scale", "content_mode",
-                   "clip_source", "negative_weight", "noise", "noise_strength", "noise_blur",
-                   "crop", "sharpening", "combine", "auto_weight", "embeds_scaling", "time_curve",
-                   "hires_pass", "report"}  # fmt: skip
-    along = ("words_button", "crops_button", "adapter_refresh", "negative_image_drop", "mask_drop")
-    assert wait_until(opened, lambda: shown() == of_adapters)
-    set_choice(opened, "method", method)
-    assert says(opened, words)
-    assert wait_until(opened, lambda: shown() == fields), shown()
-    assert not any(part(opened, name).is_visible() for name in along)
-    shoot(opened, f"method-{method}")
-    if method == "styleid":
-        set_choice(opened, "schedule", "published")
-        assert says(opened, "50 calls of the UNet on the way up to t = 999 and 49 on the way down")
-    set_choice(opened, "method", "ip-adapter")
-    assert wait_until(opened, lambda: shown() == of_adapters)
-    assert all(part(opened, name).is_visible() for name in along)
+    for method, words, fields in METHODS:
+        assert wait_until(opened, lambda: shown() == OF_ADAPTERS), method
+        assert all(part(opened, name).is_visible() for name in BESIDE_THEM), method
+        set_choice(opened, "method", method)
+        assert says(opened, words), method
+        assert wait_until(opened, lambda fields=fields: shown() == fields), (method, shown())
+        assert not any(part(opened, name).is_visible() for name in BESIDE_THEM), method
+        shoot(opened, f"method-{method}")
+        if method == "styleid":
+            set_choice(opened, "schedule", "published")
+            assert says(opened, "50 calls of the UNet on the way up to t = 999 and 49 on the way")
+        set_choice(opened, "method", "ip-adapter")
+    assert wait_until(opened, lambda: shown() == OF_ADAPTERS)
 
 
 def test_the_map_follows_the_preset(opened):
