@@ -24,9 +24,9 @@ def test_a_style_without_its_content_under_flags(tmp_path, flags):
     extensions = [PROBE, f"sd-webui-instantstyle={ROOT}"]
     with serve(tmp_path, extensions, family=FAMILY, nowebui=True, **FLAGS[flags]) as server:
 
-        def picture(*units):
-            body = {**SMALL, **(style(*units) if units else {})}
-            body["override_settings"] = {"sd_model_checkpoint": "tiny_sdxl.safetensors"}
+        def picture(*units, checkpoint="tiny_sdxl", **fields):
+            body = {**SMALL, **(style(*units) if units else {}), **fields}
+            body["override_settings"] = {"sd_model_checkpoint": f"{checkpoint}.safetensors"}
             answer = requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=120)
             assert answer.status_code == 200, f"{answer.text}\n{server.log}"
             return answer.json()["images"]
@@ -36,3 +36,10 @@ def test_a_style_without_its_content_under_flags(tmp_path, flags):
         less = picture({**UNIT, "content": "a cup of coffee"})
         assert len({str(x) for x in (plain, styled, less)}) == 3
         assert picture() == plain
+        picture(checkpoint="tiny_sd15", enable_hr=True, denoising_strength=0.5)
+        state = requests.get(f"{server.url}/probe/state", timeout=10).json()
+    # The miniature did what the flags ask for.
+    half = flags == "half"
+    assert state["dtype"] == ("torch.float16" if half else "torch.float32")
+    assert (state["moves"] > 4) == (not half)
+    assert state["optimization"] == ("sdp" if half else "InvokeAI")

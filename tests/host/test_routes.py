@@ -128,19 +128,6 @@ def test_without_an_api_there_are_no_routes_of_ours(webui, monkeypatch):
     assert api.api_guard(webui.app) is None
 
 
-def test_the_start_costs_nothing_of_the_engine(tmp_path):
-    code = (
-        "import sys; from tests.miniature import harness; "
-        f"w = harness.boot({str(tmp_path)!r}, {str(ROOT)!r}, family={str(tmp_path / 'f')!r}, "
-        "page=True, skip_load_model_at_start=True); w.get('/instantstyle/version'); "
-        "w.get('/instantstyle/presets'); "
-        "print([m for m in sys.modules if m.startswith('lib_instantstyle.tensor')])"
-    )
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
 # -- plan ----------------------------------------------------------------------------------------
 
 

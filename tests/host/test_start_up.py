@@ -13,7 +13,8 @@ import pytest
 from tests.host.test_extension import ROOT
 from tests.miniature import harness
 
-# Modules before the extension is there, with its page, and after a picture without a style.
+# Modules before the extension is there, with its page, after a picture without a style, and after
+# what other programs ask first.
 MODULES = """
 import json, sys
 from tests.miniature import harness
@@ -27,6 +28,9 @@ look()
 webui.add_extension({extension!r})
 look()
 webui.txt2img()
+look()
+webui.get("/instantstyle/version")
+webui.get("/instantstyle/presets")
 look()
 print(json.dumps(found))
 """
@@ -50,12 +54,16 @@ def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     code = MODULES.format(data=str(tmp_path), family=str(tmp_path / "f"), extension=str(ROOT))
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
-    without, with_page, after = map(set, json.loads(done.stdout.splitlines()[-1]))
+    without, with_page, after_picture, after_answers = map(
+        set, json.loads(done.stdout.splitlines()[-1])
+    )
     ours = {name for name in with_page if name.split(".")[0] == "lib_instantstyle"}
     assert with_page - without == ours  # no library that the WebUI has not imported itself
     assert "lib_instantstyle.webui.accordion" in ours
     assert not [name for name in ours if name.startswith(WHEN_USED)]
-    assert after == with_page  # a picture without a style brings in nothing more
+    assert after_picture == with_page  # one without a style
+    engine = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
+    assert not [name for name in after_answers if name.startswith(engine)]
 
 
 @pytest.fixture

@@ -71,26 +71,3 @@ def test_reload_ui_keeps_the_address(server):
         time.sleep(0.1)
     assert server.log.count("is ready") == before + 1
     assert picture(server.url, auth=("me", "secret")).status_code == 200
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("flags", "dtype"),
-    [
-        ({"medvram": True}, "torch.float32"),
-        ({"lowvram": True}, "torch.float32"),
-        ({"precision": "half", "opt_sdp_attention": True}, "torch.float16"),
-    ],
-)
-def test_memory_and_precision_flags(tmp_path, flags, dtype):
-    with serve(tmp_path, PROBE, family=FAMILY, nowebui=True, **flags) as server:
-        for checkpoint in ("tiny_sdxl", "tiny_sd15"):
-            override = {"sd_model_checkpoint": f"{checkpoint}.safetensors"}
-            body = {**SMALL, "override_settings": override, "enable_hr": True}
-            url = f"{server.url}/sdapi/v1/txt2img"
-            answer = requests.post(url, json={**body, "denoising_strength": 0.5}, timeout=120)
-            assert answer.status_code == 200, answer.text
-        state = requests.get(f"{server.url}/probe/state", timeout=10).json()
-    assert state["dtype"] == dtype
-    assert (state["moves"] > 4) == ("precision" not in flags)
-    assert state["optimization"] == ("sdp" if "precision" in flags else "InvokeAI")
