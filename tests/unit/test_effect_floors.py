@@ -13,7 +13,7 @@ from tests.effect.painter import Painter
 from tests.effect.summary import NO_ADAPTER, STYLE, kept_summary
 from tests.trained.family import WEIGHTS, kept_weights
 
-COUNT, SEED = 96, 3  # other cases than those of the report
+COUNT, SEED = 48, 3  # other cases than those of the report
 
 
 @pytest.fixture(scope="module")
