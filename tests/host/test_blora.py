@@ -13,6 +13,7 @@ from tests.host.test_companions import in_place
 from tests.host.test_extension import ROOT, hooks_on, picture, style
 from tests.miniature import harness
 from tests.miniature.companions import LORA
+from tests.miniature.flavour import FORGE, flavour
 from tests.unit import loras
 from tests.unit.loras import CONTENT, STYLE
 
@@ -22,7 +23,7 @@ UNIT = {"method": "b-lora", "lora": "ink"}
 @pytest.fixture(scope="module")
 def session():
     webui = harness.session()
-    for extension in (ROOT, LORA):
+    for extension in (ROOT,) if flavour() == FORGE else (ROOT, LORA):
         webui.add_extension(extension)
     return webui
 

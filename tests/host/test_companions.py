@@ -19,7 +19,7 @@ LAYERS = 10  # of the style block of tiny SDXL
 @pytest.fixture(scope="module")
 def session():
     webui = harness.session()
-    for extension in (ROOT, LORA, NESTED):
+    for extension in (ROOT, NESTED) if flavour() == FORGE else (ROOT, LORA, NESTED):
         webui.add_extension(extension)
     return webui
 

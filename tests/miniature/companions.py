@@ -3,7 +3,7 @@
 from tests.miniature import ROOT
 
 LORA = ROOT / "extensions" / "Lora"
-"""Changes the weights of layers in place when they are called."""
+"""Changes the weights of layers in place when they are called; A1111's, Forge has another."""
 
 NESTED = ROOT / "extensions" / "nested-passes"
 """Runs a generation inside a generation, as ADetailer."""
