@@ -127,6 +127,13 @@ def test_a_sampling_that_is_announced_twice_is_hooked_once(webui, monkeypatch):
     assert set(seen) == {HOOKS}
 
 
+def source_of_batch(webui):
+    """The input without a name that says where the batch tab takes its files from."""
+    _, pressed = webui.dependency("img2img_generate")
+    values = [getattr(webui.demo.blocks[i], "value", None) for i in pressed["inputs"]]
+    return f"_{values.index('upload')}"
+
+
 def test_a_batch_folder_styles_every_picture_with_one_p(webui, tmp_path, monkeypatch):
     """img2img's batch tab runs one `p`, and one sampler, over all files of a folder."""
     picture = Image.open(ROOT / "tests" / "pictures" / "deep_field.jpg").resize((64, 64))
@@ -134,7 +141,8 @@ def test_a_batch_folder_styles_every_picture_with_one_p(webui, tmp_path, monkeyp
         picture.rotate(90 * i).save(tmp_path / f"{i}.png")
     seen = watch_hooks(monkeypatch)
     webui.press(
-        "img2img_generate", _0="task(1)", _1=5, _35="from dir",
+        "img2img_generate", _0="task(1)", _1=5, **{source_of_batch(webui): "from dir"},
+        img2img_prompt="a cat", img2img_neg_prompt="",
         img2img_batch_input_dir=str(tmp_path), img2img_batch_output_dir=str(tmp_path / "out"),
         img2img_steps=2, img2img_width=64, img2img_height=64,
         **{"script_img2img_instantstyle_enabled-checkbox": True,

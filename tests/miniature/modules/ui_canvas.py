@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from modules.ui_components import DummyComponent
 
 PAGE: dict = {}  # what the page's Blocks need for it
 
@@ -36,3 +37,8 @@ def create(label: str, elem_id: str, tool: str, image_mode: str, height: int) ->
 def original_of_sketch() -> list:
     """Further inputs of the inpaint sketch: where the picture before the drawing is kept."""
     return [gr.State(None)]
+
+
+def chosen_tab(tabs: list) -> Any:
+    """What tells a generation which sub-tab is open: the page's script fills it in."""
+    return DummyComponent(visible=False)

@@ -246,6 +246,7 @@ def create() -> None:
                 inputs=[],
                 outputs=[f.inpaint_controls, f.mask_alpha],
             )
+        chosen_tab = ui_canvas.chosen_tab(f.mode_tabs)
         panel = ui_common.create_output_panel(TAB, shared.opts.outdir_img2img_samples, toprow)
     with tabs:
         ui_extra_networks.create_ui(Context.root_block, [generation], "img2img")
@@ -255,7 +256,7 @@ def create() -> None:
         "_js": "submit_img2img",
         "inputs": [
             dummy,
-            dummy,
+            chosen_tab,
             toprow.prompt,
             toprow.negative_prompt,
             toprow.ui_styles.dropdown,

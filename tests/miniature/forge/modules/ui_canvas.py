@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gradio as gr
 from modules_forge.forge_canvas.canvas import ForgeCanvas, canvas_head
 
 from tests.miniature.modules.ui_canvas import Canvas
@@ -18,3 +21,11 @@ def create(label: str, elem_id: str, tool: str, image_mode: str, height: int) ->
 def original_of_sketch() -> list:
     """Nothing more: picture and drawing come apart."""
     return []
+
+
+def chosen_tab(tabs: list) -> Any:
+    """What tells a generation which sub-tab is open: the server keeps the number."""
+    number = gr.Number(value=0, visible=False)
+    for i, tab in enumerate(tabs):
+        tab.select(fn=lambda i=i: i, inputs=[], outputs=[number])
+    return number
