@@ -7,13 +7,16 @@ import requests
 
 from tests.host.miniature.test_server import FAMILY
 from tests.host.test_extension import ROOT, UNIT, style
+from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
 
 FLAGS = {
     "medvram": {"medvram": True},
     "lowvram": {"lowvram": True},
-    "half": {"precision": "half", "opt_sdp_attention": True},
+    "half": {"unet_in_fp16": True}
+    if flavour() == FORGE
+    else {"precision": "half", "opt_sdp_attention": True},
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from modules.paths_internal import data_path, models_path, normalized_filepath
 
+from tests.miniature.flavour import FORGE, flavour
+
 parser = argparse.ArgumentParser(
     prog="python -m tests.miniature",
     description="A miniature of AUTOMATIC1111's WebUI with the extension loaded.",
@@ -69,6 +71,8 @@ _switches("--hide-ui-dir-config", "--freeze-settings", "--no-gradio-queue", "--n
 _switches("--enable-insecure-extension-access", "--disable-all-extensions")
 _switches("--disable-extra-extensions", "--use-textbox-seed", "--enable-console-prompts")
 _switches("--autolaunch", "--gradio-debug", "--no-progressbar-hiding", "--allow-code")
+if flavour() == FORGE:
+    _switches("--unet-in-fp16")
 parser.add_argument("--precision", choices=["full", "half", "autocast"], default="autocast")
 parser.add_argument("--use-cpu", nargs="+", type=str.lower, default=[])
 parser.add_argument("--freeze-settings-in-sections", default=None)

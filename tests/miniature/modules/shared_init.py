@@ -8,6 +8,8 @@ import torch
 from modules import shared
 from modules.shared import cmd_opts
 
+from tests.miniature.flavour import FORGE, flavour
+
 
 class _NoMemoryMonitor:
     disabled = True
@@ -31,7 +33,7 @@ def initialize() -> None:
     from modules import devices
 
     torch.set_num_threads(cmd_opts.threads)
-    if cmd_opts.precision == "half":
+    if cmd_opts.precision == "half" and flavour() != FORGE:  # there it is read and does nothing
         devices.force_fp16 = True
         half = torch.float16
         devices.dtype = devices.dtype_unet = devices.dtype_inference = devices.dtype_vae = half

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import torch
 from backend import memory_management
+from modules import shared
 from torch import nn
 
 from tests.miniature.forge_family.patchers import forge_objects_of
@@ -103,6 +104,8 @@ class StableDiffusionXL(ForgeDiffusionEngine):
         self._text_engines = [self.text_processing_engine_l, self.text_processing_engine_g]
 
 
-def forge_loader(filename: str, dtype: torch.dtype) -> ForgeDiffusionEngine:
-    model = load_checkpoint(filename, dtype=dtype)
+def forge_loader(filename: str) -> ForgeDiffusionEngine:
+    model = load_checkpoint(filename)
+    if shared.cmd_opts.unet_in_fp16:  # what Forge itself chooses on a graphics card
+        model.model.diffusion_model.half()
     return (StableDiffusionXL if model.is_sdxl else ForgeDiffusionEngine)(model)

@@ -7,7 +7,7 @@ import gc
 import torch
 from backend import memory_management
 from backend.diffusion_engine import forge_loader
-from modules import devices, script_callbacks, shared
+from modules import script_callbacks, shared
 
 from tests.miniature.modules.sd_models import *  # noqa: F403  the list of files is the same
 from tests.miniature.modules.sd_models import checkpoints_list, select_checkpoint
@@ -67,7 +67,7 @@ def forge_model_reload():
     model_data.sd_model = None
     memory_management.unload_all_models()
     gc.collect()  # as Forge does: what a checkpoint is made of refers to itself
-    model = forge_loader(info.filename, devices.dtype)
+    model = forge_loader(info.filename)
     model.sd_checkpoint_info = info
     model.filename = info.filename
     model.sd_model_hash = info.calculate_shorthash()
