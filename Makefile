@@ -9,6 +9,8 @@ VENV := .venv
 
 # The models of the tests are tiny: a second thread costs them more than it gives.
 export OMP_NUM_THREADS ?= 1
+# What is imported is compiled once, then: most files of the environments never are.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo serve serve-forge test test-unit test-host test-classic test-forge test-forge-short \
   test-webui contract coverage fuzz soak mutate bench train effect lint format clean
@@ -122,7 +124,7 @@ format: $(VENV)/lint/.ready
 	$(VENV)/lint/bin/ruff format .
 
 # An environment is made anew when its pins change; a half-made one is never taken for ready.
-INSTALL = -m pip install --quiet --disable-pip-version-check
+INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
 $(VENV)/%/.ready: requirements/%.txt
 	$(PYTHON) -m venv --clear $(VENV)/$*
 	$(VENV)/$*/bin/python $(INSTALL) -r $<

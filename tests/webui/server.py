@@ -83,17 +83,19 @@ def real(
     # The port is not asked before the log says so: a request during the boot would end it. The
     # first checkpoint is loaded beside, and is sometimes there first.
     ready = r"(?s)(?=.*Startup time:)(?=.*Model loaded in)"
-    with _running(command, folder, data / "webui.log", ready):
+    # Not even compiled files are written into the installation.
+    with _running(command, folder, data / "webui.log", ready, PYTHONDONTWRITEBYTECODE="1"):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, log: Path, ready: str) -> Iterator[None]:
+def _running(
+    command: list[str], folder: Path, log: Path, ready: str, **more: str
+) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
         # Tiny operations lose more to waiting for a second thread than they gain by it.
         "OMP_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         **os.environ,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
@@ -101,6 +103,7 @@ def _running(command: list[str], folder: Path, log: Path, ready: str) -> Iterato
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
+        **more,
     }
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
