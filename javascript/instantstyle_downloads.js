@@ -4,6 +4,7 @@
     "use strict";
 
     const PAUSE = 1000; // milliseconds between two looks
+    const GLANCE = 200, PATIENCE = 20000; // whether a list that is being opened is there
     const seen = new WeakMap(); // the frame of a list -> how many files were there
     const looks = new WeakMap(); // the frame of a list -> the timer of the next look
 
@@ -18,6 +19,16 @@
     function press(frame) {
         const button = document.getElementById(frame.id + "_ask");
         if (button) button.click();
+    }
+
+    // Whoever opens the list wants to see it; a busy page takes its time to open anything.
+    function askWhenShown(frame, end) {
+        const list = listOf(frame);
+        if (!list || "here" in list.dataset) return;
+        if (list.offsetParent !== null) press(frame);
+        else if (Date.now() < end) {
+            setTimeout(function() { askWhenShown(frame, end); }, GLANCE);
+        }
     }
 
     // New files: the lists of the page are filled again, and the units say what is possible now.
@@ -39,10 +50,7 @@
             press(frame);
             return;
         }
-        setTimeout(function() { // whoever opens the list wants to see it
-            const list = listOf(frame);
-            if (list && !("here" in list.dataset) && list.offsetParent !== null) press(frame);
-        }, 300);
+        askWhenShown(frame, Date.now() + PATIENCE);
     });
 
     onAfterUiUpdate(function() {
