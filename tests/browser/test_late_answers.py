@@ -41,5 +41,8 @@ def test_a_late_answer_is_not_the_last_word(page):
     assert len(questions) == 1
     held.pop().continue_()
     assert wait_until(page, lambda: len(questions) == 2)
+    assert questions[1].request.response().ok
+    assert wait_until(page, slider.is_visible)
     page.wait_for_timeout(SECONDS)
-    assert len(questions) == 2 and slider.is_visible()
+    assert wait_until(page, slider.is_visible)
+    assert len(questions) == 2

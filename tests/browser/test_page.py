@@ -162,11 +162,12 @@ def test_send_to_img2img_takes_settings_and_reference_along(page):
     page.locator("#txt2img_send_to_img2img").first.click()
     sent = number_box(page, "weight", "img2img", unit=2)
     assert wait_until(page, lambda: sent.input_value() == "0.7")
-    page.wait_for_timeout(SECONDS)
-    assert script_part(page, "enabled-checkbox", "img2img").locator("input").is_checked()
+    switch = script_part(page, "enabled-checkbox", "img2img").locator("input")
+    assert wait_until(page, switch.is_checked)
     for unit in (1, 2):
-        sent, had = (box(page, tab=tab, unit=unit).input_value() for tab in ("img2img", "txt2img"))
-        assert sent == had != ""
+        had = box(page, unit=unit).input_value()
+        there = box(page, tab="img2img", unit=unit)
+        assert wait_until(page, lambda there=there, had=had: there.input_value() == had != "")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

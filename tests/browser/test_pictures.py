@@ -153,7 +153,7 @@ def test_a_file_that_is_no_picture_is_said(page, tmp_path):
     small(page)
     open_accordion(page)
     zone(page).locator("input[type=file]").set_input_files(tmp_path / "broken.jpg")
-    page.wait_for_timeout(SECONDS // 2)
+    assert wait_until(page, lambda: box(page).input_value() != "")
     _, error = generate(page)
     assert "cannot be read as a picture" in error
 
