@@ -12,6 +12,7 @@ from PIL import Image
 
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, Unit
 from tests.webui.client import SMALL, difference, reference
+from tests.webui.conftest import either_family
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
 VISIBLE = 0.2  # 8-bit levels that a style must at least change on a tiny model
@@ -92,6 +93,7 @@ OFF = {
 }
 
 
+@either_family
 @pytest.mark.parametrize("off", list(OFF))
 @pytest.mark.parametrize("way", ["txt2img", "hires fix", "img2img"])
 def test_off_is_off_byte_for_byte(client, checkpoint, off, way):
@@ -370,6 +372,7 @@ ERRORS = {
 }
 
 
+@either_family
 @pytest.mark.parametrize("case", list(ERRORS))
 @pytest.mark.parametrize("way", ["txt2img", "img2img"])
 def test_what_cannot_be_had_is_said_in_one_sentence(client, checkpoint, case, way):
