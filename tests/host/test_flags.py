@@ -41,6 +41,8 @@ def test_a_style_without_its_content_under_flags(tmp_path, flags):
         assert picture() == plain
         picture(checkpoint="tiny_sd15", enable_hr=True, denoising_strength=0.5)
         state = requests.get(f"{server.url}/probe/state", timeout=10).json()
+    if flavour() == FORGE:
+        return  # it sees to precision and memory itself, and tells the probe nothing of them
     # The miniature did what the flags ask for.
     half = flags == "half"
     assert state["dtype"] == ("torch.float16" if half else "torch.float32")
