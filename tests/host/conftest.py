@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.miniature import harness
 from tests.miniature.flavour import A1111, CLASSIC, FORGE, flavour
 
 # What the miniature must share with A1111 (beside what only its environment has), and the tests of
@@ -15,6 +16,12 @@ _OTHERS = {
     CLASSIC: ["miniature", "forge_mode", "test_any_request.py"],
 }
 collect_ignore = _OTHERS[flavour()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whatever_ran_before():
+    """A file's tests may count on what is set and remembered, in any order of the files."""
+    harness.begin_file()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import copy
 import io
 import json
 import os
@@ -245,6 +246,7 @@ PROBE = Path(__file__).parent / "probe"
 """A small extension that writes down every hook it is called at; see its lib_probe."""
 
 _booted: WebUI | None = None
+_settings: dict[str, Any] = {}  # as they were when it was booted
 
 
 def boot(
@@ -259,7 +261,7 @@ def boot(
 
     `leave_repository` takes the repository off `sys.path`, as the real thing would not have it.
     """
-    global _booted
+    global _booted, _settings
     if _booted is not None:
         raise RuntimeError("the miniature was booted in this process already")
     family = flags.get("family")
@@ -279,7 +281,31 @@ def boot(
     finally:
         sys.argv = argv
     _booted = WebUI(page)
+    _settings = copy.deepcopy(_booted.shared.opts.data)
     return _booted
+
+
+def begin_file() -> None:
+    """What an earlier file of this process set or left remembered is undone; models stay loaded.
+
+    Which file runs after which is chance where several processes share them.
+    """
+    if _booted is None:
+        return
+    from modules import paths_internal
+
+    data = _booted.shared.opts.data
+    chosen = data.get("sd_model_checkpoint")
+    data.clear()
+    data.update(copy.deepcopy(_settings))
+    if chosen is not None:
+        data["sd_model_checkpoint"] = chosen
+    for kept in ("cache", "references", "crops"):
+        shutil.rmtree(Path(paths_internal.models_path) / "InstantStyle" / kept, ignore_errors=True)
+    embedding = sys.modules.get("lib_instantstyle.tensor.embedding")
+    if embedding is not None:
+        embedding.let_go()
+        embedding._remembered.clear()
 
 
 def session(**flags) -> WebUI:
