@@ -12,8 +12,8 @@ export OMP_NUM_THREADS ?= 1
 # What is imported is compiled once, then: most files of the environments never are.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo serve serve-forge test test-unit test-host test-classic test-forge test-forge-short \
-  test-webui contract coverage fuzz soak mutate bench train effect lint format clean
+.PHONY: demo serve serve-forge test test-unit test-page test-host test-classic test-forge \
+  test-forge-short test-webui contract coverage fuzz soak mutate bench train effect lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -29,17 +29,20 @@ serve-forge: $(VENV)/page-4.40/.ready
 	  --extension . $(ARGS)
 
 # As many at a time as there are processors, two to four, each with a WebUI of its own; of a real one
-# that is given there is one. The files in their order: those of the page take longest, and come first.
+# that is given there is one. They take whole files, the long ones first (tests/conftest.py).
 WORKERS := $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
 JOBS ?= $(if $(INSTANTSTYLE_WEBUI)$(INSTANTSTYLE_WEBUI_URL),0,$(WORKERS))
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# With `make -j 2` two of these at a time: the longest first, and its environment.
-test: test-host test-unit test-classic test-forge-short
+# With `make -j 2` two of these at a time: the longest first, and last the one of many short tests.
+test: test-page test-host test-forge-short test-classic test-unit
+
+# A WebUI in a process of its own: nothing to count lines in.
+test-page: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m pytest tests/browser tests/webui -q $(PARALLEL) $(ARGS)
 
 test-host: $(VENV)/page-3.41/.ready
-	$(VENV)/page-3.41/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) \
-	  $(COVER) $(ARGS)
+	$(VENV)/page-3.41/bin/python -m pytest tests/host -q $(PARALLEL) $(COVER) $(ARGS)
 
 test-unit: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m pytest tests/unit tests/fuzz -q -n $(WORKERS) $(COVER) $(ARGS)
