@@ -120,7 +120,7 @@ def wait_until(page, holds, seconds=60):
 
 def small(page, tab="txt2img"):
     """A picture that takes a moment only."""
-    for name, value in (("steps", 3), ("width", 64), ("height", 64), ("seed", 7)):
+    for name, value in (("steps", 2), ("width", 64), ("height", 64), ("seed", 7)):
         field = page.locator(f"#{tab}_{name} input[type=number]").first
         field.fill(str(value))
         field.press("Tab")

@@ -111,7 +111,7 @@ def test_rows_of_tiles_are_told_apart_by_what_they_hold(webui, order, monkeypatc
 
     monkeypatch.setattr(UNetModel, "__call__", in_tiles, raising=False)
     styled = webui.txt2img(negative_prompt="blurry", **style(UNIT))
-    assert seen == [tuple(usual[row] for row in order)] * 3
+    assert seen == [tuple(usual[row] for row in order)] * 2
     monkeypatch.undo()
     assert UNetModel.forward is forward
     expected = webui.txt2img(negative_prompt="blurry", **style(UNIT))

@@ -171,7 +171,8 @@ def test_without_memory_anywhere_there_is_one_sentence_and_no_picture(
 
 # -- interruption --------------------------------------------------------------------------------
 
-HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.9}
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.9,
+         "steps": 3}  # fmt: skip
 
 
 @pytest.mark.parametrize("press", ["interrupt", "skip"])

@@ -42,7 +42,7 @@ def generation(webui, given, tab="txt2img", **fields):
     first = webui.script("InstantStyle", tab).args_from
     arguments[first : first + len(given)] = given
     p.scripts, p.script_args = runner, tuple(arguments)
-    p.seed, p.steps, p.sampler_name, p.scheduler = 1, 3, "Euler", "Automatic"
+    p.seed, p.steps, p.sampler_name, p.scheduler = 1, 2, "Euler", "Automatic"
     return p
 
 

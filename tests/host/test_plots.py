@@ -172,7 +172,7 @@ def by_hand(webui, axis, values):
     arguments[ours.args_from] = UNIT
     arguments[plots.args_from : plots.args_to] = xyz_args(webui, (axis, values))
     p.scripts, p.script_args = runner, tuple(arguments)
-    p.seed, p.steps, p.sampler_name, p.scheduler = 1, 3, "Euler", "Automatic"
+    p.seed, p.steps, p.sampler_name, p.scheduler = 1, 2, "Euler", "Automatic"
     return runner.run(p, *p.script_args)
 
 

@@ -176,7 +176,7 @@ def test_an_error_in_one_cell_of_a_plot_leaves_the_others_styled(webui, monkeypa
 
     def fail_in_the_second_cell(self, *args, **kwargs):
         calls.append(1)
-        if len(calls) == 5:
+        if len(calls) == 4:
             raise RuntimeError("on purpose")
         return forward(self, *args, **kwargs)
 

@@ -24,7 +24,7 @@ from tests.miniature.tiny.linked import link_family
 
 SMALL = {
     "prompt": "a cat",
-    "steps": 3,
+    "steps": 2,
     "width": 64,
     "height": 64,
     "seed": 1,

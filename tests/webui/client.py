@@ -20,7 +20,7 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 SMALL = {
     "prompt": "a cat on a table",
     "negative_prompt": "blurry",
-    "steps": 3,
+    "steps": 2,
     "width": 64,
     "height": 64,
     "seed": 7,

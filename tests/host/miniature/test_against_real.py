@@ -34,7 +34,7 @@ MASK = Image.new("L", (64, 64))
 MASK.paste(255, (16, 16, 48, 48))
 LONG = "a very long prompt about " + "cats and dogs " * 80
 
-BASE = {**SMALL, "prompt": "", "subseed": 5}
+BASE = {**SMALL, "steps": 3, "prompt": "", "subseed": 5}
 INIT = {**BASE, "init_images": [to_base64(PHOTO)]}
 PAINT = {**INIT, "mask": to_base64(MASK), "mask_blur": 0, "inpaint_full_res": False}
 HIRES = {"enable_hr": True, "denoising_strength": 0.6}

@@ -50,7 +50,7 @@ def objects(session):
     lib_probe.reset()
     session.txt2img()
     params = lib_probe.of("cfg_denoiser")[-1]["args"][0]
-    session.img2img(Image.new("RGB", (64, 64)), sampler_name="DDIM")
+    session.img2img(Image.new("RGB", (64, 64)), sampler_name="DDIM", steps=3)
     first, second = (x["p"] for x in lib_probe.of("process_before_every_sampling"))
     other = lib_probe.of("cfg_denoiser")[-1]["args"][0].denoiser.sampler
     embedders = session.sd_model.conditioner.embedders
