@@ -78,7 +78,7 @@ coverage: test
 	$(VENV)/engine/bin/python -m coverage combine --data-file=.coverage
 	$(VENV)/engine/bin/python -m tests.coverage_by_room
 
-# Whether the tests notice a broken line: forty of them, one at a time. Takes an hour.
+# Whether the tests notice a broken line: fifty of them, one at a time. Takes an hour.
 mutate: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 	$(VENV)/engine/bin/python -m tests.mutations $(ARGS)
 

@@ -65,7 +65,7 @@ MUTATIONS = [
     Mutation("added in place", "tensor/layer_hook.py",
              "return torch.add(hidden, image, alpha=amount)",
              "return hidden.add_(image, alpha=amount)", "tests/unit/test_layer_hook.py"),
-    Mutation("hooks not removed", "tensor/injection.py",
+    Mutation("hooks not removed", "tensor/left_hooks.py",
              "        handle.remove()", "        pass", INJECTION),
     Mutation("a call of unknown rows is styled", "tensor/injection.py",
              "            self.unknown_calls += 1\n            return\n",
