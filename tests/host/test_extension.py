@@ -171,6 +171,19 @@ def test_an_exception_while_sampling_leaves_nothing(webui, monkeypatch, error):
     assert webui.txt2img(**style(UNIT)).png == styled
 
 
+@pytest.mark.parametrize("net", ["__exit__", "clear"])
+def test_either_of_two_nets_alone_leaves_nothing(webui, monkeypatch, net):
+    """Hooks are taken off where the pass is left, and once more behind it should that fail."""
+    from lib_instantstyle.webui.sampling_pass import SamplingPass
+
+    plain = webui.txt2img().png
+    with monkeypatch.context() as patch:
+        patch.setattr(SamplingPass, net, lambda self, *args: None)
+        assert webui.txt2img(**style(UNIT)).png != plain
+        assert hooks_on(webui.sd_model) == []
+    assert webui.txt2img().png == plain
+
+
 def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
     from lib_instantstyle.tensor import layer_hook
 
