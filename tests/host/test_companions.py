@@ -100,9 +100,9 @@ def watched_steps(webui, **fields):
 
 
 def test_a_pass_inside_is_not_styled_where_the_script_is_left_out(webui):
-    answer, seen = watched_steps(webui, batch_size=2, **nested("", UNIT))
-    assert seen[:2] == [1 + 2 * LAYERS] * 2
-    assert set(seen[2:]) == {0} and len(seen) >= 3
+    answer, seen = watched_steps(webui, batch_size=2, steps=3, **nested("", UNIT))
+    assert seen[:3] == [1 + 2 * LAYERS] * 3
+    assert set(seen[3:]) == {0} and len(seen) >= 5
     assert len(answer.images) == 2
     assert all(text.count("InstantStyle 1") == 1 for text in answer.infotexts)
 
