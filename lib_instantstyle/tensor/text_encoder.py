@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from lib_instantstyle.pure.clip_tokens import END, START
 from lib_instantstyle.pure.errors import InstantStyleError
@@ -38,7 +39,9 @@ class TextEncoder(nn.Module):
     def __init__(self, kind: TextKind) -> None:
         super().__init__()
         quick = kind.width == QUICK_GELU_WIDTH
-        self.tokens = nn.Embedding(VOCABULARY, kind.width)
+        # Not nn.Embedding, which draws numbers even on the meta device: for that torch imports its
+        # whole compiler, a second and seventy megabytes.
+        self.tokens = nn.Parameter(torch.empty(VOCABULARY, kind.width))
         self.positions = nn.Parameter(torch.empty(kind.positions, kind.width))
         self.blocks = nn.ModuleList(
             TransformerBlock(kind.width, kind.heads, kind.mlp_width, quick)
@@ -48,7 +51,7 @@ class TextEncoder(nn.Module):
         self.projection = nn.Linear(kind.width, kind.embedding_width, bias=False)
 
     def forward(self, ids: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        hidden: torch.Tensor = self.tokens(ids) + self.positions[: ids.shape[1]]
+        hidden: torch.Tensor = F.embedding(ids, self.tokens) + self.positions[: ids.shape[1]]
         for block in self.blocks:
             hidden = block(hidden, causal=True)
         pooled = hidden[torch.arange(len(ids), device=ids.device), ends]
@@ -123,7 +126,7 @@ def _weights(read: TensorReader, block: int | None, layout: str) -> Weights:
         for name, tensor in block_weights(read, layout, names.block.format(block)):
             yield f"blocks.{block}.{name}", tensor
         return
-    yield "tokens.weight", read(names.tokens)
+    yield "tokens", read(names.tokens)
     yield "positions", read(names.positions)
     yield from norm(read, "norm_out", names.norm_out)
     projection = read(names.projection)
