@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tests.miniature.networks.vae import AutoencoderKL, VAEConfig
+from tests.miniature.networks import AutoencoderKL, VAEConfig, unfilled
 
 from .base import COLOUR_STD
 
@@ -27,7 +27,7 @@ _CERTAIN = -20.0  # log variance
 
 def autoencoder_state() -> dict[str, Tensor]:
     """float32 weights of AutoencoderKL(VAE), without prefix."""
-    with torch.device("meta"):
+    with unfilled():
         shapes = AutoencoderKL(VAE).state_dict()
     state = {key: torch.zeros(tensor.shape) for key, tensor in shapes.items()}
     _spread(state, "encoder.conv_in")

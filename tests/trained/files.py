@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tests.miniature.networks import AutoencoderKL, StableDiffusion, UNetModel
+from tests.miniature.networks import AutoencoderKL, StableDiffusion, UNetModel, unfilled
 from tests.miniature.networks.checkpoint import VELOCITY
 from tests.miniature.networks.conditioner import Conditioner
 from tests.miniature.networks.text import CLIP_L_TINY, OPEN_CLIP_TINY
@@ -32,7 +32,7 @@ State = Mapping[str, Tensor]
 
 def write_checkpoint(path: Path, unet: State, text: State) -> Path:
     """UNet, autoencoder and both text towers in SDXL's layout, float16."""
-    with torch.device("meta"):
+    with unfilled():
         model = StableDiffusion(
             UNetModel(UNET), AutoencoderKL(VAE), Conditioner(CLIP_L_TINY, OPEN_CLIP_TINY)
         )

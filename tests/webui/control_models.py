@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from tests.miniature.networks import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
+from tests.miniature.networks import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel, unfilled
 from tests.miniature.tiny import clip_vision, make_family
 from tests.miniature.tiny.adapters import keys_and_values
 from tests.miniature.tiny.checkpoints import Shapes, shapes_of
@@ -96,7 +96,7 @@ def write_annotators(models: Path, folder: Path) -> None:
 
 def control_model(cfg: UNetConfig) -> Shapes:
     """The UNet's encoder, a stem for the hint, and an output for each skip connection."""
-    with torch.device("meta"):
+    with unfilled():
         unet = UNetModel(cfg)
     parts = ("time_embed.", "label_emb.", "input_blocks.", "middle_block.")
     shapes = {key: shape for key, shape in shapes_of(unet).items() if key.startswith(parts)}

@@ -8,6 +8,7 @@ eps = model.model.diffusion_model(x, timesteps=t, context=cond["crossattn"], y=c
 from .attention import ATTENTIONS, CrossAttention, use_attention
 from .checkpoint import StableDiffusion, build, load_checkpoint, read_layout
 from .unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
+from .unfilled import unfilled
 from .vae import VAE_TINY, AutoencoderKL, VAEConfig
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "build",
     "load_checkpoint",
     "read_layout",
+    "unfilled",
     "use_attention",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from . import layout
 from .conditioner import ClipEmbedder, Conditioner, sdxl_batch
 from .unet import UNetModel
+from .unfilled import unfilled
 from .vae import AutoencoderKL
 
 
@@ -123,9 +125,10 @@ class StableDiffusion(nn.Module):
 
 def read_layout(path: Path | str) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
     """Shapes of all tensors and the metadata of a .safetensors file; reads its header only."""
-    with safe_open(str(path), framework="pt") as file:
-        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        return shapes, file.metadata() or {}
+    with Path(path).open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    metadata = header.pop("__metadata__", {})
+    return {key: tuple(entry["shape"]) for key, entry in header.items()}, metadata
 
 
 def build(shapes: layout.Shapes, metadata: dict[str, str] | None = None) -> StableDiffusion:
@@ -160,10 +163,8 @@ def load_checkpoint(
     Raises ValueError for another kind of file and RuntimeError where keys are missing.
     """
     shapes, metadata = read_layout(path)
-    with torch.device("meta"):
+    with unfilled():
         model = build(shapes, metadata)
-    model.to_empty(device="cpu")
-    _restore_buffers(model)
     with safe_open(str(path), framework="pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     ignored = [key for key in state if key.endswith(".position_ids")]
@@ -176,11 +177,3 @@ def load_checkpoint(
     for part in (model.model, model.first_stage_model, model.cond_stage_model):
         part.to(dtype)  # not the noise schedule, which stays float32
     return model
-
-
-def _restore_buffers(model: StableDiffusion) -> None:
-    """Give the buffers that no file holds their values back after leaving the meta device."""
-    model.alphas_cumprod.copy_(alphas_cumprod())
-    for name, buffer in model.named_buffers():
-        if name.endswith("position_ids"):
-            buffer.copy_(torch.arange(buffer.shape[-1])[None])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from ..networks import UNetConfig, UNetModel
+from ..networks import UNetConfig, UNetModel, unfilled
 from .checkpoints import Shapes
 
 TOKENS = 4
@@ -16,7 +14,7 @@ def attn2_widths(cfg: UNetConfig) -> list[int]:
 
     That is diffusers' order of registration: down, up and the middle block LAST.
     """
-    with torch.device("meta"):
+    with unfilled():
         unet = UNetModel(cfg)
     return [
         module.to_q.out_features

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
-from ..networks import UNetConfig, UNetModel
+from ..networks import UNetConfig, UNetModel, unfilled
 from .checkpoints import Shapes
 
 RANK = 4
@@ -14,7 +13,7 @@ BLOCKS = {"up_blocks.0.attentions.0": (0, 1), "up_blocks.0.attentions.1": (1, 1)
 
 def b_lora(cfg: UNetConfig) -> Shapes:
     """Two factors, [r, in] and [out, r], for each projection of both attentions in two blocks."""
-    with torch.device("meta"):
+    with unfilled():
         unet = UNetModel(cfg)
     shapes: Shapes = {}
     for block, (i, k) in BLOCKS.items():

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import nn
 
-from ..networks import SD15_TINY, SDXL_TINY, AutoencoderKL, StableDiffusion, UNetModel
+from ..networks import (
+    SD15_TINY,
+    SDXL_TINY,
+    AutoencoderKL,
+    StableDiffusion,
+    UNetModel,
+    unfilled,
+)
 from ..networks.conditioner import ClipEmbedder, Conditioner
 from ..networks.text import CLIP_L_TINY, OPEN_CLIP_TINY
 
@@ -20,7 +26,7 @@ def shapes_of(module: nn.Module) -> Shapes:
 
 def sdxl() -> tuple[Shapes, dict[str, str]]:
     """Shapes and metadata of tiny_sdxl."""
-    with torch.device("meta"):
+    with unfilled():
         model = StableDiffusion(
             UNetModel(SDXL_TINY), AutoencoderKL(), Conditioner(CLIP_L_TINY, OPEN_CLIP_TINY)
         )
@@ -34,7 +40,7 @@ def sdxl() -> tuple[Shapes, dict[str, str]]:
 def sd15(in_channels: int = 4) -> tuple[Shapes, dict[str, str]]:
     """Shapes and metadata of tiny_sd15 (4 channels in) and tiny_sd15_inpaint (9)."""
     unet = replace(SD15_TINY, in_channels=in_channels)
-    with torch.device("meta"):
+    with unfilled():
         model = StableDiffusion(UNetModel(unet), AutoencoderKL(), ClipEmbedder(CLIP_L_TINY))
     return shapes_of(model), {
         "miniature.num_heads": str(SD15_TINY.num_heads),

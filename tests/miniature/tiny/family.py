@@ -14,8 +14,8 @@ from . import adapters, b_lora, checkpoints, clip_vision, webui_config
 from .files import is_complete, write_safetensors, write_text
 from .weights import random_state
 
-# Raise this when weights or shapes change: files of an older recipe are then written anew.
-RECIPE = "2"
+# Raise this when weights, shapes or metadata change: files of an older recipe are written anew.
+RECIPE = "3"
 
 Description = tuple[checkpoints.Shapes, dict[str, str]]
 
@@ -92,12 +92,12 @@ def make_family(
 def _write(models: Path, name: str, seed: int) -> Path:
     member = MEMBERS[name]
     path = models / member.folder / f"{name}.safetensors"
-    shapes, metadata = member.describe()
-    metadata = {"format": "pt", "miniature.recipe": f"{RECIPE}/{seed}", **metadata}
-    if is_complete(path, metadata):
+    recipe = {"format": "pt", "miniature.recipe": f"{RECIPE}/{seed}"}
+    if is_complete(path, recipe):  # before it is described, which takes longer
         return path
+    shapes, metadata = member.describe()
     state: dict[str, Tensor] = random_state(shapes, seed, member.stream)
     if member.folder == _VISION:
         ids = torch.arange(clip_vision.POSITIONS)[None]
         state["vision_model.embeddings.position_ids"] = ids
-    return write_safetensors(path, state, metadata)
+    return write_safetensors(path, state, {**recipe, **metadata})

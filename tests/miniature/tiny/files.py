@@ -57,9 +57,9 @@ def write_safetensors(path: Path, state: dict[str, Tensor], metadata: dict[str, 
 
 
 def is_complete(path: Path, metadata: dict[str, str]) -> bool:
-    """Whether a readable file with exactly this metadata is there; a torn one is not."""
+    """Whether a readable file with this metadata, or more, is there; a torn one is not."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            return (file.metadata() or {}) == metadata
+            return metadata.items() <= (file.metadata() or {}).items()
     except (OSError, SafetensorError):
         return False
