@@ -156,7 +156,7 @@ def test_samplers_of_the_same_levels_agree(webui):
         {"crop": "stretch", "image": picture("coffee.jpg")},
         {"steps_of_inversion": 20},
     ],
-    ids=str,
+    ids=lambda change: ",".join(change),
 )
 def test_each_field_changes_the_picture(webui, change):
     plain, changed = run(webui), run(webui, unit={**UNIT, **change})
@@ -385,9 +385,9 @@ def roundtrip(webui, image):
     return ((decoded[0].permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).numpy()
 
 
-def histogram(image):
-    bins = [np.histogram(image[..., c], 16, (0, 256), density=True)[0] for c in range(3)]
-    return np.sqrt(np.concatenate(bins) * 16)
+def moments(image):
+    """Mean and deviation of each channel, [2, 3]."""
+    return np.stack([image.mean((0, 1)), image.std((0, 1))])
 
 
 def edges(image):
@@ -396,7 +396,7 @@ def edges(image):
 
 
 def test_colours_go_to_the_style_and_edges_stay_with_the_content(webui):
-    """Without network weights: Hellinger distance of histograms, correlation of edges."""
+    """Without network weights: distance of the channels' moments, correlation of edges."""
     content, reference = (roundtrip(webui, image) for image in (CONTENT, STYLE))
     fields = {"steps": 10, "sampler_name": "DDIM"}
     full, half, none, unstyled = (
@@ -405,11 +405,11 @@ def test_colours_go_to_the_style_and_edges_stay_with_the_content(webui):
     )
 
     def colour(image):
-        return np.linalg.norm(histogram(image) - histogram(reference))
+        return np.linalg.norm(moments(image) - moments(reference), axis=1).sum()
 
     def like(image, other):
         return np.corrcoef(edges(image), edges(other))[0, 1]
 
-    assert colour(full) < colour(half) - 0.005 < colour(none) - 0.01
-    assert like(full, content) > like(full, reference) + 0.1
-    assert like(full, content) > like(unstyled, content) + 0.1  # the content's queries hold it
+    assert colour(full) < colour(half) - 0.1 < colour(none) - 0.2 < colour(unstyled) - 0.3
+    assert like(full, content) > like(full, reference) + 0.05
+    assert like(full, content) > like(unstyled, content) + 0.15  # the content's queries hold it

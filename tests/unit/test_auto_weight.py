@@ -36,11 +36,11 @@ def measured(both, unit, vector, calls=2, rows=ROWS):
 
 @pytest.mark.parametrize("preset", ["style", "original"])
 def test_references_of_different_strength_come_to_the_same_share(both, preset):
-    vectors = [both.vectors[0], 4 * both.vectors[1]]
+    vectors = [0.1 * both.vectors[1], both.vectors[2]]
     plain = [measured(both, {"preset": preset}, v)[1] for v in vectors]
     unit = {"preset": preset, "auto_weight": 0.3}
     found = [measured(both, unit, v)[1] for v in vectors]
-    assert abs(plain[0] / plain[1] - 1) > 0.05
+    assert abs(plain[0] / plain[1] - 1) > 0.1
     assert found == pytest.approx([0.3, 0.3], rel=0.15)
 
 

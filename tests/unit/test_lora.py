@@ -260,7 +260,7 @@ def test_other_shapes_are_refused_and_missing_layers_told(world, both, tmp_path)
     layer = smaller.get_submodule(f"{STYLE.ldm}.transformer_blocks.3.attn2.to_k")
     layer.in_features = 7
     halves = halves_of(tmp_path, loras.published(both))
-    with pytest.raises(ValueError, match=r"attn2.to_k is 128 x 320, the checkpoint's 128 x 7"):
+    with pytest.raises(ValueError, match=r"attn2.to_k is 64 x 320, the checkpoint's 64 x 7"):
         check_fit(halves, smaller)
     pruned = copy.deepcopy(world.unet)
     del pruned.get_submodule(STYLE.ldm).transformer_blocks[9]

@@ -85,7 +85,7 @@ def call_diffusers(unet, inputs: dict) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)], ids=["f64", "f32"]
 )
-@pytest.mark.parametrize("attention", ["split", "sdp"])
+@pytest.mark.parametrize("attention", ["plain", "sdp"])
 def test_unet_equals_diffusers(checkpoint, attention: str, dtype, tolerance: float) -> None:
     unet = checkpoint.model.diffusion_model.to(dtype)
     inputs = unet_inputs(unet, dtype=dtype)
@@ -94,7 +94,7 @@ def test_unet_equals_diffusers(checkpoint, attention: str, dtype, tolerance: flo
     try:
         torch.testing.assert_close(call(unet, inputs), expected, rtol=0, atol=tolerance)
     finally:
-        use_attention("split")
+        use_attention("plain")
         unet.float()
 
 

@@ -48,12 +48,12 @@ def world(request):
     return World(request.param, side=16)
 
 
-@pytest.fixture(params=["split", "sdp"])
+@pytest.fixture(params=["plain", "sdp"])
 def attention(request):
     """The WebUI's attention optimisations call the last projection in different ways."""
     use_attention(request.param)
     yield
-    use_attention("split")
+    use_attention("plain")
 
 
 class Batch:

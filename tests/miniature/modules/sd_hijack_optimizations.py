@@ -62,7 +62,7 @@ def split_cross_attention_forward_invokeAI(self, x, context=None, mask=None, **k
     """All at once where memory allows, which it does here, then the container."""
     q, k, v = _qkv(self, x, context)
     q, k, v = (_heads(t, self.heads) for t in (q, k * self.scale, v))
-    out = torch.einsum("bqk,bkd->bqd", torch.einsum("bqd,bkd->bqk", q, k).softmax(dim=-1), v)
+    out = torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(dim=-1), v)
     return self.to_out(_unheads(out, self.heads))
 
 

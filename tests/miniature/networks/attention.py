@@ -24,18 +24,15 @@ def _project(layer: CrossAttention, x: Tensor, context: Tensor | None) -> tuple[
     return layer.to_q(x), layer.to_k(context), layer.to_v(context)
 
 
-def attention_split(
+def attention_plain(
     self: CrossAttention, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, **_
 ) -> Tensor:
-    """Softmax head by head; calls the output projection as one container, `to_out(...)`."""
+    """One large softmax; calls the output projection as one container, `to_out(...)`."""
     q, k, v = (_split_heads(t, self.heads) for t in _project(self, x, context))
-    out = torch.empty_like(q)
-    for head in range(self.heads):
-        scores = q[:, head] @ k[:, head].transpose(1, 2) * self.scale
-        if mask is not None:
-            scores = scores.masked_fill(~mask.flatten(1)[:, None], -torch.finfo(q.dtype).max)
-        out[:, head] = scores.softmax(dim=-1) @ v[:, head]
-    return self.to_out(_join_heads(out))
+    scores = q @ k.transpose(-1, -2) * self.scale
+    if mask is not None:
+        scores = scores.masked_fill(~mask.flatten(1)[:, None, None], -torch.finfo(q.dtype).max)
+    return self.to_out(_join_heads(scores.softmax(dim=-1) @ v))
 
 
 def attention_sdp(
@@ -48,7 +45,7 @@ def attention_sdp(
     return self.to_out[1](self.to_out[0](_join_heads(out)))
 
 
-ATTENTIONS: dict[str, Callable[..., Tensor]] = {"split": attention_split, "sdp": attention_sdp}
+ATTENTIONS: dict[str, Callable[..., Tensor]] = {"plain": attention_plain, "sdp": attention_sdp}
 
 
 class CrossAttention(nn.Module):
@@ -69,7 +66,7 @@ class CrossAttention(nn.Module):
         self.to_v = nn.Linear(context_dim, inner, bias=False)
         self.to_out = nn.Sequential(nn.Linear(inner, query_dim), nn.Dropout(0.0))
 
-    forward = attention_split
+    forward = attention_plain
 
 
 def use_attention(name: str) -> None:

@@ -40,7 +40,7 @@ class UNetConfig:
 
 SDXL_TINY = UNetConfig(
     model_channels=32,
-    channel_mult=(1, 2, 4),
+    channel_mult=(1, 1, 2),
     depth=(0, 2, 10),
     depth_middle=10,
     context_dim=64 + 256,
@@ -51,7 +51,7 @@ SDXL_TINY = UNetConfig(
 )
 SD15_TINY = UNetConfig(
     model_channels=32,
-    channel_mult=(1, 2, 4, 4),
+    channel_mult=(1, 2, 2, 2),
     depth=(1, 1, 1, 0),
     depth_middle=1,
     context_dim=64,
