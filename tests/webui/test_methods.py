@@ -3,6 +3,7 @@
 import pytest
 
 from tests.webui.client import difference, reference
+from tests.webui.conftest import either_family
 from tests.webui.test_generation import INIT, VISIBLE, WAYS
 
 STARS = reference("deep_field.jpg")
@@ -49,6 +50,7 @@ def test_styleid_with_words_and_a_lower_strength(client, checkpoint):
     check(client, {"image": STARS, "method": "styleid"}, **fields)
 
 
+@either_family
 @pytest.mark.parametrize("method", ["stylealigned", "swap"])
 @pytest.mark.parametrize("way", [{}, {"batch_size": 2}, HIRES, CHANGED, {"cfg_scale": 1}],
                          ids=["txt2img", "batch", "hires fix", "img2img", "cfg 1"])  # fmt: skip
