@@ -262,6 +262,7 @@ def difference_of(a, b):
     return np.abs(a - b).max()
 
 
+@pytest.mark.no_cover  # a profiler is at work already
 def test_any_function_of_it_may_fail_while_sampling(webui):
     make = test_broken_functions.txt2img(UNIT)
     called = test_broken_functions.functions_of(make, webui).keys()

@@ -14,7 +14,7 @@ sdxl = test_styleid.sdxl
 said = test_styleid.said
 
 STEPS = 4
-FIELDS = {"prompt": "a cat", "steps": STEPS, "width": 128, "height": 128}
+FIELDS = {"prompt": "a cat", "steps": STEPS, "width": 64, "height": 64}
 METHODS = ("stylealigned", "swap")
 
 

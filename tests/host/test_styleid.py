@@ -23,7 +23,8 @@ def open_picture(name):
 
 CONTENT, STYLE = open_picture("coffee.jpg"), open_picture("deep_field.jpg")
 UNIT = {"image": picture("deep_field.jpg"), "method": "styleid"}
-FIELDS = {"prompt": "", "steps": STEPS, "denoising_strength": 1.0, "width": 128, "height": 128}
+FIELDS = {"prompt": "", "steps": STEPS, "denoising_strength": 1.0, "width": 64, "height": 64}
+LARGE = {"width": 128, "height": 128}  # as the content is
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +322,8 @@ def test_beside_an_ip_adapter(webui, said):
 def test_inpainting_keeps_what_is_not_masked(webui):
     mask = Image.new("L", CONTENT.size, 0)
     mask.paste(255, (0, 0, 64, 128))
-    answer = run(webui, mask=mask, mask_blur=0, inpaint_full_res=False, inpainting_fill=1)
+    fields = {"mask_blur": 0, "inpaint_full_res": False, "inpainting_fill": 1, **LARGE}
+    answer = run(webui, mask=mask, **fields)
     kept, painted = (80, 0, 128, 128), (0, 0, 48, 128)
     assert difference(answer.images[0].crop(kept), CONTENT.crop(kept)) == 0
     assert difference(answer.images[0].crop(painted), CONTENT.crop(painted)) > 8
@@ -398,7 +400,7 @@ def edges(image):
 def test_colours_go_to_the_style_and_edges_stay_with_the_content(webui):
     """Without network weights: distance of the channels' moments, correlation of edges."""
     content, reference = (roundtrip(webui, image) for image in (CONTENT, STYLE))
-    fields = {"steps": 10, "sampler_name": "DDIM"}
+    fields = {"steps": 10, "sampler_name": "DDIM", **LARGE}
     full, half, none, unstyled = (
         np.asarray(run(webui, unit={**UNIT, **change}, **fields).images[0], dtype=float)
         for change in ({}, {"adain": 0.5}, {"adain": 0}, {"adain": 0, "start": 1})
