@@ -72,11 +72,10 @@ test-webui: $(VENV)/page-3.41/.ready
 
 # The tests, and how much of our code they ran, by room. What a WebUI in a process of its own runs
 # (tests/webui, tests/browser) is not counted.
-coverage: export COVERAGE_FILE = .coverage.$@
-coverage: COVER = --cov --cov-report=
+LINES := build/lines
+coverage: COVER = -p tests.counted_lines --counted-lines $(LINES)/$@
 coverage: test
-	$(VENV)/engine/bin/python -m coverage combine --data-file=.coverage
-	$(VENV)/engine/bin/python -m tests.coverage_by_room
+	$(VENV)/engine/bin/python -m tests.coverage_by_room $(LINES)
 
 # Whether the tests notice a broken line: fifty of them, one at a time. Takes an hour.
 mutate: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready

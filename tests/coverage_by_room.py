@@ -1,34 +1,44 @@
-"""Print how much of our code the tests ran, by room of lib_instantstyle. Reads `.coverage`."""
+"""Print how much of our code the tests ran, by room of lib_instantstyle.
+
+    python -m tests.coverage_by_room FOLDER
+
+reads what tests.counted_lines left in FOLDER.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-from coverage import Coverage
+from slipcover import Slipcover, merge_coverage
+
+from tests.counted_lines import PACKAGE
 
 ROOT = Path(__file__).parents[1]
-FIELDS = ("num_statements", "missing_lines", "num_branches", "missing_branches")
+FIELDS = ("covered_lines", "missing_lines", "covered_branches", "missing_branches")
 
 
-def main() -> None:
-    measured = Coverage(data_file=ROOT / ".coverage", config_file=ROOT / "pyproject.toml")
-    measured.load()
-    target = ROOT / "build" / "coverage.json"
-    target.parent.mkdir(exist_ok=True)
-    measured.json_report(outfile=str(target))
+def main(folder: str) -> None:
+    counts = sorted(Path(folder).rglob("*.json"))
+    if not counts:
+        raise SystemExit(f"no lines were counted: {folder} is empty")
+    # Begins with every file of ours, also those that no test imports.
+    together = Slipcover(branch=True, source=[str(ROOT / PACKAGE)]).get_coverage()
+    for file in counts:
+        merge_coverage(together, json.loads(file.read_text(encoding="utf8")))
     rooms: dict[str, list[int]] = defaultdict(lambda: [0] * len(FIELDS))
     files = []
-    for name, entry in json.loads(target.read_text(encoding="utf8"))["files"].items():
-        summary = entry["summary"]
+    for name, entry in together["files"].items():
         parts = Path(name).parts
-        room = parts[1] if len(parts) > 2 else "lib_instantstyle"
+        parts = parts[parts.index(PACKAGE) :]
+        room = parts[1] if len(parts) > 2 else PACKAGE
         for i, field in enumerate(FIELDS):
-            rooms[room][i] += summary[field]
-            rooms["all"][i] += summary[field]
-        files.append((summary["percent_covered"], name, entry["missing_lines"]))
+            rooms[room][i] += entry["summary"][field]
+            rooms["all"][i] += entry["summary"][field]
+        files.append((entry["summary"]["percent_covered"], "/".join(parts), entry["missing_lines"]))
     print(table(rooms))
     for percent, name, lines in sorted(files)[:5]:
         if percent < 90:
@@ -42,16 +52,16 @@ def table(rooms: dict[str, list[int]]) -> str:
     for room in sorted(rooms, key=lambda x: (x == "all", x)):
         lines, missed, branches, unseen = rooms[room]
         print(
-            f"{room:<18}{lines:>7}{_share(lines, missed):>8}{branches:>10}"
+            f"{room:<18}{lines + missed:>7}{_share(lines, missed):>8}{branches + unseen:>10}"
             f"{_share(branches, unseen):>8}",
             file=text,
         )
     return text.getvalue()
 
 
-def _share(count: int, missed: int) -> str:
-    return f"{100 * (count - missed) / count:.1f} %" if count else "-"
+def _share(seen: int, missed: int) -> str:
+    return f"{100 * seen / (seen + missed):.1f} %" if seen + missed else "-"
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

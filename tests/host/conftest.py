@@ -18,17 +18,6 @@ _OTHERS = {
 collect_ignore = _OTHERS[flavour()]
 
 
-def pytest_collection_modifyitems(items):
-    """Lines are counted in the first case of each test: the others run the same ones, and counting
-    takes a quarter of the time."""
-    counted = set()
-    for item in items:
-        test = (item.path, getattr(item, "originalname", item.name))
-        if test in counted:
-            item.add_marker("no_cover")
-        counted.add(test)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def whatever_ran_before():
     """A file's tests may count on what is set and remembered, in any order of the files."""
