@@ -30,8 +30,9 @@ def pixels(client, *units, **fields):
 
 
 def test_two_units_with_masks_style_their_halves(client, checkpoint):
-    one = {"image": COFFEE, "preset": "original", "mask": LEFT}
-    other = {"image": STARS, "preset": "original", "mask": RIGHT}
+    # Faint: with all of it the halves of these random models say little of each other.
+    faint = {"preset": "original", "weight": 0.2}
+    one, other = {"image": COFFEE, "mask": LEFT, **faint}, {"image": STARS, "mask": RIGHT, **faint}
     answer = client.generate(one, other, **HIRES)
     assert answer.status == 200, answer.detail
     for number in (1, 2):
@@ -42,8 +43,8 @@ def test_two_units_with_masks_style_their_halves(client, checkpoint):
     half = both.shape[1] // 2
     # The left half of both is more like the left unit's alone than the right half is.
     left, right = both[:, :half], both[:, half:]
-    assert difference(left, first[:, :half]) < difference(right, first[:, half:])
-    assert difference(right, second[:, half:]) < difference(left, second[:, :half])
+    assert difference(left, first[:, :half]) < difference(right, first[:, half:]) - 2
+    assert difference(right, second[:, half:]) < difference(left, second[:, :half]) - 2
     assert difference(plain, both) > 0.2
 
 
