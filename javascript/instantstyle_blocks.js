@@ -240,7 +240,15 @@
         updateInput(box);
     });
 
-    onAfterUiUpdate(function() {
-        document.querySelectorAll(".instantstyle-map").forEach(draw);
+    // Not onAfterUiUpdate, which waits until nothing has moved for a while: beside whatever ticks on
+    // the page the map would show the weights of before.
+    let asked = false;
+    onUiUpdate(function() {
+        if (asked) return;
+        asked = true;
+        requestAnimationFrame(function() {
+            asked = false;
+            document.querySelectorAll(".instantstyle-map").forEach(draw);
+        });
     });
 })();

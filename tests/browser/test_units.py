@@ -162,6 +162,20 @@ def test_the_map_follows_the_preset(opened):
     assert wait_until(opened, lambda: not part(opened, "layout_weight").is_visible())
 
 
+def test_the_map_follows_beside_what_ticks_on_the_page(opened):
+    """A progress bar, or another extension's clock: something changes each tenth of a second."""
+    assert shows(opened, {"6": 1})
+    opened.evaluate(
+        """() => {
+            const clock = gradioApp().appendChild(document.createElement("i"));
+            window.ticking = setInterval(() => clock.replaceChildren(String(Date.now())), 100);
+        }"""
+    )
+    set_choice(opened, "preset", "style+layout")
+    assert shows(opened, {"3": 1, "6": 1})
+    opened.evaluate("() => clearInterval(window.ticking)")
+
+
 def test_click_drag_and_type_write_the_block_weights(opened):
     assert shows(opened, {"6": 1})
     open_advanced(opened)
