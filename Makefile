@@ -77,7 +77,7 @@ coverage: COVER = -p tests.counted_lines --counted-lines $(LINES)/$@
 coverage: test
 	$(VENV)/engine/bin/python -m tests.coverage_by_room $(LINES)
 
-# Whether the tests notice a broken line: fifty of them, one at a time. Takes an hour.
+# Whether the tests notice a broken line: fifty of them, one at a time. Takes a quarter of an hour.
 mutate: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 	$(VENV)/engine/bin/python -m tests.mutations $(ARGS)
 

@@ -1,4 +1,4 @@
-"""The mutations still break something: `make mutate` takes an hour and is run by hand."""
+"""The mutations still break something: `make mutate` takes a while and is run by hand."""
 
 from pathlib import Path
 
