@@ -39,8 +39,8 @@ def chromium(webui):
         )
     from playwright.sync_api import sync_playwright
 
-    # Fonts from outside are not asked for: they would only time out on a closed machine. Playwright's
-    # own way to refuse them turns off what the browser keeps.
+    # Fonts from outside are not asked for: they would only time out on a closed machine. To refuse
+    # them by Playwright's routes would turn off what the browser keeps.
     only = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {urlsplit(webui).hostname}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, only])

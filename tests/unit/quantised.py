@@ -4,12 +4,13 @@ They say of themselves what Forge's own say (backend/operations.py at dfdcbab) a
 numbers they were made from.
 """
 
-import copy
 from types import SimpleNamespace
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from tests.unit.copies import copy_of
 
 
 class FourBits(nn.Module):
@@ -44,7 +45,7 @@ class Gguf(FourBits):
 
 def in_few_bits(unet, kind):
     """A copy of `unet` with every linear layer of class `kind`."""
-    copied = copy.deepcopy(unet)
+    copied = copy_of(unet)
     for path, module in list(copied.named_modules()):
         if isinstance(module, nn.Linear):
             parent, _, name = path.rpartition(".")

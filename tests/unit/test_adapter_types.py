@@ -1,5 +1,6 @@
 """Every kind of IP-Adapter against diffusers: its image tokens, and the picture a UNet makes."""
 
+import functools
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.plan import Plan, layer_gains
 from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import find_layers
-from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
+from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import PROJECTIONS, adapter_tensors, as_diffusers, write
 
@@ -77,10 +78,16 @@ class World:
         with inject(self.unet, self.layers, plan or Plan(()), clock):
             return self.unet(self.x, timesteps=self.t, context=self.context, y=self.y)
 
-    def run_diffusers(self, tensors, scale, reference, zero_image):
-        """diffusers' UNet with the adapter, on the same inputs."""
+    @functools.cache  # noqa: B019 - a world lives as long as its tests
+    def adapter(self, projection, width=WIDTH):
+        """An adapter's tensors, and diffusers' UNet with it."""
+        tensors = adapter_tensors(self.layers, width, projection=projection)
         unet = diffusers_unet(self.unet)
-        unet._load_ip_adapter_weights([as_diffusers(tensors)])
+        load_adapters(unet, as_diffusers(tensors))
+        return tensors, unet
+
+    def run_diffusers(self, unet, scale, reference, zero_image):
+        """diffusers' UNet with an adapter, on the same inputs."""
         IPAdapterMixin.set_ip_adapter_scale(SimpleNamespace(unet=unet, unet_name="unet"), scale)
         features = torch.stack([reference if kind == PROMPT else zero_image for kind in ROWS])
         added = {**self.added, "image_embeds": [features[:, None]]}
@@ -103,6 +110,11 @@ def world(request):
     return World(request.param)
 
 
+@pytest.fixture(scope="module")
+def sd15():
+    return World(SD15_TINY)
+
+
 def features(projection):
     """A reference's feature and the zero image's, as the kind of adapter takes them."""
     generator = torch.Generator().manual_seed(3)
@@ -115,7 +127,7 @@ def features(projection):
 @pytest.mark.parametrize("projection", list(PROJECTIONS))
 @pytest.mark.parametrize("file_format", list(FORMATS))
 def test_pictures_equal_diffusers(world, projection, file_format, tmp_path):
-    tensors = adapter_tensors(world.layers, WIDTH, projection=projection)
+    tensors, unet = world.adapter(projection)
     name, arrange = FORMATS[file_format]
     path = write(tmp_path / name, arrange(tensors))
     (adapter,) = scan([tmp_path]).adapters
@@ -130,7 +142,7 @@ def test_pictures_equal_diffusers(world, projection, file_format, tmp_path):
     unit = parse_unit({"preset": preset, "weight": scale if isinstance(scale, float) else 1.0})
     with torch.no_grad():
         ours = world.run(world.plan(path, adapter.kind, reference, zero_image, unit))
-        theirs = world.run_diffusers(tensors, scale, reference, zero_image)
+        theirs = world.run_diffusers(unet, scale, reference, zero_image)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
         plain = world.run()
     for row in range(4):  # a term was added to prompt rows and to negative rows
@@ -138,7 +150,7 @@ def test_pictures_equal_diffusers(world, projection, file_format, tmp_path):
 
 
 def test_a_style_only_file_is_the_whole_one_with_the_rest_muted(world, tmp_path):
-    tensors = adapter_tensors(world.layers, WIDTH, projection="plus")
+    tensors, unet = world.adapter("plus")
     unit = parse_unit({"preset": "style"})
     kept = layer_gains(unit, world.layers)
     part = {
@@ -152,7 +164,7 @@ def test_a_style_only_file_is_the_whole_one_with_the_rest_muted(world, tmp_path)
     reference, zero_image = features("plus")
     with torch.no_grad():
         ours = world.run(world.plan(path, adapter.kind, reference, zero_image, unit))
-        theirs = world.run_diffusers(tensors, _style_scale(world), reference, zero_image)
+        theirs = world.run_diffusers(unet, _style_scale(world), reference, zero_image)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
@@ -163,15 +175,12 @@ def _style_scale(world):
 
 @pytest.mark.parametrize("projection", list(PROJECTIONS))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_tokens_equal_diffusers(projection, dtype, tmp_path):
-    world = World(SD15_TINY)
-    tensors = adapter_tensors(world.layers, WIDTH, projection=projection)
+def test_tokens_equal_diffusers(sd15, projection, dtype, tmp_path):
+    tensors, unet = sd15.adapter(projection)
     stored = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     path = write(tmp_path / "a.safetensors", stored)
     (adapter,) = scan([tmp_path]).adapters
     reference, zero_image = features(projection)
-    unet = diffusers_unet(world.unet)
-    unet._load_ip_adapter_weights([as_diffusers(tensors)])
     (oracle,) = unet.encoder_hid_proj.image_projection_layers
     with torch.no_grad():
         theirs = oracle(torch.stack([reference, zero_image]))

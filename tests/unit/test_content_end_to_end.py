@@ -60,10 +60,10 @@ def test_the_unet_paints_what_the_official_computation_paints(world, models, con
     plan = plan_of(world, TextHost(models), content=content, content_scale=scale)
     texts = [text.strip() for text in content.split("|")]
     official = image_embeds() - scale * text_embeds(*texts).mean(dim=0)
-    tensors = adapter_tensors(world.layers, WIDTH)
+    _, unet = world.adapter("linear", WIDTH)
     with torch.no_grad():
         ours = world.run(plan)
-        theirs = world.run_diffusers(tensors, 1.0, official, torch.zeros(WIDTH))
+        theirs = world.run_diffusers(unet, 1.0, official, torch.zeros(WIDTH))
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
         whole = world.run(plan_of(world, TextHost(models)))
     assert (ours - whole)[0].abs().max() > 1e-3  # a prompt row

@@ -14,11 +14,12 @@ from tests.effect.summary import NO_ADAPTER, STYLE, kept_summary
 from tests.trained.family import WEIGHTS, kept_weights
 
 COUNT, SEED = 48, 3  # other cases than those of the report
+STEPS = 8  # as many pictures are as they should be as after the 12 of the report
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    painter = Painter(kept_weights(WEIGHTS), tmp_path_factory.mktemp("models"))
+    painter = Painter(kept_weights(WEIGHTS), tmp_path_factory.mktemp("models"), STEPS)
     cases = make_cases(COUNT, SEED)
     arms = [Arm(NO_ADAPTER, {}), equally(STYLE, kept_summary(WEIGHTS).style)]
     return {arm.name: judged(painter.judge, painter.paint(arm, cases), cases) for arm in arms}

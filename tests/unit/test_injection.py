@@ -18,7 +18,7 @@ from lib_instantstyle.tensor.layer_hook import LayerHook
 from lib_instantstyle.tensor.plan import Plan, layer_gains
 from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import find_layers
-from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
+from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
@@ -130,7 +130,7 @@ def test_output_equals_diffusers_with_the_same_scales(world, preset):
     plain = world.run_diffusers(oracle)
     torch.testing.assert_close(world.run(), plain, atol=1e-5, rtol=0)
 
-    oracle._load_ip_adapter_weights([as_diffusers(world.tensors)])
+    load_adapters(oracle, as_diffusers(world.tensors))
     IPAdapterMixin.set_ip_adapter_scale(SimpleNamespace(unet=oracle, unet_name="unet"), scale)
     for rows in ROWS:
         ours, injection = world.run_with(world.plan(unit), rows)

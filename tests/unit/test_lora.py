@@ -20,6 +20,7 @@ from lib_instantstyle.tensor.plan import LoraTerm, Plan, When
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit import loras
+from tests.unit.copies import copy_of
 from tests.unit.loras import CONTENT, ELSEWHERE, STYLE
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
 from tests.unit.test_injection import World
@@ -96,7 +97,7 @@ def hooked(world, terms, unet=None, clock=CLOCK):
 
 def merged(unet, of_layers, amounts, names):
     """A copy of `unet` with W + amount * up @ down; names: how it calls a block."""
-    copied = copy.deepcopy(unet)
+    copied = copy_of(unet)
     for (block, path), (down, up) in of_layers.items():
         layer = copied.get_submodule(f"{names(block)}.{path}")
         layer.weight.data += amounts.get(block, 0.0) * up @ down

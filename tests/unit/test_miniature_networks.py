@@ -14,11 +14,16 @@ from tests.miniature.networks import (
     SD15_TINY,
     SDXL_TINY,
     AutoencoderKL,
+    attention_by,
     load_checkpoint,
-    use_attention,
 )
 from tests.miniature.networks.text import CLIP_L_TINY, OPEN_CLIP_TINY, CLIPTextModel
-from tests.miniature.networks.to_diffusers import diffusers_key, diffusers_unet, size_vector
+from tests.miniature.networks.to_diffusers import (
+    diffusers_key,
+    diffusers_unet,
+    load_adapters,
+    size_vector,
+)
 from tests.miniature.tiny import make_family
 from tests.miniature.tiny.clip_vision import VIT_BIGG_TINY, VIT_H_TINY
 from tests.miniature.tiny.webui_config import write_text_tower
@@ -90,12 +95,10 @@ def test_unet_equals_diffusers(checkpoint, attention: str, dtype, tolerance: flo
     unet = checkpoint.model.diffusion_model.to(dtype)
     inputs = unet_inputs(unet, dtype=dtype)
     expected = call_diffusers(diffusers_unet(unet), inputs)
-    use_attention(attention)
-    try:
-        torch.testing.assert_close(call(unet, inputs), expected, rtol=0, atol=tolerance)
-    finally:
-        use_attention("plain")
-        unet.float()
+    with attention_by(attention):
+        found = call(unet, inputs)
+    unet.float()
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -263,7 +266,7 @@ def test_adapters_fit_diffusers(name: str, cfg, layers: int, family) -> None:
         nested[half][rest] = tensor
     numbers = {int(key.split(".")[0]) for key in nested["ip_adapter"]}
     assert numbers == set(range(1, 2 * layers, 2))
-    unet._load_ip_adapter_weights([nested])
+    load_adapters(unet, nested)
     processors = [p for p in unet.attn_processors.values() if hasattr(p, "to_k_ip")]
     assert len(processors) == layers
     expected = nested["ip_adapter"]["1.to_k_ip.weight"]

@@ -14,7 +14,7 @@ from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.pure.values import Reference
 from lib_instantstyle.webui import preparing
-from tests.miniature.networks.to_diffusers import diffusers_unet
+from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SD15_TINY
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.test_adapter_types import World
@@ -54,7 +54,7 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
     tower = hugging_face_tower("H")
     unet = diffusers_unet(world.unet)
-    unet._load_ip_adapter_weights([as_diffusers(tensors)])
+    load_adapters(unet, as_diffusers(tensors))
     (oracle,) = unet.encoder_hid_proj.image_projection_layers
     with torch.no_grad():
         both = tower(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)

@@ -15,7 +15,8 @@ from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.masks import Mask, mask_of
-from tests.miniature.networks.to_diffusers import diffusers_unet
+from tests.miniature.networks.attention import attention_by
+from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.plans import plan, terms
 from tests.unit.test_injection import EMBEDDING, World
@@ -55,7 +56,7 @@ class Adapters:
     def diffusers(self, adapters, scales, embeds, masks=None):
         """embeds: for each adapter [rows, images, E]; masks: for each adapter [1, images, h, w]."""
         unet = diffusers_unet(self.world.unet)
-        unet._load_ip_adapter_weights([as_diffusers(self.tensors[i]) for i in adapters])
+        load_adapters(unet, *(as_diffusers(self.tensors[i]) for i in adapters))
         pipeline = SimpleNamespace(unet=unet, unet_name="unet")
         IPAdapterMixin.set_ip_adapter_scale(pipeline, scales)
         world = self.world
@@ -71,7 +72,8 @@ class Adapters:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    return Adapters(tmp_path_factory.mktemp("adapters"))
+    with attention_by("sdp"):  # the quicker one; this file paints a hundred pictures
+        yield Adapters(tmp_path_factory.mktemp("adapters"))
 
 
 def by_rows(*vectors):

@@ -26,7 +26,7 @@ from lib_instantstyle.tensor.shared_attention import (
     Swapped,
 )
 from lib_instantstyle.tensor.shared_norms import Moments, norm_hooks
-from tests.miniature.networks.attention import use_attention
+from tests.miniature.networks.attention import attention_by
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit.noise_schedule import SIGMAS
 from tests.unit.test_styleid import World, hooks_of
@@ -51,9 +51,8 @@ def world(request):
 @pytest.fixture(params=["plain", "sdp"])
 def attention(request):
     """The WebUI's attention optimisations call the last projection in different ways."""
-    use_attention(request.param)
-    yield
-    use_attention("plain")
+    with attention_by(request.param):
+        yield
 
 
 class Batch:

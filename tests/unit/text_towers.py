@@ -1,5 +1,7 @@
 """Random CLIP text towers for tests, in both layouts, by the libraries that are their oracles."""
 
+import functools
+
 import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
@@ -23,6 +25,7 @@ def _shake(tower, seed):
     return tower
 
 
+@functools.cache
 def hugging_face_text_tower(name, seed=0):
     """transformers' own text tower, small."""
     width, layers, mlp, projection, activation = TEXT_TOWERS[name]
@@ -43,11 +46,12 @@ def hugging_face_text_tower(name, seed=0):
 def hugging_face_text_tensors(tower):
     """The tensors of a file that holds `tower`, with the integer buffer that older files have."""
     return {
-        **{k: v.contiguous() for k, v in tower.state_dict().items()},
+        **{k: v.clone().contiguous() for k, v in tower.state_dict().items()},
         "text_model.embeddings.position_ids": torch.arange(77)[None],
     }
 
 
+@functools.cache
 def open_clip_text_tower(name, seed=0):
     """open_clip's own text tower, small."""
     width, layers, mlp, projection, activation = TEXT_TOWERS[name]

@@ -1,5 +1,7 @@
 """Random CLIP image towers for tests, in both layouts, with an oracle for each."""
 
+import functools
+
 import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -15,6 +17,7 @@ TOWERS = {
 HEADS = 16
 
 
+@functools.cache
 def hugging_face_tower(name):
     """transformers' own tower, small and with weights wild enough to tell activations apart."""
     width, layers, mlp, projection, activation = TOWERS[name]
@@ -37,7 +40,7 @@ def hugging_face_tower(name):
 
 def hugging_face_tensors(tower):
     """The tensors of a file that holds `tower`, with the integer buffer that older files have."""
-    tensors = {k: v.contiguous() for k, v in tower.state_dict().items()}
+    tensors = {k: v.clone().contiguous() for k, v in tower.state_dict().items()}
     tensors = {
         k if k.startswith(("vision_model", "visual_")) else f"vision_model.{k}": v
         for k, v in tensors.items()

@@ -5,7 +5,7 @@ cond = model.get_learned_conditioning(["a cat"])
 eps = model.model.diffusion_model(x, timesteps=t, context=cond["crossattn"], y=cond["vector"])
 """
 
-from .attention import ATTENTIONS, CrossAttention, use_attention
+from .attention import ATTENTIONS, CrossAttention, attention_by, use_attention
 from .checkpoint import StableDiffusion, build, load_checkpoint, read_layout
 from .unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
 from .unfilled import unfilled
@@ -22,6 +22,7 @@ __all__ = [
     "UNetConfig",
     "UNetModel",
     "VAEConfig",
+    "attention_by",
     "build",
     "load_checkpoint",
     "read_layout",

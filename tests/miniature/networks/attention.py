@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -74,6 +75,17 @@ def use_attention(name: str) -> None:
     if name not in ATTENTIONS:
         raise ValueError(f"unknown attention {name!r}, expected one of {sorted(ATTENTIONS)}")
     CrossAttention.forward = ATTENTIONS[name]
+
+
+@contextmanager
+def attention_by(name: str) -> Iterator[None]:
+    """`use_attention`, and inside what is written under it alone."""
+    before = CrossAttention.forward
+    use_attention(name)
+    try:
+        yield
+    finally:
+        CrossAttention.forward = before
 
 
 class GEGLU(nn.Module):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from safetensors.torch import load_file
@@ -17,6 +18,7 @@ from torch import Tensor
 from . import layout
 from .checkpoint import read_layout
 from .unet import UNetConfig, UNetModel, timestep_embedding
+from .unfilled import unfilled
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -134,11 +136,23 @@ def diffusers_unet(
         state = {k[len(cut) :]: tensor for k, tensor in state.items() if k.startswith(cut)}
         shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
         cfg = layout.unet_config(shapes, metadata)
-    unet = UNet2DConditionModel(**diffusers_config(cfg))
+    with unfilled():
+        unet = UNet2DConditionModel(**diffusers_config(cfg))
     unet.load_state_dict(
         {diffusers_key(key, cfg.num_res_blocks): tensor for key, tensor in state.items()}
     )
     return unet.to(next(iter(state.values())).dtype).eval().requires_grad_(False)
+
+
+def load_adapters(unet: UNet2DConditionModel, *adapters: Mapping[str, Any]) -> None:
+    """IP-Adapters, in the two dictionaries of their .bin files, by diffusers' own loader.
+
+    It asks for all attention processors once for each of them, which walks the whole UNet: 70 times
+    for SDXL. Here they are looked up once.
+    """
+    processors = unet.attn_processors
+    with patch.object(type(unet), "attn_processors", processors):
+        unet._load_ip_adapter_weights(list(adapters))
 
 
 def size_vector(text_embeds: Tensor, time_ids: Tensor) -> Tensor:
