@@ -19,6 +19,7 @@ from torch import nn
 from lib_instantstyle.pure.clip_tokens import END, MAX_TOKENS, START, check_length
 
 BATCH = 32  # texts
+ROW = 1 + MAX_TOKENS + 1
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,17 @@ class LoadedTextEncoder:
         tokens.
         """
         rows = [_row(self.embedder, text) for text in texts]
+        longest = max(row.index(self.embedder.id_end) + 1 for row in rows)
         found = []
         with self.without_gradients(), devices.autocast(), _without_lora():
             self.ready()
-            for start in range(0, len(rows), BATCH):
-                tokens = torch.asarray(rows[start : start + BATCH], device=devices.device)
-                found.append(_pooled(self.embedder, tokens).float().cpu())
-                if progress:
-                    progress(min(start + BATCH, len(rows)))
+            with _shortened(self.embedder, longest if len(rows) > BATCH else ROW) as length:
+                for start in range(0, len(rows), BATCH):
+                    part = [row[:length] for row in rows[start : start + BATCH]]
+                    tokens = torch.asarray(part, device=devices.device)
+                    found.append(_pooled(self.embedder, tokens).float().cpu())
+                    if progress:
+                        progress(min(start + BATCH, len(rows)))
         return torch.cat(found)
 
 
@@ -102,6 +106,29 @@ def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
     ends = last[torch.arange(len(tokens), device=last.device), tokens.argmax(dim=-1)]
     projected: torch.Tensor = ends @ wrapped.model.text_projection
     return projected
+
+
+@contextmanager
+def _shortened(embedder: Any, length: int) -> Iterator[int]:
+    """Let the tower take rows of `length` tokens; yields how many it takes, 77 if it cannot.
+
+    No token sees a later one, so that what stands behind the end of a text is computed in vain: of
+    a word, 72 tokens of 77. OpenCLIP adds all 77 positions and masks 77 tokens whatever it is
+    given.
+    """
+    model = getattr(getattr(embedder, "wrapped", None), "model", None)
+    parameters, buffers = getattr(model, "_parameters", {}), getattr(model, "_buffers", {})
+    positions, mask = parameters.get("positional_embedding"), buffers.get("attn_mask")
+    whole = [ROW, ROW, ROW]
+    if positions is None or mask is None or [len(positions), *mask.shape] != whole or length == ROW:
+        yield ROW
+        return
+    parameters["positional_embedding"] = nn.Parameter(positions[:length], requires_grad=False)
+    buffers["attn_mask"] = mask[:length, :length]
+    try:
+        yield length
+    finally:
+        parameters["positional_embedding"], buffers["attn_mask"] = positions, mask
 
 
 def _has_unused_end(embedder: Any) -> bool:

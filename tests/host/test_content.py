@@ -194,6 +194,31 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
         shutil.rmtree(own_folder() / "cache", ignore_errors=True)
 
 
+def test_a_tower_that_read_many_short_texts_is_whole_again(session):
+    """Also when it fails in their midst."""
+    session.use("tiny_sdxl.")
+    host, p = loaded()
+    encoder = host.text_encoder(p)
+    tower = encoder.embedder.wrapped.model
+    before = tower.positional_embedding, tower.attn_mask
+    lengths = []
+
+    def look(module, args):
+        lengths.append(args[0].shape[1])
+        if len(lengths) == 2:
+            raise ZeroDivisionError("on purpose")
+
+    hook = tower.token_embedding.register_forward_pre_hook(look)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            encoder.vectors([f"word{i}" for i in range(40)])
+    finally:
+        hook.remove()
+    assert lengths == [3, 3]  # a word and its two ends
+    assert tower.positional_embedding is before[0] and tower.attn_mask is before[1]
+    assert encoder.vectors(["a cup"]).shape == (1, 256)
+
+
 # -- what a reference shows -----------------------------------------------------------------------
 
 

@@ -42,7 +42,7 @@ class StopsEarly:
         x = model.token_embedding(tokens) + model.positional_embedding
         blocks = model.transformer.resblocks
         for block in blocks[: len(blocks) - self.layer_idx]:
-            x = block(x)
+            x = block(x, model.attn_mask)
         return model.ln_final(x)
 
 

@@ -75,6 +75,16 @@ def test_the_vector_is_what_the_webui_conditions_sdxl_on(client):
     assert np.linalg.norm(seen["vector"]) > 0.1
 
 
+def test_many_texts_are_read_as_each_is_alone(client):
+    """Many at a time are read only as far as the longest of them goes."""
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    _, seen = look(client)
+    many, alone = np.array(seen["many"]), np.array(seen["alone"])
+    assert len(many) > 32
+    np.testing.assert_allclose(many, alone, atol=1e-5)
+    assert np.abs(many - many[0]).max(axis=1)[1:].min() > 1e-2  # each has a vector of its own
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("checkpoint", ["tiny_sdxl", "tiny_sd15"])
 def test_no_prompt_is_conditioned_otherwise_with_content(client, checkpoint, prompt):
@@ -127,5 +137,6 @@ def test_sd2s_text_encoder_is_run_to_its_end(client):
     _, seen = look(client)
     assert seen["width"] == 256 and seen["own"] is None
     np.testing.assert_allclose(seen["vector"], seen["projected"], atol=1e-5)
+    np.testing.assert_allclose(seen["many"], seen["alone"], atol=1e-5)
     # The probe reads before and after; SD2 itself still stops before the last block.
     assert look(client)[1]["prompt"] == seen["prompt"]

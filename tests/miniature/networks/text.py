@@ -31,10 +31,12 @@ OPEN_CLIP_TINY_ARCH = "ViT-S-32-alt"
 OPEN_CLIP_TINY = TextConfig(width=256, layers=10, heads=4, embed_dim=256)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Causal attention. [B, N, D] each -> [B, N, D]."""
+def _attend(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+    """Causal attention, by a mask [N, N] where one is given. [B, N, D] each -> [B, N, D]."""
     q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+    mask = None if mask is None else mask.to(q.dtype)
+    out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+    return out.transpose(1, 2).flatten(2)
 
 
 # Hugging Face layout
@@ -137,9 +139,9 @@ class PackedAttention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        return self.out_proj(_attend(q, k, v, self.heads))
+        return self.out_proj(_attend(q, k, v, self.heads, mask))
 
 
 class OpenCLIPMLP(nn.Module):
@@ -160,8 +162,8 @@ class ResidualAttentionBlock(nn.Module):
         self.ln_2 = nn.LayerNorm(cfg.width)
         self.mlp = OpenCLIPMLP(cfg.width, cfg.mlp_width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.ln_1(x), mask)
         return x + self.mlp(self.ln_2(x))
 
 
@@ -182,6 +184,9 @@ class OpenCLIPText(nn.Module):
         self.transformer = OpenCLIPTransformer(cfg)
         self.token_embedding = nn.Embedding(cfg.vocabulary, cfg.width)
         self.ln_final = nn.LayerNorm(cfg.width)
+        # Of all 77 tokens, as open_clip has it: shorter rows do not fit.
+        mask = torch.full((CONTEXT, CONTEXT), -torch.inf).triu(1)
+        self.register_buffer("attn_mask", mask, persistent=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids [B, 77] -> penultimate hidden state [B, 77, width] without a norm, and the
@@ -189,7 +194,7 @@ class OpenCLIPText(nn.Module):
         x = penultimate = self.token_embedding(tokens) + self.positional_embedding
         for block in self.transformer.resblocks:
             penultimate = x
-            x = block(x)
+            x = block(x, self.attn_mask)
         x = self.ln_final(x)
         end = tokens.argmax(dim=-1)  # the end-of-text id is the highest of the vocabulary
         rows = torch.arange(len(tokens), device=x.device)

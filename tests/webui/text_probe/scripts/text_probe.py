@@ -12,6 +12,7 @@ from modules import scripts
 
 KEY = "Text probe"
 TEXT = "a cup of coffee"
+WORDS = ("", "table", "stars", "night", "cat", "paint", "ink", "blue", "lamp", "sea", "hand", "a b")
 
 
 class TextProbe(scripts.Script):
@@ -34,6 +35,10 @@ class TextProbe(scripts.Script):
         if encoder is not None:
             (vector,) = encoder.vectors([TEXT])
             found |= {"width": encoder.width, "vector": vector.tolist()}
+            # More than are read at once; of one and of two words, so of several lengths.
+            texts = [f"{a} {b}".strip() for a in ("cup", "coffee", "wood") for b in WORDS]
+            many, alone = encoder.vectors(texts), [encoder.vectors([each]) for each in texts]
+            found["many"], found["alone"] = many.tolist(), torch.cat(alone).tolist()
             found["own"] = own_vector(p.sd_model, encoder.width)
             if not isinstance(p.sd_model.get_learned_conditioning([TEXT]), dict):
                 found["projected"] = projected(p.sd_model.cond_stage_model.wrapped)
