@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from modules import errors, extensions, shared, util
@@ -120,8 +121,11 @@ ordered_callbacks_map: dict[str, list[ScriptCallback]] = {}
 
 
 def _caller() -> str:
-    frames = (x.filename for x in inspect.stack())
-    return next((x for x in frames if x != __file__), "unknown file")
+    """The WebUI has the lines of code of the whole stack read for this, which takes long."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame else "unknown file"
 
 
 def add_callback(callbacks, fun, *, name=None, category="unknown", filename=None) -> None:
