@@ -9,6 +9,7 @@
     const KEEP_BYTES = 300 * 1000; // pictures up to this size travel as they are
     const SHORT_SIDE = 768; // larger ones are scaled down to this; image encoders see 224 pixels
     const MOST = 16; // pictures in one unit
+    const PACE = 50; // milliseconds between two looks at a page that keeps changing
     const drawn = new WeakMap(); // zone -> the text that it shows
 
     function closest(element, selector) {
@@ -262,8 +263,20 @@
         }
     });
 
+    // One event for all our files soon after the page has changed. Not onAfterUiUpdate, which waits
+    // until nothing has moved for a while: beside a progress bar or a clock it never comes.
+    let isTold = true;
+    onUiUpdate(function() {
+        if (!isTold) return;
+        isTold = false;
+        setTimeout(function() {
+            isTold = true;
+            document.dispatchEvent(new Event("instantstyle-changed"));
+        }, PACE);
+    });
+
     // The text may also come from elsewhere: "Send to img2img", or the page's saved state.
-    onAfterUiUpdate(function() {
+    document.addEventListener("instantstyle-changed", function() {
         document.querySelectorAll(".instantstyle-drop").forEach(function(zone) {
             const box = textBox(zone);
             if (box) show(zone, box.value);

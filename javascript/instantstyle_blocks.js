@@ -240,15 +240,7 @@
         updateInput(box);
     });
 
-    // Not onAfterUiUpdate, which waits until nothing has moved for a while: beside whatever ticks on
-    // the page the map would show the weights of before.
-    let asked = false;
-    onUiUpdate(function() {
-        if (asked) return;
-        asked = true;
-        requestAnimationFrame(function() {
-            asked = false;
-            document.querySelectorAll(".instantstyle-map").forEach(draw);
-        });
+    document.addEventListener("instantstyle-changed", function() {
+        document.querySelectorAll(".instantstyle-map").forEach(draw);
     });
 })();

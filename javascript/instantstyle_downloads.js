@@ -53,7 +53,7 @@
         askWhenShown(frame, Date.now() + PATIENCE);
     });
 
-    onAfterUiUpdate(function() {
+    document.addEventListener("instantstyle-changed", function() {
         frames().forEach(function(frame) {
             const list = listOf(frame);
             if (!list || list.dataset.drawn || !("here" in list.dataset)) return;

@@ -49,7 +49,7 @@
         });
     }
 
-    onAfterUiUpdate(function() {
+    document.addEventListener("instantstyle-changed", function() {
         ["txt2img", "img2img"].forEach(draw);
     });
 })();

@@ -189,6 +189,9 @@
             if (inside) soon();
         });
     });
-    onAfterUiUpdate(soon);
+    // A page that keeps changing must not put the question off for ever.
+    document.addEventListener("instantstyle-changed", function() {
+        if (timer === null) soon();
+    });
     onOptionsChanged(soon);
 })();

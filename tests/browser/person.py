@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import time
+from contextlib import contextmanager
 
 from tests.webui.client import PICTURES
 
@@ -116,6 +117,21 @@ def wait_until(page, holds, seconds=60):
             return True
         page.wait_for_timeout(100)
     return holds()
+
+
+@contextmanager
+def ticking(page):
+    """Something changes on the page each tenth of a second, such as a progress bar or a clock."""
+    page.evaluate(
+        """() => {
+            const clock = gradioApp().appendChild(document.createElement("i"));
+            window.ticking = setInterval(() => clock.replaceChildren(String(Date.now())), 100);
+        }"""
+    )
+    try:
+        yield
+    finally:
+        page.evaluate("() => clearInterval(window.ticking)")
 
 
 def small(page, tab="txt2img"):

@@ -14,6 +14,7 @@ from tests.browser.person import (
     open_accordion,
     open_advanced,
     part,
+    paste_infotext,
     script_part,
     set_choice,
     set_number,
@@ -22,8 +23,11 @@ from tests.browser.person import (
     status,
     text_of,
     tick,
+    ticking,
     wait_until,
+    zone,
 )
+from tests.webui.client import reference
 
 # The numbers of the functions whose answers our components show.
 OUR_FUNCTIONS = """() => {
@@ -163,17 +167,27 @@ def test_the_map_follows_the_preset(opened):
 
 
 def test_the_map_follows_beside_what_ticks_on_the_page(opened):
-    """A progress bar, or another extension's clock: something changes each tenth of a second."""
     assert shows(opened, {"6": 1})
-    opened.evaluate(
-        """() => {
-            const clock = gradioApp().appendChild(document.createElement("i"));
-            window.ticking = setInterval(() => clock.replaceChildren(String(Date.now())), 100);
-        }"""
-    )
-    set_choice(opened, "preset", "style+layout")
-    assert shows(opened, {"3": 1, "6": 1})
-    opened.evaluate("() => clearInterval(window.ticking)")
+    with ticking(opened):
+        set_choice(opened, "preset", "style+layout")
+        assert shows(opened, {"3": 1, "6": 1})
+
+
+def test_what_is_pasted_and_sent_on_is_shown_beside_what_ticks(opened, client):
+    """Such as the next picture's settings while this one is painted."""
+    unit = {"image": reference(), "preset": "layout", "weight": 0.6}
+    infotext = client.generate(unit).infotexts[0]
+    small(opened)
+    drop(opened)
+    assert shows(opened, {"6": 1})
+    with ticking(opened):
+        paste_infotext(opened, infotext)
+        assert shows(opened, {"3": 1})
+        _, error = generate(opened)
+        assert error == ""
+        opened.locator("#txt2img_send_to_img2img").first.click()
+        sent = zone(opened, tab="img2img").locator(".instantstyle-preview")
+        assert wait_until(opened, lambda: sent.count() == 1)
 
 
 def test_click_drag_and_type_write_the_block_weights(opened):

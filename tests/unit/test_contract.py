@@ -140,7 +140,7 @@ def test_calls_and_scripts_of_a_source_tree(tree):
 def test_a_difference_is_said(tree):
     lines = list(TABLE.compare(tree, "a1111", "names", "javascript"))
     assert "names: modules.errors.report: absent here, (message, *, exc_info) in the table" in lines
-    assert "javascript: onAfterUiUpdate: absent here, value in the table" in lines
+    assert "javascript: onUiUpdate: absent here, value in the table" in lines
     assert not [line for line in lines if "updateInput" in line]
 
 
