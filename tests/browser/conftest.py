@@ -21,6 +21,8 @@ SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DOCS = Path(__file__).parents[2] / "docs"
 DOCS_LIMIT = 300_000  # bytes
 PATIENCE = 120_000  # milliseconds; a busy machine draws the page in half a minute
+# Where the WebUI is, and nothing else that a page may ask for.
+HOST = urlsplit(os.environ.get("INSTANTSTYLE_WEBUI_URL") or "http://127.0.0.1").hostname
 # The first that is there. The shell has no window to draw around the page: a third less to do.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -29,7 +31,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 
 @pytest.fixture(scope="session")
-def chromium(webui):
+def chromium():
     """The browser with one profile for all tests: what Gradio's page is made of is fetched and
     compiled once. A page for each of them would take a third longer to draw with nothing kept.
     """
@@ -41,7 +43,7 @@ def chromium(webui):
 
     # Fonts from outside are not asked for: they would only time out on a closed machine. To refuse
     # them by Playwright's routes would turn off what the browser keeps.
-    only = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {urlsplit(webui).hostname}"
+    only = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, only])
         context = browser.new_context(viewport={"width": 1500, "height": 1200})
