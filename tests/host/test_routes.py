@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.host.test_extension import ROOT, UNIT, picture, session, style  # noqa: F401
 from tests.miniature.harness import to_base64
+from tests.miniature.tiny.linked import FAMILY
 
 COFFEE = ROOT / "tests" / "pictures" / "coffee.jpg"
 
@@ -99,7 +100,7 @@ def test_openapi_describes_every_route(webui):
 def test_a_password_of_the_api_guards_our_routes_too(tmp_path, page):
     code = (
         "from tests.miniature import harness; "
-        f"w = harness.boot({str(tmp_path)!r}, {str(ROOT)!r}, family={str(tmp_path / 'f')!r}, "
+        f"w = harness.boot({str(tmp_path)!r}, {str(ROOT)!r}, family={str(FAMILY)!r}, "
         f"page={page}, api_auth='me:secret', skip_load_model_at_start=True); "
         "paths = [r.path for r in w.app.routes if r.path.startswith('/instantstyle')]; "
         "ask = lambda **k: [getattr(w.client, m)(p, **k).status_code "

@@ -12,12 +12,14 @@ import pytest
 
 from tests.host.test_extension import ROOT
 from tests.miniature import harness
+from tests.miniature.tiny.linked import FAMILY
 
 # Modules before the extension is there, with its page, after a picture without a style, and after
 # what other programs ask first.
 MODULES = """
 import json, sys
 from tests.miniature import harness
+from tests.miniature.tiny.linked import FAMILY
 webui = harness.boot({data!r}, family={family!r}, page=True)
 webui.use("tiny_sd15.")
 found = []
@@ -51,7 +53,7 @@ WHEN_USED = (
 
 
 def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
-    code = MODULES.format(data=str(tmp_path), family=str(tmp_path / "f"), extension=str(ROOT))
+    code = MODULES.format(data=str(tmp_path), family=str(FAMILY), extension=str(ROOT))
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     without, with_page, after_picture, after_answers = map(

@@ -1,6 +1,6 @@
 """What the style adds inside the UNet, recorded in whichever flavour this environment runs.
 
-    python -m tests.host.forge_mode.added_terms FAMILY OUT
+    python -m tests.host.forge_mode.added_terms DATA OUT
 
 writes the terms that each cross-attention gets in the first UNet call of a generation, with the
 rows of the prompt before those of the negative prompt, whatever order the WebUI has them in.
@@ -9,7 +9,6 @@ rows of the prompt before those of the negative prompt, whatever order the WebUI
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
@@ -48,8 +47,8 @@ def first_terms(webui, **fields) -> dict[str, torch.Tensor]:
     return {name: term[order].clone() for name, term in terms.items()}
 
 
-def main(family: str, out: str) -> None:
-    webui = harness.boot(tempfile.mkdtemp(), extension=ROOT, family=family)
+def main(data: str, out: str) -> None:
+    webui = harness.boot(data, extension=ROOT)
     if flavour() == CLASSIC:
         webui.set(skip_early_cond=-1)  # its first call would have rows of the prompt only
     found = {}

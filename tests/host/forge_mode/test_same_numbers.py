@@ -13,15 +13,16 @@ from safetensors.torch import load_file
 
 from tests.host.forge_mode.conftest import ROOT
 from tests.miniature.flavour import A1111, CLASSIC, FORGE
-from tests.miniature.tiny import make_family
+from tests.miniature.tiny.linked import link_family
 
 A1111_PYTHON = ROOT / ".venv" / "page-3.41" / "bin" / "python"
 LAYERS = {"tiny_sdxl": 70, "tiny_sd15": 16}
 
 
-def record(python: Path | str, family: Path, flavour: str) -> dict[str, torch.Tensor]:
-    out = family / f"{flavour}.safetensors"
-    run = [str(python), "-m", "tests.host.forge_mode.added_terms", str(family), str(out)]
+def record(python: Path | str, folder: Path, flavour: str) -> dict[str, torch.Tensor]:
+    data, out = folder / flavour, folder / f"{flavour}.safetensors"
+    link_family(data)
+    run = [str(python), "-m", "tests.host.forge_mode.added_terms", str(data), str(out)]
     subprocess.run(run, cwd=ROOT, check=True, env={**os.environ, "MINIATURE": flavour})
     return load_file(out)
 
@@ -29,7 +30,6 @@ def record(python: Path | str, family: Path, flavour: str) -> dict[str, torch.Te
 def test_the_terms_added_in_all_are_equal(tmp_path):
     if not A1111_PYTHON.exists():
         pytest.skip("NOT RUN: the environment with Gradio 3.41 is missing (make test-host)")
-    make_family(tmp_path)
     forge = record(sys.executable, tmp_path, FORGE)
     a1111 = record(A1111_PYTHON, tmp_path, A1111)
     classic = record(A1111_PYTHON, tmp_path, CLASSIC)
