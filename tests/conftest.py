@@ -14,6 +14,8 @@ LONG = [
     "host/miniature/test_server", "host/test_broken_functions", "host/test_flags",
     "host/test_faults", "host/test_two_webuis", "host/test_blora", "browser/test_downloads",
     "browser/test_errors",
+    "unit/test_effect_floors", "unit/test_injection", "unit/test_resumable_download",
+    "unit/test_bench", "unit/test_image_encoder",
 ]  # fmt: skip
 
 
