@@ -113,9 +113,13 @@ def _shortened(embedder: Any, length: int) -> Iterator[int]:
     """Let the tower take rows of `length` tokens; yields how many it takes, 77 if it cannot.
 
     No token sees a later one, so that what stands behind the end of a text is computed in vain: of
-    a word, 72 tokens of 77. OpenCLIP adds all 77 positions and masks 77 tokens whatever it is
-    given.
+    a word, 72 tokens of 77. Hugging Face's towers, which Forge has, take any number; OpenCLIP adds
+    all 77 positions and masks 77 tokens whatever it is given.
     """
+    transformer = getattr(getattr(embedder, "text_encoder", None), "transformer", None)
+    if hasattr(transformer, "text_model"):
+        yield length
+        return
     model = getattr(getattr(embedder, "wrapped", None), "model", None)
     parameters, buffers = getattr(model, "_parameters", {}), getattr(model, "_buffers", {})
     positions, mask = parameters.get("positional_embedding"), buffers.get("attn_mask")

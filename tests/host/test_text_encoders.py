@@ -107,6 +107,21 @@ def test_many_texts_are_read_in_batches_and_told():
     )
 
 
+def test_forges_tower_gets_the_words_without_what_stands_behind_them():
+    """Hugging Face's towers take rows of any length."""
+    forge, lengths = engine(nn.Linear(64, 24, bias=False)), []
+    forge.text_encoder.transformer.text_model = nn.Module()
+
+    def encode(tokens):
+        lengths.append(tokens.shape[1])
+        return SimpleNamespace(pooled=torch.zeros(len(tokens), 24))
+
+    forge.encode_with_transformers = encode
+    encoder(forge).vectors([f"word {i}" for i in range(40)])
+    encoder(forge).vectors(["a cup"])
+    assert lengths == [4, 4, 77]
+
+
 def test_only_clips_own_tokens_are_taken():
     from lib_instantstyle.hosts.text import is_clip_tokenizer
 
