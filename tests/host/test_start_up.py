@@ -19,7 +19,6 @@ from tests.miniature.tiny.linked import FAMILY
 MODULES = """
 import json, sys
 from tests.miniature import harness
-from tests.miniature.tiny.linked import FAMILY
 webui = harness.boot({data!r}, family={family!r}, page=True)
 webui.use("tiny_sd15.")
 found = []
