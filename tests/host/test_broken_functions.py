@@ -27,7 +27,6 @@ HOOKS = [
 ]  # fmt: skip
 # All that these two do is to hold what the callback of the denoiser raises until it can be told.
 HOLDING = {"webui/lifecycle.py on_cfg_denoiser", "webui/run.py begin_step"}
-TOGETHER = 5  # what fails before a picture without a style is looked at; its time is saved
 
 session = test_extension.session
 
@@ -148,9 +147,7 @@ def break_each(webui, make, known=frozenset()):
     assert styled.status == 200 and styled.pixels != plain.pixels
     untouched = traces_on(webui.sd_model)
     called = functions_of(make, webui)
-    broken = []  # since the last picture without a style
-    new = called.keys() - known
-    for number, function in enumerate(new, start=1):
+    for function in called.keys() - known:
         with while_sampling(breaking(function, (called[function] + 1) // 2)):
             answer = make(webui, True)
         another = answer.status == 200 and answer.pixels != styled.pixels
@@ -160,12 +157,8 @@ def break_each(webui, make, known=frozenset()):
             wrong.append(f"{function.told}: a picture beside an error")
         if traces_on(webui.sd_model) != untouched:
             wrong.append(f"{function.told}: something is left on the model")
-        broken.append(function.told)
-        if len(broken) < TOGETHER and number < len(new):
-            continue
         if make(webui, False).png != plain.png:
-            wrong.append(f"{', '.join(broken)}: the next picture is another one")
-        broken = []
+            wrong.append(f"{function.told}: the next picture is another one")
     assert make(webui, True).png == styled.png
     return called.keys(), wrong
 
