@@ -19,7 +19,7 @@ from torch import nn
 from lib_instantstyle.pure.clip_tokens import END, MAX_TOKENS, START, check_length
 
 BATCH = 32  # texts
-ROW = 1 + MAX_TOKENS + 1
+ROW = 1 + MAX_TOKENS + 1  # with the two ends
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _row(embedder: Any, text: str) -> list[int]:
 
 
 def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """[B, 77] -> [B, E]"""
+    """[B, N] -> [B, E]; N is 77, or what `_shortened` says."""
     if not _has_unused_end(embedder):
         pooled: torch.Tensor = embedder.encode_with_transformers(tokens).pooled
         return pooled
@@ -100,7 +100,7 @@ def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
     left_out = wrapped.layer_idx
     wrapped.layer_idx = 0
     try:
-        last = wrapped.encode_with_transformer(tokens)  # [B, 77, W], behind the final norm
+        last = wrapped.encode_with_transformer(tokens)  # [B, N, W], behind the final norm
     finally:
         wrapped.layer_idx = left_out
     ends = last[torch.arange(len(tokens), device=last.device), tokens.argmax(dim=-1)]

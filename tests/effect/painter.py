@@ -20,7 +20,7 @@ from lib_instantstyle.tensor.unet import find_layers
 from tests.effect.arms import Arm, Cases
 from tests.miniature.modules.denoisers import CompVisVDenoiser
 from tests.miniature.modules.sampling import sample_euler
-from tests.miniature.networks import attention_by, load_checkpoint
+from tests.miniature.networks import load_checkpoint
 from tests.trained.base import to_pictures
 from tests.trained.family import ADAPTER, CHECKPOINT, ENCODER, State, judge_of, write_family
 from tests.trained.world import SHAPES, SIDE, as_image
@@ -48,7 +48,6 @@ class Painter:
         )
 
     @torch.no_grad()
-    @attention_by("sdp")  # the quickest here
     def paint(self, arm: Arm, cases: Cases) -> Tensor:
         """Pictures [B, 3, 32, 32] in -1..1."""
         starts = range(0, len(cases), _BATCH)

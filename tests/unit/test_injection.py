@@ -21,6 +21,7 @@ from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.unit.copies import copy_of
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
 
 EMBEDDING = 24
@@ -251,9 +252,7 @@ def test_keys_and_values_are_gathered_once_per_pattern(world, monkeypatch):
 
 def test_half_precision_follows_the_query(world):
     """The UNet may run in bf16 while the plan is float32."""
-    half = UNetModel(world.config).eval().requires_grad_(False)
-    half.load_state_dict(world.unet.state_dict())
-    half = half.to(torch.bfloat16)
+    half = copy_of(world.unet).to(torch.bfloat16)
     layers = find_layers(half)
     plan = world.plan(Unit(preset="original"), layers)
     clock = Clock(lambda call: ROWS[0], lambda: 0.0)

@@ -26,7 +26,6 @@ from tests.miniature.networks.to_diffusers import (
 )
 from tests.miniature.tiny import make_family
 from tests.miniature.tiny.clip_vision import VIT_BIGG_TINY, VIT_H_TINY
-from tests.miniature.tiny.linked import FAMILY
 from tests.miniature.tiny.webui_config import write_text_tower
 
 CHECKPOINTS = ("tiny_sdxl", "tiny_sd15", "tiny_sd15_inpaint")
@@ -43,8 +42,9 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def family() -> dict[str, Path]:
-    return make_family(FAMILY)
+def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    # Made anew: the one that tests share may be older than the code that makes it.
+    return make_family(tmp_path_factory.mktemp("family"))
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)
