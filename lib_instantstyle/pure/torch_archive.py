@@ -2,7 +2,11 @@
 
 Since torch 1.6 such a file (.bin, .pth, .pt) is a plain zip: `<name>/data.pkl` says what there is,
 `<name>/data/<key>` holds the values of one storage. The pickle is read symbolically; one that
-names anything but tensors is refused, and so is any size that the zip does not back.
+names anything but tensors is refused, and so is any size that the zip does not back. The tensors
+are read at the places found here (tensor/files.py): a second reader of the same file, such as
+torch.load, may find another pickle in it. Before torch 2.6 that one takes a file with
+`constants.pkl`, in letters of any case and under the first of several folders, for a TorchScript
+program and runs it, whatever `weights_only` says.
 """
 
 from __future__ import annotations
@@ -12,12 +16,14 @@ import math
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.nested_names import flatten
+from lib_instantstyle.pure.regular_file import open_regular
 from lib_instantstyle.pure.symbolic_pickle import (
     MAX_BYTES,
     Call,
@@ -26,9 +32,16 @@ from lib_instantstyle.pure.symbolic_pickle import (
     UnreadablePickle,
     read_pickle,
 )
-from lib_instantstyle.pure.tensor_info import ELEMENT_BYTES, TensorInfo
+from lib_instantstyle.pure.tensor_info import (
+    ELEMENT_BYTES,
+    MAX_DIMENSIONS,
+    StoredTensor,
+    TensorInfo,
+)
 
-MAX_DIMENSIONS = 16
+MAX_TIMES_STORED = 2  # how often all that is stored may be claimed: two names may share one tensor
+_LOCAL = struct.Struct("<4s5H3I2H")  # what stands before the bytes of each entry
+_ENCRYPTED, _SIZES_FOLLOW, _IN_EXTRA = 1, 8, 0xFFFFFFFF
 _STORAGES = {
     "torch.FloatStorage": "F32", "torch.HalfStorage": "F16", "torch.BFloat16Storage": "BF16",
     "torch.DoubleStorage": "F64", "torch.LongStorage": "I64", "torch.IntStorage": "I32",
@@ -50,16 +63,33 @@ def read_archive(path: Path) -> Mapping[str, TensorInfo]:
     Raises InstantStyleError if the file is damaged or holds something other than tensors, OSError
     if it cannot be read at all.
     """
+    with open_regular(path) as file:
+        return {name: tensor.info for name, tensor in archive_of(file, path.name).items()}
+
+
+def archive_of(file: BinaryIO, file_name: str) -> Mapping[str, StoredTensor]:
+    """The same of an open file, with the places of the tensors; `file_name` is for sentences."""
     try:
-        with path.open("rb") as file:
-            content, sizes = _open(file)
-        found = flatten(read_pickle(content, _Tensors(sizes).resolve))
+        content, storages = _open(file)
+        found = flatten(read_pickle(content, _Tensors(storages).resolve))
+        tensors = {n: value for n, value in found.items() if isinstance(value, StoredTensor)}
+        claimed = sum(tensor.info.bytes for tensor in tensors.values())
+        if claimed > MAX_TIMES_STORED * sum(storage.size for storage in storages.values()):
+            raise UnreadablePickle("all its tensors together are larger than what it stores")
     except UnreadablePickle as error:
         raise InstantStyleError(
-            f"{path.name} cannot be used: {error}; download it again, or convert it to "
+            f"{file_name} cannot be used: {error}; download it again, or convert it to "
             ".safetensors."
         ) from None
-    return {name: value for name, value in found.items() if isinstance(value, TensorInfo)}
+    return tensors
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """Where the bytes of one storage lie in the file."""
+
+    begin: int
+    size: int
 
 
 class _Bounded(io.RawIOBase):
@@ -86,29 +116,28 @@ class _Bounded(io.RawIOBase):
         return True
 
 
-def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, int]]:
-    """The pickle of an archive, and the bytes of each storage by its key."""
+def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, _Storage]]:
+    """The pickle of an archive, and its storages by their keys."""
     bounded: Any = _Bounded(file)
     try:
         with zipfile.ZipFile(bounded) as archive:
             entries = archive.infolist()
-            pickles = [e for e in entries if e.filename.endswith("/data.pkl")]
-            if len(pickles) != 1:
-                raise UnreadablePickle("it is a zip file, but none that torch.save wrote")
-            prefix = pickles[0].filename.removesuffix("data.pkl")
-            if any(e.filename == f"{prefix}constants.pkl" for e in entries):
-                raise UnreadablePickle("it is a TorchScript program, not a table of tensors")
-            if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
-                raise UnreadablePickle("it is a compressed zip file, which torch.save never writes")
-            if pickles[0].file_size > MAX_BYTES:
+            top = _top_folder(entries)
+            places = {entry.filename: _place(file, entry) for entry in entries}
+            _check_overlap(places.values())
+            table = archive.getinfo(f"{top}data.pkl")
+            if table.file_size > MAX_BYTES:
                 raise UnreadablePickle("its table of contents is too long")
-            data = f"{prefix}data/"
-            sizes = {
-                e.filename.removeprefix(data): e.file_size
-                for e in entries
-                if e.filename.startswith(data)
+            order = f"{top}byteorder"
+            if order in places and _bytes_at(file, places[order], 16) != b"little":
+                raise UnreadablePickle("its numbers are not stored in little-endian order")
+            data = f"{top}data/"
+            storages = {
+                name.removeprefix(data): place
+                for name, place in places.items()
+                if name.startswith(data)
             }
-            return archive.read(pickles[0]), sizes
+            return archive.read(table), storages
     except UnreadablePickle:
         raise
     except (zipfile.BadZipFile, struct.error, EOFError, OSError, ValueError, RuntimeError):
@@ -116,11 +145,64 @@ def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, int]]:
         raise UnreadablePickle("it is damaged or not complete") from None
 
 
-class _Tensors:
-    """Turns what a pickle names into TensorInfo, believing no size the archive does not back."""
+def _top_folder(entries: list[zipfile.ZipInfo]) -> str:
+    """The one folder, with its slash, that holds everything in a file that torch.save wrote."""
+    names = [entry.filename for entry in entries]
+    if any(name.lower().rpartition("/")[2] == "constants.pkl" for name in names):
+        raise UnreadablePickle("it is a TorchScript program, not a table of tensors")
+    top = names[0].partition("/")[0] + "/" if names else ""
+    if f"{top}data.pkl" not in names or not all(name.startswith(top) for name in names):
+        raise UnreadablePickle("it is a zip file, but none that torch.save wrote")
+    if len({name.casefold() for name in names}) != len(names):
+        # Which one of them is meant, readers of zip files see differently.
+        raise UnreadablePickle("it is a zip file with one name twice")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise UnreadablePickle("it is a compressed zip file, which torch.save never writes")
+    return top
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
-        self._sizes = sizes
+
+def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> _Storage:
+    """Where the bytes of `entry` lie, from the header before them, which must say the same."""
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL.size)
+    mark, _, flags, method, _, _, _, packed, size, name_length, extra = _LOCAL.unpack(header)
+    name = file.read(name_length)
+    encoding = "utf-8" if flags & 0x800 else "cp437"
+    sizes = {packed, size} - {entry.file_size}
+    if (
+        mark != b"PK\3\4"
+        or name.decode(encoding) != entry.orig_filename
+        or entry.orig_filename != entry.filename
+        or method != zipfile.ZIP_STORED
+        or (flags | entry.flag_bits) & _ENCRYPTED
+        or entry.file_size != entry.compress_size
+        or (sizes and not flags & _SIZES_FOLLOW and sizes != {_IN_EXTRA})
+    ):
+        raise zipfile.BadZipFile
+    place = _Storage(file.tell() + extra, entry.file_size)
+    if place.begin + place.size > os.fstat(file.fileno()).st_size:
+        raise zipfile.BadZipFile
+    return place
+
+
+def _check_overlap(places: Iterable[_Storage]) -> None:
+    position = 0
+    for place in sorted(places, key=lambda place: (place.begin, place.size)):
+        if place.begin < position:
+            raise UnreadablePickle("it stores two things in the same place")
+        position = place.begin + place.size
+
+
+def _bytes_at(file: BinaryIO, place: _Storage, limit: int) -> bytes:
+    file.seek(place.begin)
+    return file.read(min(place.size, limit))
+
+
+class _Tensors:
+    """Turns what a pickle names into StoredTensor, believing no size the archive does not back."""
+
+    def __init__(self, storages: Mapping[str, _Storage]) -> None:
+        self._storages = storages
 
     def resolve(self, found: Global | Call | Persistent) -> object:
         if isinstance(found, Persistent):
@@ -134,7 +216,7 @@ class _Tensors:
         arguments: tuple[Any, ...] = found.arguments
         if found.name == _ORDERED_DICT and not arguments:
             return {}
-        if found.name == _PARAMETER and isinstance(arguments[0], TensorInfo):
+        if found.name == _PARAMETER and isinstance(arguments[0], StoredTensor):
             return arguments[0]
         if found.name in (_TENSOR, _TENSOR_OF_TYPE):
             storage, offset, shape, strides, *rest = arguments
@@ -142,17 +224,17 @@ class _Tensors:
             return self._tensor(storage, offset, shape, strides, dtype)
         raise TypeError
 
-    def _storage(self, identity: Any) -> tuple[str, int]:
-        """Type and bytes of a storage."""
+    def _storage(self, identity: Any) -> tuple[str, _Storage]:
+        """Type and place of a storage."""
         kind, storage, key, _, _ = identity
         if kind != "storage" or not isinstance(storage, Global) or not isinstance(key, str):
             raise TypeError
-        return _STORAGES[storage.name], self._sizes[key]
+        return _STORAGES[storage.name], self._storages[key]
 
     def _tensor(
         self, storage: Any, offset: Any, shape: Any, strides: Any, dtype: object
-    ) -> TensorInfo:
-        stored_type, stored_bytes = storage
+    ) -> StoredTensor:
+        stored_type, place = storage
         if isinstance(dtype, Global):
             stored_type = _DTYPES[dtype.name]
         numbers = [offset, *shape, *strides]
@@ -164,6 +246,7 @@ class _Tensors:
         width = ELEMENT_BYTES[stored_type]
         last = offset + sum((n - 1) * step for n, step in zip(shape, strides)) if count else 0
         # A stride of zero would make a tensor of any size out of one number.
-        if max(last + 1, count) * width > stored_bytes and count:
+        if max(last + 1, count) * width > place.size and count:
             raise UnreadablePickle("it claims tensors that are larger than what it stores")
-        return TensorInfo(stored_type, tuple(shape), count * width)
+        info = TensorInfo(stored_type, tuple(shape), count * width)
+        return StoredTensor(info, place.begin + offset * width, tuple(strides))

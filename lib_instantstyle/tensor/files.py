@@ -1,25 +1,30 @@
-"""Tensors read one by one from model files, in the names this package uses."""
+"""Tensors read one by one from model files, in the names this package uses.
+
+They are read, not mapped: a file that is exchanged or cut short while its tensors are in use
+changes nothing in them, and what was checked is what is loaded.
+"""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.model_file import TORCH, file_format
-from lib_instantstyle.pure.nested_names import flatten
+from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.model_file import stored_tensors
+from lib_instantstyle.pure.regular_file import open_regular
+from lib_instantstyle.pure.tensor_info import FLOATING, StoredTensor
 
-# Not torch.load: WebUIs replace that name by a wrapper of their own, which may be told by a flag
-# to run what a pickle says, and answers None for a file it refuses.
-_load_torch_file = torch.serialization.load
-_CAN_MAP = "mmap" in inspect.signature(_load_torch_file).parameters  # torch 2.1
-
+_DTYPES = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
+    "I32": torch.int32, "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F32": torch.float32, "F64": torch.float64, "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
 _PIECE = 2**20  # numbers
 
 
@@ -30,16 +35,21 @@ class TensorReader:
     """
 
     def __init__(
-        self, path: Path, names: Mapping[str, str], get: Callable[[str], torch.Tensor]
+        self,
+        file: BinaryIO,
+        path: Path,
+        names: Mapping[str, str],
+        stored: Mapping[str, StoredTensor],
     ) -> None:
         self.names = names.keys()
         self.bytes_read = 0
+        self._file = file
         self._path = path
         self._in_file = names
-        self._get = get
+        self._stored = stored
 
     def __call__(self, name: str) -> torch.Tensor:
-        """The tensor `name`, as stored, on the CPU; of a mapped file a view.
+        """The tensor `name`, as stored, on the CPU.
 
         Raises InstantStyleError if it is missing, cannot be read, or holds NaN or infinity.
         """
@@ -47,20 +57,17 @@ class TensorReader:
             raise InstantStyleError(
                 f"{self._path.name}: the tensor {name} is missing; download the file again."
             )
-        try:
-            tensor = self._get(self._in_file[name])
-        except (SafetensorError, OSError) as error:
+        stored = self._stored[self._in_file[name]]
+        one = stored.info.bytes and set(stored.info.shape) <= {1}
+        if stored.info.dtype not in (_DTYPES if one else FLOATING):
             raise InstantStyleError(
-                f"{self._path.name}: the tensor {name} cannot be read ({error})."
-            ) from error
-        if tensor.numel() == 1:  # such as the alpha of a LoRA, which may be a whole number
-            tensor = tensor.float()
-        if not tensor.is_floating_point():
-            raise InstantStyleError(
-                f"{self._path.name}: the tensor {name} is stored as {tensor.dtype}; "
+                f"{self._path.name}: the tensor {name} is stored as {stored.info.dtype}; "
                 "floating-point numbers are needed."
             )
-        self.bytes_read += tensor.numel() * tensor.element_size()
+        tensor = self._read(name, stored)
+        if one:  # such as the alpha of a LoRA, which may be a whole number
+            tensor = tensor.float()
+        self.bytes_read += stored.info.bytes
         if tensor.element_size() == 1:  # 8-bit floats can be stored and converted, nothing else
             tensor = tensor.to(torch.float16)
         if not _is_finite(tensor):
@@ -69,6 +76,23 @@ class TensorReader:
                 "download the file again."
             )
         return tensor
+
+    def _read(self, name: str, stored: StoredTensor) -> torch.Tensor:
+        raw = torch.empty(stored.span, dtype=torch.uint8, device="cpu")
+        try:
+            self._file.seek(stored.begin)
+            got = self._file.readinto(raw.numpy()) if stored.span else 0  # type: ignore[attr-defined]
+        except OSError as error:
+            raise InstantStyleError(
+                f"{self._path.name}: the tensor {name} cannot be read ({error.strerror})."
+            ) from error
+        if got != stored.span:
+            raise InstantStyleError(
+                f"{self._path.name}: the tensor {name} cannot be read (the file has become "
+                "shorter); download the file again."
+            )
+        numbers = raw.view(_DTYPES[stored.info.dtype])
+        return numbers.as_strided(stored.info.shape, stored.strides)
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
@@ -96,39 +120,21 @@ def open_tensors(
 ) -> Iterator[TensorReader]:
     """Open a model file for reading single tensors.
 
-    rename: given the names in the file, name to ask for -> name in the file. .safetensors files
-    are mapped into memory, and so are those of torch.save from torch 2.1 on.
+    rename: given the names in the file, name to ask for -> name in the file.
     Raises InstantStyleError if the file cannot be opened.
     """
     try:
-        if file_format(path) == TORCH:
-            tensors = _tensors_of(path)
-            yield TensorReader(path, rename(tensors), tensors.__getitem__)
-        else:
-            with safe_open(str(path), framework="pt", device="cpu") as handle:
-                yield TensorReader(path, rename(handle.keys()), handle.get_tensor)
-    except (SafetensorError, OSError) as error:
-        raise InstantStyleError(f"{path.name} cannot be opened ({error}).") from error
-
-
-def _tensors_of(path: Path) -> Mapping[str, torch.Tensor]:
-    """Every tensor of a file that torch.save wrote; nothing in it is run."""
-    try:
-        if _CAN_MAP and path.suffix != ".safetensors":
-            content = _load_torch_file(str(path), map_location="cpu", weights_only=True, mmap=True)
-        else:  # torch trusts that ending of a name and would not find what it promises
-            with path.open("rb") as file:
-                content = _load_torch_file(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's readers raise anything from EOFError to UnpicklingError
-        raise InstantStyleError(
-            f"{path.name} cannot be read ({shorten(str(error), 80)}); download it again, or "
-            "convert it to .safetensors."
-        ) from error
-    found = flatten(content)
-    tensors = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
-    if not tensors:
-        raise InstantStyleError(f"{path.name} holds no tensors; choose another file.")
-    return tensors
+        file = open_regular(path)
+    except OSError as error:
+        raise InstantStyleError(f"{path.name} cannot be opened ({error.strerror}).") from error
+    with file:
+        try:
+            stored = stored_tensors(file, path.name)
+        except OSError as error:
+            raise InstantStyleError(f"{path.name} cannot be read ({error.strerror}).") from error
+        if not stored:
+            raise InstantStyleError(f"{path.name} holds no tensors; choose another file.")
+        yield TensorReader(file, path, rename(stored), stored)
 
 
 def fill(module: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:

@@ -1,7 +1,7 @@
 """CLIP image encoders: ViT-L/14, ViT-H/14, ViT-bigG/14 and whatever has their shape.
 
-Built on the meta device and filled from the mapped file, so that no second copy of the weights
-ever exists. What a use does not need is not read: the text half of a full CLIP file, and for
+Built on the meta device and filled tensor by tensor, so that no second copy of the weights ever
+exists. What a use does not need is not read: the text half of a full CLIP file, and for
 hidden states the last block and the projection.
 Source: Radford et al. 2021, arXiv 2103.00020; transformers and OpenCLIP for the two layouts.
 """
@@ -89,7 +89,7 @@ def load_image_encoder(
 def class_embedding(path: Path, kind: TowerKind) -> torch.Tensor:
     """The class embedding of the encoder in `path`: [W], as stored. Nothing else is read."""
     with open_tensors(path) as read:
-        return _class_embedding(read, kind.layout).clone()
+        return _class_embedding(read, kind.layout)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,7 @@ def read_style(path: Path) -> Style:
     if info is None:
         raise InstantStyleError(f"{path.name} is no saved style; choose another file.")
     with open_tensors(path) as read:
-        # Clones: a mapped file could not be replaced or deleted on Windows.
-        tensors = {name: read(name).to(torch.float32, copy=True) for name in shapes_of(info)}
+        tensors = {name: read(name).float() for name in shapes_of(info)}
     return Style(info, tensors.get(VECTORS), tensors[HIDDEN], tensors[FINGERPRINT])
 
 

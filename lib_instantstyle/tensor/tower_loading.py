@@ -40,11 +40,10 @@ def load_tower(
     tensors: dict[str, torch.Tensor] = {}
     blocks = tower.get_submodule("blocks")
     assert isinstance(blocks, nn.ModuleList)
-    for block in (None, *range(len(blocks))):
-        # Opened anew for each block: of a mapped file, what was converted leaves the memory then.
-        # Weights that were made in inference mode and moved outside of it cannot be used inside
-        # again; a WebUI that moves models about may do either.
-        with torch.inference_mode(False), torch.no_grad(), open_tensors(path) as read:
+    # Weights that were made in inference mode and moved outside of it cannot be used inside again;
+    # a WebUI that moves models about may do either.
+    with torch.inference_mode(False), torch.no_grad(), open_tensors(path) as read:
+        for block in (None, *range(len(blocks))):
             for name, tensor in weights(read, block):
                 tensors[name] = tensor.to(device=device, dtype=dtype)
     fill(tower, tensors, path.name)

@@ -77,7 +77,10 @@ def called(node):
     ids=lambda p: p.relative_to(ROOT).as_posix(),
 )
 def test_nothing_runs_what_a_stranger_wrote(path):
-    """Beside the S rules of the linter, which do not know torch's loader; none is silenced here."""
+    """Beside the S rules of the linter; none is silenced here.
+
+    Before torch 2.6 torch.load runs a TorchScript program, whatever `weights_only` says.
+    """
     source = path.read_text(encoding="utf-8")
     for line in source.splitlines():
         assert "noqa: S" not in line or re.search(r"noqa: S(310|IM\d+)\b", line), line
@@ -85,14 +88,12 @@ def test_nothing_runs_what_a_stranger_wrote(path):
     for node in ast.walk(ast.parse(source)):
         name = called(node)
         assert name not in {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
-        if name.endswith(("torch.load", "serialization.load", "load_torch_file")):
-            options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert options.get("weights_only") == "True", ast.unparse(node)
-
-
-def test_files_of_torch_are_loaded_in_one_place():
-    naming = [path.name for path in FILES if "serialization" in path.read_text(encoding="utf-8")]
-    assert naming == ["files.py"]
+        reader = re.search(r"torch.*load$|\bjit\.|serialization|torch\._C|[uU]npickle", name)
+        assert not reader, ast.unparse(node)
+        if isinstance(node, ast.keyword):
+            assert node.arg != "weights_only"
+        if isinstance(node, ast.ImportFrom) and node.module == "torch":
+            assert not {alias.name for alias in node.names} & {"load", "jit", "serialization"}
 
 
 def test_files_are_short():

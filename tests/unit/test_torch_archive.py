@@ -1,8 +1,8 @@
 """Files of torch.save read without unpickling: what torch says is in them, or a sentence."""
 
 import collections
-import importlib.util
 import io
+import json
 import os
 import pickle
 import struct
@@ -19,7 +19,6 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.pure.nested_names import flatten
 from lib_instantstyle.pure.torch_archive import read_archive
-from lib_instantstyle.tensor import files
 from lib_instantstyle.tensor.files import open_tensors
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.test_catalog import SD15, unet_like
@@ -122,31 +121,182 @@ def test_code_is_neither_run_nor_accepted(tmp_path, monkeypatch):
     assert not (tmp_path / "never").exists()
 
 
-def test_code_is_not_run_by_loading_either(tmp_path, monkeypatch):
-    """Even where the WebUI's own torch.load would: a user may have switched its check off."""
+@pytest.fixture
+def no_other_reader(monkeypatch):
+    """Whoever else can read a file that torch.save wrote."""
+    for owner, name in (
+        (torch, "load"), (torch.serialization, "load"), (torch.serialization, "_load"),
+        (torch.jit, "load"), (torch._C, "import_ir_module"), (torch._C, "PyTorchFileReader"),
+        (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (pickle, "_Unpickler"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, lambda *a, name=name, **k: pytest.fail(f"{name} was used"))
+
+
+def test_code_is_not_run_by_loading_either(tmp_path, monkeypatch, no_other_reader):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("the replaced name was used"))
-    spec = importlib.util.spec_from_file_location("imported_after_the_replacement", files.__file__)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     path = tmp_path / "a.bin"
     path.write_bytes(saved({"a": Bomb()}))
-    with (
-        pytest.raises(InstantStyleError, match=r"a\.bin cannot be read"),
-        module.open_tensors(path),
-    ):
+    with pytest.raises(InstantStyleError, match=r"a\.bin cannot be used"), open_tensors(path):
         pass
     assert not (tmp_path / "never").exists()
     path.write_bytes(saved({"a": torch.ones(2)}))
-    with module.open_tensors(path) as read:
+    with open_tensors(path) as read:
         assert read("a").tolist() == [1, 1]
 
 
-def test_a_loader_that_answers_none_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_load_torch_file", lambda *a, **k: None)
-    path = write(tmp_path / "a.bin", {"a": torch.ones(2)})
-    with pytest.raises(InstantStyleError, match="holds no tensors"), open_tensors(path):
+class Listed(torch.nn.Module):
+    """A module that TorchScript runs when the file is loaded."""
+
+    @torch.jit.export
+    def __getstate__(self):
+        return 1
+
+    @torch.jit.export
+    def __setstate__(self, state: int):
+        print("this was run")
+
+
+def as_entries(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {e.filename: archive.read(e) for e in archive.infolist()}
+
+
+def moved(entries, folder):
+    return {folder + name.partition("/")[2]: data for name, data in entries.items()}
+
+
+def two_in_one():
+    """A program in `a/`, a sound adapter in `a/b/`: the smallest file that torch 2.1 ran."""
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(Listed()), buffer)
+    program = moved(as_entries(buffer.getvalue()), "a/")
+    program["a/DATA.PKL"] = program.pop("a/data.pkl")
+    sound = as_entries(saved(as_diffusers(adapter_tensors(unet_like(SD15), 24))))
+    return program | moved(sound, "a/b/")
+
+
+TABLE = "m/data.pkl"
+SECOND = {
+    "a program beside the adapter": two_in_one,
+    "a program in another folder": lambda: {"c/constants.pkl": b"", **sound_entries()},
+    "a program in capitals": lambda: {"m/CONSTANTS.PKL": b"", **sound_entries()},
+    "a program further down": lambda: {"m/x/Constants.pkl": b"", **sound_entries()},
+    "a second table in capitals": lambda: {"m/DATA.PKL": b"", **sound_entries()},
+    "a second table in another folder": lambda: {**sound_entries(), "n/data.pkl": b""},
+    "the table below the first folder": lambda: moved(sound_entries(), "m/n/"),
+    "a second folder that holds nothing": lambda: {**sound_entries(), "n/x": b""},
+    "a storage that differs in case": lambda: {**sound_entries(), "m/DATA/0": b"\0" * 16},
+    "an entry in no folder": lambda: {"version": b"3", **sound_entries()},
+    "numbers the other way round": lambda: {**sound_entries(), "m/byteorder": b"big"},
+}
+
+
+def sound_entries():
+    return {TABLE: tensor_pickle(), "m/data/0": b"\0" * 16, "m/version": b"3\n"}
+
+
+@pytest.mark.parametrize("case", list(SECOND))
+def test_a_file_that_two_readers_see_differently_is_refused(case, tmp_path, no_other_reader):
+    path = tmp_path / "a.bin"
+    path.write_bytes(zipped(sound_entries()))
+    assert set(read_tensors(path)) == {"w"}
+    path.write_bytes(zipped(SECOND[case]()))
+    with pytest.raises(InstantStyleError, match=r"^a\.bin cannot be used: it") as listed:
+        read_tensors(path)
+    with pytest.raises(InstantStyleError) as loaded, open_tensors(path):
         pass
+    assert str(loaded.value) == str(listed.value)
+
+
+def twice(data, old, new):
+    """`data`, a zip with entries `old` and `new` of one length, both called `old` afterwards."""
+    return data.replace(new, old)
+
+
+def in_the_list(data, old, new):
+    """Another name in the list of files than in front of the entry."""
+    at = data.rindex(old)
+    return data[:at] + new + data[at + len(old) :]
+
+
+def two_storages():
+    return zipped({**sound_entries(), "m/data/1": b"\1" * 16})
+
+
+ZIPS = {
+    "one name twice": lambda: twice(two_storages(), b"m/data/0", b"m/data/1"),
+    "two tables of one name": lambda: twice(
+        zipped({"m/date.pkl": tensor_pickle(), **sound_entries()}), b"m/data.pkl", b"m/date.pkl"
+    ),
+    "another name before the entry": lambda: in_the_list(two_storages(), b"m/data/1", b"m/data/2"),
+    "a place that is taken": lambda: in_the_list(two_storages(), b"m/data/1", b"m/data/0"),
+}
+
+
+@pytest.mark.parametrize("case", list(ZIPS))
+def test_a_zip_that_contradicts_itself_is_refused(case, tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(ZIPS[case]())
+    for read in (read_tensors, load_all):
+        with pytest.raises(InstantStyleError, match=r"^a\.bin cannot be used: it"):
+            read(path)
+
+
+def test_what_was_opened_is_what_is_loaded(tmp_path):
+    """Exchanged, or cut short, between the first tensor and the second."""
+    path, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    size = 100_000  # more than the file object reads ahead
+    path.write_bytes(saved({"a": torch.ones(2), "b": torch.full((size,), 2.0)}))
+    other.write_bytes(saved({"a": torch.zeros(2), "b": torch.zeros(size)}))
+    with open_tensors(path) as read:
+        first = read("a")
+        other.replace(path)
+        assert read("b").unique().tolist() == [2]
+    with open_tensors(path) as read:
+        kept = read("a")
+        path.write_bytes(path.read_bytes()[:20])
+        with pytest.raises(InstantStyleError, match=r"a\.bin: the tensor b cannot be read"):
+            read("b")
+    assert first.tolist() == [1, 1] and kept.tolist() == [0, 0]  # a mapped file would end us
+
+
+def test_views_of_one_storage_claim_no_more_than_it_holds(tmp_path):
+    base = torch.arange(1000.0)
+    halves = {"a": base[:500], "b": base[500:], "tied": base[::2]}
+    path = tmp_path / "a.bin"
+    path.write_bytes(saved(halves))
+    with open_tensors(path) as read:
+        for name, tensor in halves.items():
+            assert torch.equal(read(name), tensor)
+    path.write_bytes(saved({str(i): base.view(10, 100) for i in range(3)}))
+    with pytest.raises(InstantStyleError, match="all its tensors together are larger"):
+        read_tensors(path)
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    """A pipe would keep the reader waiting for ever."""
+    path = tmp_path / "a.bin"
+    os.mkfifo(path)
+    for read in (read_tensors, load_all):
+        with pytest.raises(InstantStyleError, match=r"a\.bin is not a regular file"):
+            read(path)
+
+
+HEADER = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+DOUBLES = {
+    "a tensor": '{"a": %s, "a": %s}',
+    "a field": '{"a": {"dtype": "F16", "dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+    "metadata": '{"__metadata__": {}, "a": %s, "__metadata__": {"x": "y"}}',
+    "metadata's own": '{"__metadata__": {"x": "1", "x": "2"}, "a": %s}',
+}
+
+
+@pytest.mark.parametrize("case", list(DOUBLES))
+def test_a_header_that_names_a_thing_twice_is_refused(case, tmp_path):
+    text = DOUBLES[case].replace("%s", json.dumps(HEADER)).encode()
+    data = struct.pack("<Q", len(text)) + text + bytes(4)
+    with pytest.raises(InstantStyleError, match=r"its header names '.*' twice"):
+        contents(data, tmp_path, "a.safetensors")
 
 
 def script_module():
