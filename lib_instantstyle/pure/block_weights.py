@@ -118,6 +118,17 @@ def parse_block_weights(value: object) -> BlockWeights:
     )
 
 
+@dataclass(frozen=True)
+class BlockWeightsParser:
+    """The parser of the field `blocks`; see values.Parser."""
+
+    schema = {"description": "text, list of numbers or object"}
+    allowed = "text, list of numbers, object"
+
+    def __call__(self, value: object) -> BlockWeights:
+        return parse_block_weights(value)
+
+
 def _parse_text(text: str) -> BlockWeights:
     prefix = PREFIX.match(text)
     if prefix:

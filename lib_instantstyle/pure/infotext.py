@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit, parse_unit
+from lib_instantstyle.pure.units import Table, Unit
+from lib_instantstyle.pure.values import Boolean
 
 KEY = "InstantStyle {}"  # one key per unit, counted from 1
 OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
-_NOT_WRITTEN = ("enabled", *PICTURES)
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}
 _PAIR = re.compile(r'\s*([a-z_]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 
@@ -40,38 +40,40 @@ class Written:
 
 def unit_to_text(unit: Unit, hashes: Mapping[str, str]) -> str:
     """One line for `unit`; hashes: by field, the starts of the hashes of its pictures."""
-    default = Unit()
-    pairs = {
-        name: getattr(unit, name)
-        for name in FIELDS
-        if name not in _NOT_WRITTEN and getattr(unit, name) != getattr(default, name)
-    }
-    pairs.update({_key(name): hashes[name] for name in PICTURES if hashes.get(name)})
+    written = filter(unit.differs, _written(unit.table))
+    pairs = {name: getattr(unit, name) for name in written}
+    pairs.update({_key(name): hashes[name] for name in unit.table.pictures if hashes.get(name)})
     return ", ".join(f"{name}: {_quote(_plain(value))}" for name, value in pairs.items())
 
 
-def text_to_unit(text: str) -> Written:
+def text_to_unit(text: str, table: Table) -> Written:
     """Read a line of `unit_to_text`; a value no longer allowed falls back to its default."""
     pairs: dict[str, str] = {}
     for match in _PAIR.finditer(text):
         pairs[match.group(1)] = _unquote(match.group(2).strip())
     given: dict[str, object] = {}
     for name, written in pairs.items():
-        if name in FIELDS and name not in _NOT_WRITTEN:
-            value = _SWITCH.get(written, written) if FIELDS[name].type == "bool" else written
+        if name in _written(table):
+            is_switch = isinstance(table.fields[name].parse, Boolean)
+            value = _SWITCH.get(written, written) if is_switch else written
             try:
-                parse_unit({name: value})
+                table.parse_unit({name: value})
             except InstantStyleError:
                 continue
             given[name] = value
-    hashes = {name: pairs[_key(name)] for name in PICTURES if pairs.get(_key(name))}
-    return Written(parse_unit(given), hashes)
+    hashes = {name: pairs[_key(name)] for name in table.pictures if pairs.get(_key(name))}
+    return Written(table.parse_unit(given), hashes)
 
 
-def read(params: Mapping[str, object], number: int = 1) -> Written | None:
+def read(params: Mapping[str, object], table: Table, number: int = 1) -> Written | None:
     """The line of unit `number` among parsed infotext parameters, or None."""
     text = params.get(KEY.format(number))
-    return text_to_unit(text) if isinstance(text, str) else None
+    return text_to_unit(text, table) if isinstance(text, str) else None
+
+
+def _written(table: Table) -> Iterable[str]:
+    """The fields that a line may hold as they are."""
+    return [name for name in table.page_fields if name != "enabled"]
 
 
 def _key(name: str) -> str:

@@ -24,7 +24,7 @@ from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.safetensors_header import Header, read_header
 from lib_instantstyle.pure.tensor_info import FLOATING
 from lib_instantstyle.pure.tower_kind import TITLES, TowerKind
-from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit
+from lib_instantstyle.pure.units import Table, Unit
 from lib_instantstyle.pure.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 
 KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
@@ -35,7 +35,7 @@ MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
 IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
 MAX_THUMBNAIL = 128 * 1024
 _LARGEST = 16384  # of any number that describes an encoder
-_NOT_SETTINGS = ("enabled", "style", *IN_FEATURES, *PICTURES)
+_NOT_SETTINGS = ("enabled", "style", *IN_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,25 @@ def settings_of(unit: Unit) -> dict[str, Any]:
 
     Without its pictures, and without what was done to them before they were encoded.
     """
-    default = Unit()
-    changed = {
-        name: getattr(unit, name)
-        for name in FIELDS
-        if name not in _NOT_SETTINGS and getattr(unit, name) != getattr(default, name)
-    }
+    changed = {name: getattr(unit, name) for name in _settings(unit.table) if unit.differs(name)}
     return {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in changed.items()}
+
+
+def check_settings(info: StyleInfo, table: Table, name: str) -> None:
+    """Raise InstantStyleError if a unit cannot have the settings of the style `name`."""
+    problem = ""
+    if not info.settings.keys() <= set(_settings(table)):
+        problem = "its settings are no fields of a unit"
+    try:
+        table.parse_unit({**info.settings} if not problem else {})
+    except (InstantStyleError, RecursionError) as error:
+        problem = shorten(str(error).removeprefix("unit 1: ").removesuffix("."), 100)
+    if problem:
+        raise InstantStyleError(f"{name} is no sound style ({problem}); get it again.")
+
+
+def _settings(table: Table) -> list[str]:
+    return [name for name in table.page_fields if name not in _NOT_SETTINGS]
 
 
 def metadata_of(info: StyleInfo) -> dict[str, str]:
@@ -127,7 +139,7 @@ def _info(header: Header) -> StyleInfo:
     if content["version"] != VERSION:
         raise ValueError(f"it is of version {content['version']!r}, {VERSION} is known")
     settings = content["settings"]
-    if not isinstance(settings, dict) or not settings.keys() <= FIELDS.keys() - {*_NOT_SETTINGS}:
+    if not isinstance(settings, dict):
         raise ValueError("its settings are no fields of a unit")
     references = tuple(_text(reference, 64) for reference in content["references"])
     weights = tuple(_weight(weight) for weight in content["weights"])

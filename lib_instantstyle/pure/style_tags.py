@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from lib_instantstyle.pure.choices import BASE, BOTH, HIRES
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.units import BASE, BOTH, FIELDS, HIRES, PICTURES, Unit, parse_unit
-from lib_instantstyle.pure.values import number
+from lib_instantstyle.pure.units import Table, Unit
+from lib_instantstyle.pure.values import Number
 
 NAME = "instantstyle"
 TAG_LIMIT = 10  # in one prompt
 # In any case: the WebUI silently drops tags of networks that it does not know.
 _TAG = re.compile(rf"<{NAME}:([^>]+)>", re.IGNORECASE)
-_NOT_IN_TAGS = ("enabled", "style", *PICTURES)
-_MULTIPLIED = ("weight", "layout_weight", "boost")
-_multiplier = number(-10, 10)
+_NOT_IN_TAGS = ("enabled", "style")
+_multiplier = Number(-10, 10)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,11 @@ def tags_in(prompt: str) -> list[str]:
     return _TAG.findall(prompt)
 
 
-def parse_tag(content: str) -> StyleTag:
-    """Read one of these. Raises InstantStyleError that names the tag."""
+def parse_tag(content: str, table: Table) -> StyleTag:
+    """Read one of these, which may set fields of `table`.
+
+    Raises InstantStyleError that names the tag.
+    """
     text = f"<{NAME}:{content}>"
     positional: list[str] = []
     named: dict[str, str] = {}
@@ -53,7 +56,7 @@ def parse_tag(content: str) -> StyleTag:
             named[key.strip()] = value.strip()
         else:
             positional.append(item.strip())
-    unknown = [key for key in named if key not in FIELDS or key in _NOT_IN_TAGS]
+    unknown = [key for key in named if key not in table.page_fields or key in _NOT_IN_TAGS]
     if not 1 <= len(positional) <= 2 or not positional[0] or unknown:
         about = f" ({shorten(unknown[0])} is no field that a tag can set)" if unknown else ""
         raise InstantStyleError(
@@ -69,31 +72,31 @@ def parse_tag(content: str) -> StyleTag:
     return StyleTag(text, positional[0], multiplier or 0.0, named)
 
 
-def unit_of(tag: StyleTag, settings: Mapping[str, Any], place: int) -> Unit:
+def unit_of(tag: StyleTag, settings: Mapping[str, Any], place: int, table: Table) -> Unit:
     """The unit that `tag` asks for.
 
     settings: those that its style was saved with; they hold for what the tag does not set.
     place: its number among the units. Raises InstantStyleError that names the tag.
     """
     try:
-        unit = parse_unit({**settings, **tag.fields, "style": tag.name})
+        unit = table.parse_unit({**settings, **tag.fields, "style": tag.name})
         weights = {
             name: value * tag.multiplier
-            for name in _MULTIPLIED
+            for name in table.strengths
             if (value := getattr(unit, name)) is not None
         }
-        unit = parse_unit({**settings, **tag.fields, "style": tag.name, **weights})
+        unit = table.parse_unit({**settings, **tag.fields, "style": tag.name, **weights})
     except InstantStyleError as error:
         problem = str(error).removeprefix("unit 1: ")
         raise InstantStyleError(f"{shorten(tag.text)}: {problem}") from None
-    return replace(unit, number=place, tag=tag.text)
+    return unit.changed(number=place, tag=tag.text)
 
 
 def in_pass(unit: Unit, which: str) -> Unit:
     """`unit` in the pass BASE or HIRES of hires fix only, and in none that it leaves out."""
     if unit.hires_pass in (BOTH, which):
-        return replace(unit, hires_pass=which)
-    return replace(unit, enabled=False)
+        return unit.changed(hires_pass=which)
+    return unit.changed(enabled=False)
 
 
 def passes_of(base: Sequence[str], hires: Sequence[str] | None) -> list[tuple[str, str]]:

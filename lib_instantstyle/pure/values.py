@@ -1,17 +1,18 @@
 """What the value of a field may be: one small parser for each type.
 
-Each takes a value as JSON brings it, returns it in its final type, and raises InstantStyleError
-with what is allowed; units.py puts the field's name before it.
+A parser takes a value as JSON brings it, returns it in its final type, and raises InstantStyleError
+with what is allowed; units.py puts the field's name before it. It also carries what it allows, so
+that sliders, lists, request schemas and the documentation follow it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from lib_instantstyle.pure.errors import InstantStyleError
 
@@ -21,87 +22,151 @@ REFERENCE_WEIGHT = 10.0  # of one of them, to either side of 0
 _PICTURE = 'a picture as base64 text, data URL or {"image": ...} is allowed'
 
 
-def boolean(value: object) -> bool:
+class Parser(Protocol):
+    """What checks the values of one field."""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """Its JSON values, as OpenAPI describes them."""
+
+    @property
+    def allowed(self) -> str:
+        """The same in a few words, for a table."""
+
+    def __call__(self, value: object) -> Any:
+        """`value` in its final type. Raises InstantStyleError with what is allowed."""
+
+
+@dataclass(frozen=True)
+class Boolean:
     """true or false, nothing else."""
-    if isinstance(value, bool):
-        return value
-    raise InstantStyleError("true or false is allowed")
+
+    schema = {"type": "boolean"}
+    allowed = "true, false"
+
+    def __call__(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise InstantStyleError("true or false is allowed")
 
 
-def number(low: float, high: float, optional: bool = False) -> Callable[[object], float | None]:
+@dataclass(frozen=True)
+class Number:
     """A number from `low` to `high`, as int, float or text; optional: an empty text is none."""
 
-    def parse(value: object) -> float | None:
-        if optional and value == "":
+    low: float
+    high: float
+    optional: bool = False
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low:g} to {self.high:g}{', null' if self.optional else ''}"
+
+    def __call__(self, value: object) -> float | None:
+        if self.optional and value == "":
             return None
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
             try:
                 parsed = float(value)
             except (ValueError, OverflowError):
                 parsed = math.nan
-            if low <= parsed <= high:
+            if self.low <= parsed <= self.high:
                 return parsed
-        raise InstantStyleError(f"a number from {low:g} to {high:g} is allowed")
-
-    return parse
+        raise InstantStyleError(f"a number from {self.low:g} to {self.high:g} is allowed")
 
 
-def integer(low: int, high: int) -> Callable[[object], int]:
+@dataclass(frozen=True)
+class Integer:
     """A whole number from `low` to `high`."""
-    any_number = number(low, high)
 
-    def parse(value: object) -> int:
+    low: int
+    high: int
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low} to {self.high}"
+
+    def __call__(self, value: object) -> int:
         with suppress(InstantStyleError):
-            parsed = any_number(value)
+            parsed = Number(self.low, self.high)(value)
             if parsed is not None and parsed.is_integer():
                 return int(parsed)
-        raise InstantStyleError(f"a whole number from {low} to {high} is allowed")
-
-    return parse
+        raise InstantStyleError(f"a whole number from {self.low} to {self.high} is allowed")
 
 
-_share = number(0, 1)
-
-
-def share(value: object) -> float | None:
+@dataclass(frozen=True)
+class Share:
     """A number from 0 to 1, or true or false for its ends."""
-    if isinstance(value, bool):
-        return float(value)
-    try:
-        return _share(value)
-    except InstantStyleError:
-        raise InstantStyleError("true, false or a number from 0 to 1 is allowed") from None
+
+    low = 0.0
+    high = 1.0
+    schema = {"type": "number", "minimum": 0, "maximum": 1}
+    allowed = "0 to 1, true, false"
+
+    def __call__(self, value: object) -> float | None:
+        if isinstance(value, bool):
+            return float(value)
+        try:
+            return Number(self.low, self.high)(value)
+        except InstantStyleError:
+            raise InstantStyleError("true, false or a number from 0 to 1 is allowed") from None
 
 
-def name(what: str, default: str) -> Callable[[object], str]:
+@dataclass(frozen=True)
+class Name:
     """The name of `what`; an empty one is `default`."""
 
-    def parse(value: object) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
-            return value.strip() or default
-        also = f", or '{default}'," if default else ""
-        raise InstantStyleError(f"the name of {what}{also} is allowed")
-
-    return parse
-
-
-def text(value: object) -> str:
-    """Words."""
-    if isinstance(value, str) and len(value) <= TEXT_LIMIT:
-        return value.strip()
-    raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
-
-
-class one_of:
-    """One of a few words."""
-
-    def __init__(self, *allowed: str) -> None:
-        self.allowed = allowed
+    what: str
+    default: str = ""
+    schema = {"type": "string"}
+    allowed = "name of a file"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and value in self.allowed:
+        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+            return value.strip() or self.default
+        also = f", or '{self.default}'," if self.default else ""
+        raise InstantStyleError(f"the name of {self.what}{also} is allowed")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words."""
+
+    schema = {"type": "string"}
+    allowed = "text"
+
+    def __call__(self, value: object) -> str:
+        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+            return value.strip()
+        raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "string", "enum": list(self.words)}
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.words)
+
+    def __call__(self, value: object) -> str:
+        if isinstance(value, str) and value in self.words:
             return value
-        raise InstantStyleError(f"one of {', '.join(map(repr, self.allowed))} is allowed")
+        raise InstantStyleError(f"one of {', '.join(map(repr, self.words))} is allowed")
 
 
 @dataclass(frozen=True)
@@ -112,34 +177,49 @@ class Reference:
     weight: float = 1.0
 
 
-def references(value: object) -> tuple[Reference, ...]:
+_IMAGE = 'base64 text, data URL, {"image": ..., "weight": 1}, or a list of these'
+
+
+@dataclass(frozen=True)
+class References:
     """Reference pictures: one, or a list (also as JSON text); bare, or with a weight of their own.
 
     Empty ones are left out, as pages and clients send them for "none".
     """
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise InstantStyleError(f"{_PICTURE}, or a list of these") from None
-    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    found = tuple(reference for item in items if (reference := _reference(item)))
-    if len(found) > REFERENCE_LIMIT:
-        raise InstantStyleError(
-            f"it has {len(found)} pictures; up to {REFERENCE_LIMIT} are allowed"
-        )
-    return found
+
+    schema = {"description": _IMAGE}
+    allowed = f'picture, `{{"image": ..., "weight": 1}}`, list of up to {REFERENCE_LIMIT}'
+
+    def __call__(self, value: object) -> tuple[Reference, ...]:
+        if isinstance(value, str) and value.startswith("["):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                raise InstantStyleError(f"{_PICTURE}, or a list of these") from None
+        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        found = tuple(reference for item in items if (reference := _reference(item)))
+        if len(found) > REFERENCE_LIMIT:
+            raise InstantStyleError(
+                f"it has {len(found)} pictures; up to {REFERENCE_LIMIT} are allowed"
+            )
+        return found
 
 
-def picture(value: object) -> str | None:
+@dataclass(frozen=True)
+class OnePicture:
     """One picture, or none."""
-    reference = _reference(value)
-    if reference is not None and reference.weight != 1.0:
-        raise InstantStyleError(_PICTURE)
-    return reference.image if reference else None
+
+    schema = {"description": _IMAGE}
+    allowed = "picture, null"
+
+    def __call__(self, value: object) -> str | None:
+        reference = _reference(value)
+        if reference is not None and reference.weight != 1.0:
+            raise InstantStyleError(_PICTURE)
+        return reference.image if reference else None
 
 
-_reference_weight = number(-REFERENCE_WEIGHT, REFERENCE_WEIGHT)
+_reference_weight = Number(-REFERENCE_WEIGHT, REFERENCE_WEIGHT)
 
 
 def _reference(value: object) -> Reference | None:

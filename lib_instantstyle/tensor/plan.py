@@ -10,11 +10,12 @@ from functools import cached_property
 
 import torch
 
+from lib_instantstyle.pure.choices import BASE, BOTH, HIRES
 from lib_instantstyle.pure.layers import Block, Layer
 from lib_instantstyle.pure.presets import PRESETS, Gain
 from lib_instantstyle.pure.rows import image_of, kind_of
 from lib_instantstyle.pure.schedule import acting_steps, strength
-from lib_instantstyle.pure.units import BASE, BOTH, HIRES, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.masks import Box, Mask
 from lib_instantstyle.tensor.unet import UnetLayers
 

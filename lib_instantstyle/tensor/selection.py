@@ -18,9 +18,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
+from lib_instantstyle.pure.choices import AUTO
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
-from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.tensor.encoder_match import tower_for, towers_for
 from lib_instantstyle.tensor.fit import check_fit, describe_layers
 from lib_instantstyle.tensor.unet import UnetLayers

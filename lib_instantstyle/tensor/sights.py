@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
+from lib_instantstyle.pure.choices import CROPS
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.clip_view import normalised
 from lib_instantstyle.tensor.noise import noisy
@@ -15,7 +16,6 @@ from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.reference_view import reference_views
 
 _NO_NOISE = "none"
-_PLAIN = Unit()
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,17 @@ class Sight:
 ZERO_IMAGE = Sight("zero image", lambda size: torch.zeros(1, 3, size, size))
 
 
-def sight_of(picture: Picture, unit: Unit = _PLAIN, mask: Picture | None = None) -> Sight:
-    """`picture` with the crop and the sharpening of `unit`, and the part that `mask` marks."""
+def sight_of(picture: Picture, unit: Unit | None = None, mask: Picture | None = None) -> Sight:
+    """`picture` with the crop and the sharpening of `unit`, and the part that `mask` marks.
+
+    unit: None for the picture as it is, its middle.
+    """
     key = [picture.sha256]
+    if unit is None:
+        return Sight(
+            picture.sha256,
+            lambda size: normalised(reference_views(picture.image, size, CROPS[0], 0.0, None)),
+        )
     if unit.crop != "center":
         key.append(unit.crop)
     if unit.sharpening:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from lib_instantstyle.pure.choices import EACH
 from lib_instantstyle.pure.layers import Layer
 from lib_instantstyle.pure.presets import Gain
-from lib_instantstyle.pure.units import EACH, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.masks import Mask
 from lib_instantstyle.tensor.plan import Term, When
 from lib_instantstyle.tensor.scaling import scale

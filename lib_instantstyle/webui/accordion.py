@@ -16,14 +16,20 @@ import gradio as gr
 
 from lib_instantstyle.hosts.page import InputAccordion, PasteField
 from lib_instantstyle.hosts.settings import page_units
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.pure.field import Files
 from lib_instantstyle.webui import downloads_page, reference_looks, status, style_page
-from lib_instantstyle.webui.choices import adapter_choices, lora_choices, style_choices
 from lib_instantstyle.webui.controls import ElemId, unit_label
+from lib_instantstyle.webui.file_lists import FILE_LISTS
 from lib_instantstyle.webui.paste import paster, switch_paster
 from lib_instantstyle.webui.unit_tab import build_unit
 
-_FILLED = {"adapter": adapter_choices, "style": style_choices, "lora": lora_choices}
+_FILLED = {
+    name: choices
+    for kind, choices in FILE_LISTS.items()
+    for name, field in TABLE.fields.items()
+    if field.shown_as == Files(kind)
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
             units = [_tab(number, count, elem_id, tab) for number in range(1, count + 1)]
         downloads_page.build(elem_id)
         pictures = [
-            {name: _picture(name, number, elem_id) for name in PAGE_PICTURES}
+            {name: _picture(name, number, elem_id) for name in TABLE.pictures}
             for number in range(1, count + 1)
         ]
         _wire(units, elem_id)
@@ -54,9 +60,9 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
         style_page.wire(whole)
         for unit in whole:
             _wire_looks(unit)
-    # In the order of `pure.units.page_values`.
-    places = [(i, name) for i in range(count) for name in PAGE_FIELDS]
-    places += [(i, name) for i in range(count) for name in PAGE_PICTURES]
+    # In the order of `Table.page_values`.
+    places = [(i, name) for i in range(count) for name in TABLE.page_fields]
+    places += [(i, name) for i in range(count) for name in TABLE.pictures]
     components = [{**units[i], **pictures[i]}[name] for i, name in places]
     pasters = [switch_paster, *(paster(i + 1, name) for i, name in places)]
     return Accordion(
@@ -109,7 +115,7 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
     )
     look.click(
         fn=lambda *values: _one_or_all(status.lines(values)),
-        inputs=[unit[name] for unit in units for name in PAGE_FIELDS],
+        inputs=[unit[name] for unit in units for name in TABLE.page_fields],
         outputs=[unit["status"] for unit in units],
         show_progress="hidden",
         queue=False,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from lib_instantstyle import NAME
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.units import given_units, parse_unit
 from lib_instantstyle.webui.listings import Listing, style_listing
 from lib_instantstyle.webui.numbers import number_in, whole_in
 
@@ -24,7 +24,7 @@ def plan(given: Mapping[str, object]) -> Listing:
 
     steps = whole_in(given, "steps", 20, _MOST_STEPS)
     second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
-    units = given_units(_arguments(given))
+    units = TABLE.given_units(_arguments(given))
     problems, tagged = [], []
     try:
         tagged = units_of(of_request(given), len(units) + 1)
@@ -52,7 +52,7 @@ def embed(given: Mapping[str, object]) -> Listing:
     name = given.get("name")
     if not isinstance(name, str):
         raise InstantStyleError(f"name is {shorten(name)}; the name of the new style is allowed.")
-    unit = parse_unit({field: value for field, value in given.items() if field != "name"})
+    unit = TABLE.parse_unit({field: value for field, value in given.items() if field != "name"})
     return style_listing(save_style(unit, name))
 
 
@@ -63,7 +63,7 @@ def content(given: Mapping[str, object]) -> Listing:
     from lib_instantstyle.webui.unit_pictures import references_of
 
     count = whole_in(given, "count", 8, _MOST_WORDS)
-    unit = parse_unit({name: value for name, value in given.items() if name != "count"})
+    unit = TABLE.parse_unit({name: value for name, value in given.items() if name != "count"})
     picture = references_of(unit, current(loaded_checkpoint()))[0]
     return asdict(describe_content(picture, unit, count))
 

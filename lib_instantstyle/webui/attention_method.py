@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import torch
 
 from lib_instantstyle.hosts.diffusion import Diffusion, announce, diffusion_of
+from lib_instantstyle.methods import STYLE_ALIGNED, STYLEID, SWAP
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
 from lib_instantstyle.pure.layers import Layout
-from lib_instantstyle.pure.units import STYLE_ALIGNED, STYLEID, SWAP, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.inversion import Denoiser
 from lib_instantstyle.tensor.layer_hook import Rows
 from lib_instantstyle.tensor.pictures import Picture
@@ -36,9 +37,9 @@ FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is 
 
 
 _USUAL_BLOCKS: Mapping[str, Mapping[str, Collection[int]]] = {
-    STYLEID: BLOCKS,
-    STYLE_ALIGNED: SHARED_BLOCKS,
-    SWAP: SWAPPED_BLOCKS,
+    STYLEID.name: BLOCKS,
+    STYLE_ALIGNED.name: SHARED_BLOCKS,
+    SWAP.name: SWAPPED_BLOCKS,
 }
 
 
@@ -140,7 +141,7 @@ class Told:
 
 def takes_first_of_batch(unit: Unit) -> bool:
     """Whether the first picture of each batch is the reference of `unit`."""
-    return unit.method in (STYLE_ALIGNED, SWAP) and not unit.image and not unit.style
+    return unit.method in (STYLE_ALIGNED.name, SWAP.name) and not unit.image and not unit.style
 
 
 def blocks_of(unit: Unit, layout: Layout) -> Collection[int]:
@@ -151,7 +152,7 @@ def blocks_of(unit: Unit, layout: Layout) -> Collection[int]:
     """
     if not unit.blocks:
         return _USUAL_BLOCKS[unit.method][layout.id]
-    chosen = unit.blocks.vector(layout)
+    chosen: Collection[int] = unit.blocks.vector(layout)
     if not chosen:
         raise InstantStyleError(
             f"blocks gives every block the weight 0; {unit.method} needs one with another weight."

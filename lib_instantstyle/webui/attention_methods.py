@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from lib_instantstyle.hosts import Host
+from lib_instantstyle.methods import STYLEID
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import ON_SELF_ATTENTION, STYLEID, Unit
+from lib_instantstyle.pure.field import SELF_ATTENTION
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui import styleid
 from lib_instantstyle.webui.attention_method import (
@@ -26,7 +28,7 @@ from lib_instantstyle.webui.unit_pictures import references_of
 
 def works_on_self_attention(unit: Unit) -> bool:
     """Whether `unit` asks for one of these methods."""
-    return unit.method in ON_SELF_ATTENTION
+    return unit.declared.excludes == SELF_ATTENTION
 
 
 def prepare_attention_method(
@@ -47,7 +49,7 @@ def prepare_attention_method(
         if takes_first_of_batch(unit):
             return shared_batch(unit, p)
         picture = references_of(unit, host)[0]
-    if unit.method == STYLEID:
+    if unit.method == STYLEID.name:
         return styleid.StyleID(unit, picture, tuple(styleid.remarks(unit, p)))
     return SharedReference(unit, picture, ())
 
@@ -65,5 +67,5 @@ def problems(units: Sequence[Unit], p: Generation, unet: torch.nn.Module | None)
         )
     for unit in chosen[:1]:
         yield from problems_of(unit, p, unet)
-        if unit.method == STYLEID:
+        if unit.method == STYLEID.name:
             yield from styleid.problems_of(unit, p)

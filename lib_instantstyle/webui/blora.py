@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from lib_instantstyle.hosts import lora_folders
+from lib_instantstyle.methods import B_LORA
+from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
 from lib_instantstyle.pure.layers import SDXL, Layout
 from lib_instantstyle.pure.lora_files import find_lora, lora_files
 from lib_instantstyle.pure.lora_layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
 from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.pure.units import B_LORA, SQUARED, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.lora import check_fit, read_terms
 from lib_instantstyle.tensor.plan import LoraTerm, Plan
 from lib_instantstyle.tensor.terms import when_of
@@ -55,7 +57,7 @@ def prepare_blora(units: Sequence[Unit], layers: UnetLayers, unet: nn.Module) ->
     infotext: dict[str, str] = {}
     comments: list[str] = []
     for unit in units:
-        if unit.method != B_LORA:
+        if unit.method != B_LORA.name:
             continue
         with naming(unit):
             chosen = choose_lora(unit, layers.layout)
@@ -64,7 +66,7 @@ def prepare_blora(units: Sequence[Unit], layers: UnetLayers, unet: nn.Module) ->
             lacking = fit(chosen, unet)
             terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
         comments += remarks(unit, chosen, lacking)
-        infotext[KEY.format(unit.number)] = unit_to_text(replace(unit, lora=chosen.name), {})
+        infotext[KEY.format(unit.number)] = unit_to_text(unit.changed(lora=chosen.name), {})
     said = tuple(f"InstantStyle: {comment}" for comment in dict.fromkeys(comments))
     return Prepared(Plan((), tuple(terms)), infotext, said)
 
@@ -118,8 +120,7 @@ def remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator[
             f"the checkpoint lacks {len(lacking)} of the layers that {chosen.name} changes "
             f"(such as {lacking[0]}); they are left out."
         )
-    default = Unit()
-    unused = [name for name in _UNUSED if getattr(unit, name) != getattr(default, name)]
+    unused = [name for name in _UNUSED if unit.differs(name)]
     if unit.leak_meter and "image" in unused:
         unused.remove("image")
     if unused:

@@ -8,14 +8,12 @@ from typing import Any
 
 from lib_instantstyle.hosts import Host, TextEncoder
 from lib_instantstyle.pure.catalog import Catalog, TextFile
+from lib_instantstyle.pure.choices import AUTO, FILE, LOADED
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
-from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.tensor.text_space import agreement, stock_vectors
 from lib_instantstyle.tensor.word_vectors import word_vectors
-
-FILE, LOADED = "file", "loaded"
 
 # By the width of the vectors: the CLIP model, and where people get its text half.
 _WANTED = {

@@ -9,7 +9,7 @@ import torch
 
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
-from lib_instantstyle.pure.units import CONCAT, EACH
+from lib_instantstyle.pure.choices import CONCAT, EACH
 from lib_instantstyle.tensor.combining import combine, weighted
 from lib_instantstyle.tensor.embedding import encode, features_of
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles

@@ -7,7 +7,6 @@ import json
 
 from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.pure.infotext import Written
-from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.webui.reference_store import ReferenceStore
 from lib_instantstyle.webui.style_library import library
 
@@ -46,10 +45,10 @@ def style_instead(written: Written) -> str:
     """
     from lib_instantstyle.pure.style_info import IN_FEATURES
 
-    unit, default = written.unit, Unit()
-    as_it_is = all(getattr(unit, name) == getattr(default, name) for name in IN_FEATURES)
+    unit = written.unit
+    as_it_is = not any(map(unit.differs, IN_FEATURES))
     alone = written.hashes.keys() <= {"image", "mask"}
-    if unit.method != IP_ADAPTER or unit.style or not as_it_is or not alone:
+    if not unit.declared.takes_styles or unit.style or not as_it_is or not alone:
         return ""
     if not written.reference or kept_pictures(written.reference) is not None:
         return ""

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from lib_instantstyle.hosts import Host, model_folders
+from lib_instantstyle.methods import IP_ADAPTER
 from lib_instantstyle.pure.catalog import Catalog, TowerFile, scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
-from lib_instantstyle.pure.units import IP_ADAPTER, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import encode, let_go
 from lib_instantstyle.tensor.picture_modes import to_rgb
@@ -117,7 +118,7 @@ def _saved_references(unit: Unit, catalog: Catalog) -> tuple[TowerFile, torch.Te
 
 
 def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
-    return unit.method != IP_ADAPTER or bool(layer_gains(unit, layers))
+    return unit.method != IP_ADAPTER.name or bool(layer_gains(unit, layers))
 
 
 def _vectors(
@@ -139,7 +140,7 @@ def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:
 def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:
     """The unit's own image encoder if it makes vectors, else the first one that does."""
     towers = list(catalog.towers)
-    if unit.method == IP_ADAPTER:
+    if unit.method == IP_ADAPTER.name:
         towers.insert(0, choose(unit.adapter, catalog, layers, layer_gains(unit, layers)).tower)
     for tower in towers:
         if tower.kind.embedding_width:

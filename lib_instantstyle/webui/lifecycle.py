@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import OWN_KEY
-from lib_instantstyle.pure.units import NO_REFERENCE, UNIT_LIMIT, Unit, parse_arguments
+from lib_instantstyle.pure.units import NO_REFERENCE, UNIT_LIMIT, Unit
 from lib_instantstyle.webui import prompt_tags
 
 _RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
@@ -30,7 +31,7 @@ def before_process(p: Any) -> None:
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check the units and make the plan, or refuse the generation."""
     try:
-        units = [unit for unit in parse_arguments(arguments) if unit.acts]
+        units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
         units = _without_untouched(p, units)
         if units:
             setattr(p, _UNITS, units)

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.hosts.loaded import chosen_layers, chosen_text_width
+from lib_instantstyle.methods import B_LORA, STYLE_ALIGNED, STYLEID, SWAP
+from lib_instantstyle.methods.styleid.fields import PUBLISHED, SAMPLER
 from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.tower_kind import TITLES
 from lib_instantstyle.pure.trajectory import exact_steps
-from lib_instantstyle.pure.units import (
-    B_LORA,
-    PUBLISHED,
-    SAMPLER,
-    STYLE_ALIGNED,
-    STYLEID,
-    SWAP,
-    Unit,
-)
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
@@ -48,8 +42,8 @@ _SHARED = (
 )
 _TO_DOWNLOAD = "Models to download, below, lists the usual ones."
 _ON_SELF_ATTENTION = {
-    STYLE_ALIGNED: _SHARED.format("StyleAligned", "as to itself"),
-    SWAP: _SHARED.format("Swapped self-attention", "instead of itself"),
+    STYLE_ALIGNED.name: _SHARED.format("StyleAligned", "as to itself"),
+    SWAP.name: _SHARED.format("Swapped self-attention", "instead of itself"),
 }
 
 
@@ -71,11 +65,11 @@ def of(unit: Unit) -> Outlook:
     layers = chosen_layers()
     in_checkpoint = _blocks(layers, layers.by_number)
     drawn = block_map(layers.layout, unit, in_checkpoint)
-    if unit.method == STYLEID:
+    if unit.method == STYLEID.name:
         return Outlook(_STYLEID + _LEVELS[unit.schedule], False, None)
     if unit.method in _ON_SELF_ATTENTION:
         return Outlook(_ON_SELF_ATTENTION[unit.method], False, None)
-    if unit.method == B_LORA:
+    if unit.method == B_LORA.name:
         return Outlook(describe(unit, layers.layout), False, None)
     selected = layer_gains(unit, layers)
     if not selected:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.infotext import OWN_KEY, read
-from lib_instantstyle.pure.units import PAGE_PICTURES
 from lib_instantstyle.webui.controls import page_value
 from lib_instantstyle.webui.kept_pictures import kept_pictures, style_instead
 
@@ -31,7 +31,7 @@ def paster(number: int, name: str) -> Paster:
     """
 
     def paste(params: Mapping[str, object]) -> Any:
-        written = read(params, number)
+        written = read(params, TABLE, number)
         if name == "enabled":
             return written is not None
         if written is None:
@@ -40,7 +40,7 @@ def paster(number: int, name: str) -> Paster:
             return written.unit.style or style_instead(written)
         if name == "image" and style_instead(written):
             return ""  # beside a style no picture may stand
-        if name in PAGE_PICTURES:
+        if name in TABLE.pictures:
             return kept_pictures(written.hashes.get(name, ""))
         return page_value(written.unit, name)
 

@@ -7,25 +7,18 @@ the first alone. No model is loaded and no picture is made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.hosts import Host, LoadedCheckpoint, current, model_folders
 from lib_instantstyle.hosts.loaded import checkpoint_in_memory, chosen_layers, chosen_name
+from lib_instantstyle.methods import B_LORA, IP_ADAPTER, STYLEID, TABLE
 from lib_instantstyle.pure.catalog import Catalog, scan
+from lib_instantstyle.pure.choices import BASE, HIRES
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.field import SELF_ATTENTION
 from lib_instantstyle.pure.lora_layers import BLOCKS
-from lib_instantstyle.pure.units import (
-    B_LORA,
-    BASE,
-    HIRES,
-    IP_ADAPTER,
-    NO_REFERENCE,
-    ON_SELF_ATTENTION,
-    STYLEID,
-    Unit,
-    parse_unit,
-)
+from lib_instantstyle.pure.units import NO_REFERENCE, Unit
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import is_remembered
 from lib_instantstyle.tensor.plan import layer_gains
@@ -100,11 +93,11 @@ def _parsed(values: Mapping[str, object], made: UnitPlan) -> Unit:
     sound = {}
     for key, value in values.items():
         with made.noting():
-            parse_unit({key: value}, made.unit)
+            TABLE.parse_unit({key: value}, made.unit)
             sound[key] = value
     with made.noting():
-        return parse_unit(sound, made.unit)
-    return Unit(number=made.unit)
+        return TABLE.parse_unit(sound, made.unit)
+    return TABLE.unit_type(number=made.unit)
 
 
 @dataclass
@@ -123,17 +116,17 @@ class _Check:
     def run(self) -> None:
         self.made.method = self.unit.method
         self._effect()
-        if self.unit.method == B_LORA:
+        if self.unit.method == B_LORA.name:
             self._lora()
             return
         host = current(self.loaded or LoadedCheckpoint(None))
-        if self.unit.method in ON_SELF_ATTENTION and self.layers is not None:
+        if self.unit.declared.excludes == SELF_ATTENTION and self.layers is not None:
             self._attended(self.layers, host)
         if takes_first_of_batch(self.unit):
             self._batch()
             return
         pictures = self._pictures(host)
-        if self.unit.method != IP_ADAPTER or self.layers is None:
+        if self.unit.method != IP_ADAPTER.name or self.layers is None:
             self._references(pictures, None, host)
             return
         choice = self._choice(self.layers)
@@ -186,7 +179,7 @@ class _Check:
         acting = [unit for unit in self.units if unit.acts]
         if next(filter(works_on_self_attention, acting), None) is self.unit:
             self.made.problems += problems(acting, generation, unet)
-        if self.unit.method == STYLEID and self.circumstances.generation is None:
+        if self.unit.method == STYLEID.name and self.circumstances.generation is None:
             self.made.remarks.append("it needs a picture to change; use it in img2img.")
 
     def _batch(self) -> None:
@@ -217,12 +210,12 @@ class _Check:
 
     def _pictures(self, host: Host) -> list[UnitPictures]:
         """What each reference shows, each alone; nothing in them where a saved style serves."""
-        alone = replace(self.unit, negative_image=None, reference_mask=None, mask=None)
+        alone = self.unit.changed(negative_image=None, reference_mask=None, mask=None)
         if alone.image and alone.style:
             with self.made.noting():
                 pictures_of(alone, host)
-            alone = replace(alone, style="")
-        each = [replace(alone, image=(reference,)) for reference in alone.image] or [alone]
+            alone = alone.changed(style="")
+        each = [alone.changed(image=(reference,)) for reference in alone.image] or [alone]
         found = []
         for unit in each:
             with self.made.noting():
@@ -230,7 +223,7 @@ class _Check:
         for name in _OTHER_PICTURES:
             if found and getattr(self.unit, name):
                 with self.made.noting():
-                    pictures_of(replace(each[0], **{name: getattr(self.unit, name)}), host)
+                    pictures_of(each[0].changed(**{name: getattr(self.unit, name)}), host)
         return found
 
     def _gains(self, layers: UnetLayers) -> dict[int, Any]:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib_instantstyle.pure.units import FIELDS
-from lib_instantstyle.pure.values import one_of
-from lib_instantstyle.webui.choices import adapter_choices
-from lib_instantstyle.webui.style_library import library
+from lib_instantstyle.pure.field import Field, Files
+from lib_instantstyle.pure.values import Boolean, Number, OneOf, Share
+from lib_instantstyle.webui.file_lists import FILE_LISTS
 from lib_instantstyle.webui.typed_files import pictures_in, read_picture
 
 ALL = "all"
-_ADAPTER_COST = 0.5  # a file to read: outside the axes that cost nothing, inside checkpoints
+_FILE_COST = 0.5  # a file to read: outside the axes that cost nothing, inside checkpoints
 _DIGITS = 8  # of a number: the plot counts up a range in binary fractions
 
 
@@ -38,13 +37,13 @@ class Axis:
     cost: float = 0.0
 
 
-def field_axis(name: str) -> Axis:
+def field_axis(field: Field) -> Axis:
     """The values of one field of a unit."""
-    field = FIELDS[name]
-    is_number = str(field.type).startswith("float")
+    name = field.name
+    is_switch = isinstance(field.parse, Boolean)
 
     def changes(x: Any) -> Mapping[str, object]:
-        value = {"True": True, "False": False}.get(x, x) if field.type == "bool" else x
+        value = {"True": True, "False": False}.get(x, x) if is_switch else x
         value = round(value, _DIGITS) if isinstance(value, float) else value
         # Own block weights would stand instead of the preset, a reference beside the style.
         if name == "preset":
@@ -53,23 +52,22 @@ def field_axis(name: str) -> Axis:
 
     return Axis(
         name.replace("_", " "),
-        float if is_number else str,
+        float if isinstance(field.parse, (Number, Share)) else str,
         changes,
-        _choices(name),
-        cost=_ADAPTER_COST if name == "adapter" else 0.0,
+        _choices(field),
+        cost=_FILE_COST if field.shown_as == Files("adapters") else 0.0,
     )
 
 
-def _choices(name: str) -> Callable[[], list[str]] | None:
-    parse = FIELDS[name].metadata["parse"]
-    if name == "adapter":
-        return adapter_choices
-    if name == "style":
-        return lambda: [style.name for style in library().styles()]
-    if FIELDS[name].type == "bool":
+def _choices(field: Field) -> Callable[[], list[str]] | None:
+    parse = field.parse
+    if isinstance(field.shown_as, Files):
+        listed = FILE_LISTS[field.shown_as.kind]
+        return lambda: [name for name in listed() if name]
+    if isinstance(parse, Boolean):
         return lambda: ["True", "False"]
-    if isinstance(parse, one_of):
-        return lambda: list(parse.allowed)
+    if isinstance(parse, OneOf):
+        return lambda: list(parse.words)
     return None
 
 

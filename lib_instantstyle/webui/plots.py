@@ -21,31 +21,13 @@ from lib_instantstyle.hosts.plots import (
     plot_module,
     script_arguments,
 )
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.pure.choices import AUTO
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.units import (
-    AUTO,
-    FIELDS,
-    PICTURES,
-    given_units,
-    parse_arguments,
-    parse_unit,
-)
+from lib_instantstyle.pure.field import EVERY_UNIT
 from lib_instantstyle.webui.errors import InstantStyle
 from lib_instantstyle.webui.plot_axes import Axis, block_axis, field_axis, reference_axis
 
-UNITS = 3  # units with axes
-_FURTHER = (
-    "preset",
-    "blocks",
-    "weight",
-    "start",
-    "end",
-    "content",
-    "content_scale",
-    "adapter",
-    "style",
-)
-_NO_PICTURE = ("report", "leak_meter")  # fields that do not vary one
 _CHECKPOINTS = "Checkpoint name"  # an axis of the WebUI's own
 _NUMBER = r"\s*[+-]?\s*\d+(?:\.\d*)?\s*"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER}(?:\({_NUMBER}\)\s*|\[\s*\d+\s*\]\s*)?)?")
@@ -58,15 +40,17 @@ def register() -> None:
         return
     options = module.axis_options
     options[:] = [option for option in options if not option.label.startswith(f"[{NAME}")]
-    for number in range(1, UNITS + 1):
+    for number in range(1, EVERY_UNIT + 1):
         options.extend(_option(module.AxisOption, axis, number) for axis in _axes(number))
 
 
 def _axes(number: int) -> list[Axis]:
-    fields = [name for name in FIELDS if name not in (*PICTURES, *_NO_PICTURE)]
-    if number > 1:
-        fields = [name for name in fields if name in _FURTHER]
-    return [*(field_axis(name) for name in fields), block_axis(), reference_axis()]
+    fields = [TABLE.fields[name] for name in TABLE.page_fields]
+    return [
+        *(field_axis(field) for field in fields if field.axes >= number),
+        block_axis(),
+        reference_axis(),
+    ]
 
 
 def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
@@ -108,7 +92,7 @@ def _option(kind: Callable[..., Any], axis: Axis, number: int) -> Any:
 
 
 def _check_is_on(p: Any, number: int) -> None:
-    units = parse_arguments(script_arguments(p, NAME))
+    units = TABLE.parse_arguments(script_arguments(p, NAME))
     if all(unit.number != number for unit in units):
         raise InstantStyleError(f"unit {number} is not on; switch it on, or choose another axis.")
 
@@ -116,7 +100,7 @@ def _check_is_on(p: Any, number: int) -> None:
 def _units_of_cell(
     p: Any, number: int, changes: Mapping[str, object]
 ) -> list[Mapping[str, object]]:
-    units = list(given_units(script_arguments(p, NAME)))
+    units = list(TABLE.given_units(script_arguments(p, NAME)))
     units[number - 1] = {**units[number - 1], **changes}
     return units
 
@@ -129,7 +113,7 @@ def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> N
     from lib_instantstyle.pure.catalog import scan
     from lib_instantstyle.webui.planning import Circumstances, dry_run
 
-    unit = parse_unit(units[number - 1], number)
+    unit = TABLE.parse_unit(units[number - 1], number)
     if _CHECKPOINTS in axes_in_use(p):
         if unit.adapter != AUTO:
             scan(model_folders()).adapter(unit.adapter)

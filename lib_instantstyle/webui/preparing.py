@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
         with naming(unit):
             ready.append((checked, unit_features(checked, catalog, host, p, comments.append)))
         if not unit.tag:  # a tag stands in the prompt, which infotext holds already
-            written = replace(unit, adapter=checked.choice.adapter.name)
+            written = unit.changed(adapter=checked.choice.adapter.name)
             infotext[KEY.format(unit.number)] = unit_to_text(written, checked.pictures.hashes)
     by_adapter: dict[Path, list[Ready]] = {}
     for each in ready:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.pure.choices import BOTH
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.style_tags import (
     NAME,
@@ -19,7 +21,7 @@ from lib_instantstyle.pure.style_tags import (
     tags_in,
     unit_of,
 )
-from lib_instantstyle.pure.units import BOTH, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.webui.style_library import library
 
 Tags = tuple[tuple[str, str], ...]  # what stands in a tag, and the pass that it is for
@@ -67,12 +69,12 @@ def units_of(tags: Tags, first: int) -> list[Unit]:
         )
     units = []
     for place, (content, which) in enumerate(tags, start=first):
-        tag = parse_tag(content)
+        tag = parse_tag(content, TABLE)
         try:
             saved = library().find(tag.name)
         except InstantStyleError as error:
             raise InstantStyleError(f"{tag.text}: {error}") from None
-        unit = unit_of(tag, saved.info.settings, place)
+        unit = unit_of(tag, saved.info.settings, place, TABLE)
         units.append(unit if which == BOTH else in_pass(unit, which))
     return [unit for unit in units if unit.acts]
 

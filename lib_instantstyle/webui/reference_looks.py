@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import Unit, parse_unit
+from lib_instantstyle.pure.units import Unit
 
 PREVIEW_SIZE = 224  # pixels; encoders that take more see the same part
 CROP_FIELDS = ("crop", "sharpening", "reference_mask", "image")
@@ -55,7 +56,7 @@ def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
         if not given["image"]:
             return _problem(_NO_PICTURE)
         try:
-            return look(parse_unit(given))
+            return look(TABLE.parse_unit(given))
         except InstantStyleError as error:
             return _problem(str(error).removeprefix("unit 1: "))
 

@@ -19,9 +19,10 @@ from torch import nn
 
 from lib_instantstyle.hosts import Host, current
 from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.methods import IP_ADAPTER
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY
-from lib_instantstyle.pure.units import IP_ADAPTER, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.left_hooks import remove_all_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
@@ -139,7 +140,7 @@ class Run:
                 return launch(steps, *args, **kwargs)
 
     def _prepare(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:
-        adapters = [unit for unit in self._units if unit.method == IP_ADAPTER]
+        adapters = [unit for unit in self._units if unit.method == IP_ADAPTER.name]
         prepared = prepare(adapters, layers, self._host, p)
         return prepared.and_also(prepare_blora(self._units, layers, unet))
 

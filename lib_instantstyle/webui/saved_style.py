@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
+from lib_instantstyle.pure.choices import AUTO
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.units import AUTO, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.encoder_match import towers_for
 from lib_instantstyle.tensor.fit import check_fit
 from lib_instantstyle.tensor.selection import Choice, choose

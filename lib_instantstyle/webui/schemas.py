@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib_instantstyle.pure.units import FIELDS, UNIT_LIMIT, Unit
-from lib_instantstyle.pure.values import one_of
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.pure.units import UNIT_LIMIT
 
 Schema = dict[str, Any]
-
-_TYPES = {
-    "bool": {"type": "boolean"},
-    "str": {"type": "string"},
-    "float": {"type": "number"},
-    "BlockWeights": {"description": "text, list of numbers or object"},
-}
-_IMAGE = {"description": 'base64 text, data URL, {"image": ..., "weight": 1}, or a list of these'}
 
 
 def unit() -> Schema:
     """One unit."""
-    return {"type": "object", "properties": {name: _field(name) for name in FIELDS}}
+    return {"type": "object", "properties": {name: _field(name) for name in TABLE.fields}}
 
 
 def _field(name: str) -> Schema:
-    field, default = FIELDS[name], getattr(Unit(), name)
-    kind = str(field.type).removesuffix(" | None")
-    described: Schema = {**_TYPES.get(kind, _IMAGE)}
+    field = TABLE.fields[name]
+    described: Schema = dict(field.parse.schema)
     described["description"] = "; ".join(
-        text for text in (field.metadata["meaning"], described.get("description")) if text
+        text for text in (field.meaning, described.get("description")) if text
     )
-    if isinstance(field.metadata["parse"], one_of):
-        described["enum"] = list(field.metadata["parse"].allowed)
-    if isinstance(default, (bool, int, float, str)):
-        described["default"] = default
+    if isinstance(field.default, (bool, int, float, str)):
+        described["default"] = field.default
     return described
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from lib_instantstyle.hosts.model_calls import Change, around_model_calls
+from lib_instantstyle.methods import STYLE_ALIGNED, SWAP
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import rows_of_first_image
 from lib_instantstyle.pure.schedule import acts
 from lib_instantstyle.pure.trajectory import along, ddim_timesteps
-from lib_instantstyle.pure.units import NO_REFERENCE, STYLE_ALIGNED, SWAP, Unit
+from lib_instantstyle.pure.units import NO_REFERENCE, Unit
 from lib_instantstyle.tensor.inversion import Trajectory, state_at
 from lib_instantstyle.tensor.self_attention import KEY, PARTS, VALUE, Act
 from lib_instantstyle.tensor.shared_attention import (
@@ -60,7 +61,7 @@ class SharedReference(AttentionMethod):
         with ExitStack() as stack:
             scene = stack.enter_context(self.standing(p, unet, current))
             norms = stack.enter_context(norm_hooks(unet)) if self._shares_norms else None
-            if self.unit.method == STYLE_ALIGNED and scene.diffusion.others_attend:
+            if self.unit.method == STYLE_ALIGNED.name and scene.diffusion.others_attend:
                 p.comment(OTHERS_ATTEND)
             references = self._references(p, scene, norms, current)
             calibration = ColourCalibration(scene.sigmas)
@@ -80,18 +81,18 @@ class SharedReference(AttentionMethod):
 
     @property
     def _shares_norms(self) -> bool:
-        return self.unit.shared_norms and self.unit.method != SWAP
+        return bool(self.unit.shared_norms) and self.unit.method != SWAP.name
 
     @property
     def _calibrates(self) -> bool:
-        return self.unit.colour_calibration and self.unit.method == SWAP
+        return bool(self.unit.colour_calibration) and self.unit.method == SWAP.name
 
     def _calibrated(self, predicted: torch.Tensor) -> torch.Tensor:
         """The pictures [B, 4, h, w] with the colours of the reference."""
         return adain(predicted, self.reference.to(predicted), (2, 3))
 
     def _act(self, reference: Reference, scene: Scene) -> Act:
-        if self.unit.method == SWAP:
+        if self.unit.method == SWAP.name:
             return Swapped(reference).act
         unit = self.unit
         sharing = Sharing(unit.shared_scale, unit.shared_shift, unit.adain)
@@ -102,7 +103,7 @@ class SharedReference(AttentionMethod):
     ) -> Callable[[float], Reference]:
         """Makes the reference at a level."""
         found: list[Trajectory] = []
-        parts = (KEY, VALUE) if self.unit.method == SWAP else PARTS
+        parts = (KEY, VALUE) if self.unit.method == SWAP.name else PARTS
 
         def captured(sigma: float) -> Reference:
             if not found:

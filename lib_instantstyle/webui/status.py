@@ -8,15 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import (
-    METHOD_FIELDS,
-    OF_METHODS,
-    PAGE_FIELDS,
-    PAGE_PICTURES,
-    page_values,
-    parse_unit,
-)
+from lib_instantstyle.pure.page_weights import OPTIONAL
 
 _OFF = "This unit is off."
 _answers = itertools.count(1)  # no two answers look alike, so that the page sees each arrive
@@ -31,9 +25,9 @@ _ALONG = {
 
 
 def lines(values: Sequence[object]) -> list[str]:
-    """The status of every unit as HTML; values: the PAGE_FIELDS of all units, without pictures."""
-    count = len(values) // len(PAGE_FIELDS)
-    units = page_values([*values, *[""] * (count * len(PAGE_PICTURES))])
+    """The status of every unit as HTML; values: the page's of all units, without pictures."""
+    count = len(values) // len(TABLE.page_fields)
+    units = TABLE.page_values([*values, *[""] * (count * len(TABLE.pictures))])
     answer = next(_answers)
     return [
         f'<div data-answer="{answer}">{_line(unit, number)}</div>'
@@ -45,7 +39,7 @@ def _line(values: Mapping[str, object], number: int) -> str:
     from lib_instantstyle.webui import outlook  # opens model files: not for a closed accordion
 
     try:
-        unit = parse_unit({**values, "enabled": True}, number)
+        unit = TABLE.parse_unit({**values, "enabled": True}, number)
         seen = outlook.of(unit)
     except InstantStyleError as error:
         return _html(_sentence(str(error), number), values, is_problem=True)
@@ -62,10 +56,11 @@ def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: 
     """The line. The page's script draws the block map from the data it carries, and shows those
     fields that the method needs."""
     kind = "instantstyle-problem" if is_problem else "instantstyle-fine"
-    needed = METHOD_FIELDS.get(str(values["method"]), ())
+    method = str(values["method"])
+    needed = TABLE.matters(method) if method in TABLE.methods else ()
     fields = {
         part: name in needed
-        for name in sorted(OF_METHODS)
+        for name in sorted(TABLE.of_some_methods - {*OPTIONAL})
         for part in (name, *_ALONG.get(name, ()))
     }
     shown, drawn = (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_instantstyle.hosts import own_folder
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.atomic_file import write_file
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.style_names import check_name, same_name
@@ -123,7 +124,7 @@ class StyleLibrary:
 
         Raises InstantStyleError if it is no sound style, or the name is not free.
         """
-        from lib_instantstyle.pure.style_info import MAX_BYTES, read_info
+        from lib_instantstyle.pure.style_info import MAX_BYTES
 
         clean = self.free_name(name)
         if len(data) > MAX_BYTES:
@@ -131,7 +132,7 @@ class StyleLibrary:
         with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
             candidate = Path(elsewhere, f"{clean}{SUFFIX}")
             candidate.write_bytes(data)
-            if read_info(candidate) is None:
+            if _sound_info(candidate) is None:
                 raise InstantStyleError(f"{clean} is no saved style; choose another file.")
         try:
             write_file(self.path_of(clean), data)
@@ -171,14 +172,21 @@ def _look(path: Path) -> StyleInfo | str | None:
 
 
 def _read(path: Path) -> StyleInfo | str | None:
-    from lib_instantstyle.pure.style_info import read_info
-
     try:
-        info = read_info(path)
+        info = _sound_info(path)
         if info is not None:
             check_name(path.stem)
     except InstantStyleError as error:
         return str(error)  # the error itself would keep alive whoever looked first
+    return info
+
+
+def _sound_info(path: Path) -> StyleInfo | None:
+    from lib_instantstyle.pure.style_info import check_settings, read_info
+
+    info = read_info(path)
+    if info is not None:
+        check_settings(info, TABLE, path.name)
     return info
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, parse_unit
-from lib_instantstyle.webui.choices import style_choices
 from lib_instantstyle.webui.controls import ElemId, build_control
+from lib_instantstyle.webui.file_lists import style_choices
 from lib_instantstyle.webui.style_cards import summary, thumbnail_url
 from lib_instantstyle.webui.style_library import SUFFIX, library
 
-FIELDS = (*PAGE_FIELDS, *PAGE_PICTURES)  # of a unit, as they are saved
+SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # of a unit, as they are saved
 # Asked in the browser: a name that comes back empty means no.
 _ASK = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
 
@@ -72,13 +72,13 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
 
 
 def wire(units: Sequence[Mapping[str, Any]]) -> None:
-    """Make the components of all units act; each unit holds those of `build` and of FIELDS."""
+    """Make the components of all units act; a unit holds those of `build` and of SAVED_FIELDS."""
     for unit in units:
         others = [each["style"] for each in units if each is not unit]
         shown = [unit["style"], unit["style_card"], unit["style_message"], *others]
         for part, event, act, names, picks, more in (
             # The unit has the reference already, and may not have both.
-            ("style_save", "click", save, ("style_name", *FIELDS), False, {}),
+            ("style_save", "click", save, ("style_name", *SAVED_FIELDS), False, {}),
             ("style_rename", "click", rename, ("style", "style_name"), True, {}),
             ("style_delete", "click", delete, ("style",), True, {"_js": _ASK}),
             ("style_import", "upload", take_in, ("style_import", "style_name"), True, {}),
@@ -95,10 +95,10 @@ def wire(units: Sequence[Mapping[str, Any]]) -> None:
 
 
 def save(name: str, *values: object) -> tuple[str, str]:
-    """Save the unit whose FIELDS have these values."""
+    """Save the unit whose SAVED_FIELDS have these values."""
     from lib_instantstyle.webui.style_saving import save_style
 
-    unit = parse_unit(dict(zip(FIELDS, values)))
+    unit = TABLE.parse_unit(dict(zip(SAVED_FIELDS, values)))
     saved = save_style(unit, name)
     return saved.name, f"Saved as {saved.name}, {saved.path.stat().st_size:,} bytes."
 

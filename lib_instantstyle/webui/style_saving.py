@@ -36,10 +36,10 @@ def save_style(unit: Unit, name: str) -> SavedStyle:
     Raises InstantStyleError: a name that is taken or not allowed, a unit without reference, a file
     that is missing, a folder that cannot be written to.
     """
-    if unit.method != Unit().method:
+    if not unit.declared.takes_styles:
+        usual = unit.table.usual_method
         raise InstantStyleError(
-            f"method {unit.method} works on the picture itself; a style is saved for "
-            f"{Unit().method}."
+            f"method {unit.method} works on the picture itself; a style is saved for {usual}."
         )
     styles = library()
     clean = styles.free_name(name)

@@ -16,9 +16,10 @@ import torch
 from lib_instantstyle.hosts.diffusion import diffusion_of
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.methods.styleid.fields import PUBLISHED
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.trajectory import TIMESTEPS, Walk, along, published
-from lib_instantstyle.pure.units import PUBLISHED, Unit
+from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import styleid
 from lib_instantstyle.tensor.inversion import Trajectory
 from lib_instantstyle.tensor.pictures import Picture

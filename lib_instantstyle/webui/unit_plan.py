@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import IP_ADAPTER
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class UnitPlan:
     """What one unit would do, as far as that could be found out."""
 
     unit: int
-    method: str = IP_ADAPTER
+    method: str = TABLE.usual_method
     adapter: str | None = None
     kind: str | None = None
     encoder: str | None = None

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.pure.units import Unit
 from tests.bench.networks import SDXL_FULL, Weights, full_unet
 from tests.bench.unet_calls import ROWS, Ours, find_layers
+from tests.units import Unit
 
 _SIDE = 128  # latent cells at 1024 px
 _REPETITIONS = 20

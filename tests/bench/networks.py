@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
 from tests.miniature.networks.to_diffusers import diffusers_config
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
+from tests.units import Unit
 
 STYLE = 6  # transformer index of SDXL's style block
 SDXL_FULL = replace(

@@ -9,8 +9,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 from lib_instantstyle.webui import lifecycle
+from tests.units import PAGE_FIELDS, PAGE_PICTURES
 
 _IMPORT = """
 import sys, time

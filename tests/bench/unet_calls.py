@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.pure.units import Unit, parse_unit
 from lib_instantstyle.tensor.injection import Clock, Injection, remove_hooks
 from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
@@ -20,6 +19,7 @@ from tests.bench.peers import Diffusers, project_each_call
 from tests.bench.timing import Times, interleaved
 from tests.miniature.networks.unet import UNetConfig
 from tests.operations import counted, flops
+from tests.units import Unit, parse_unit
 
 ROWS = (PROMPT, NEGATIVE)
 Call = Callable[[], torch.Tensor]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from lib_instantstyle.pure.units import PAGE_FIELDS
 from tests.browser.person import (
     SECONDS,
     drop,
@@ -14,6 +13,7 @@ from tests.browser.person import (
     status,
     wait_until,
 )
+from tests.units import PAGE_FIELDS
 
 
 def test_a_late_answer_is_not_the_last_word(page):

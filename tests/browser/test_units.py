@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib_instantstyle.pure.units import OF_METHODS
+from lib_instantstyle.methods import TABLE
 from tests.browser.conftest import open_page, shoot, shoot_for_docs
 from tests.browser.person import (
     cell,
@@ -138,7 +138,7 @@ def test_a_method_shows_its_own_fields_alone(opened):
     open_advanced(opened)
 
     def shown():
-        return {name for name in OF_METHODS if part(opened, name).is_visible()}
+        return {name for name in TABLE.of_some_methods if part(opened, name).is_visible()}
 
     for method, words, fields in METHODS:
         assert wait_until(opened, lambda: shown() == OF_ADAPTERS), method

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.pure.units import Unit, parse_unit
 from lib_instantstyle.tensor.clip_view import clip_pixels
 from lib_instantstyle.tensor.content import DIFFERENCE, remove_content
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
@@ -25,6 +24,7 @@ from tests.trained.base import to_pictures
 from tests.trained.family import ADAPTER, CHECKPOINT, ENCODER, State, judge_of, write_family
 from tests.trained.world import SHAPES, SIDE, as_image
 from tests.unit.plans import plan, terms
+from tests.units import Unit, parse_unit
 
 STEPS, CFG = 12, 4.0
 _BATCH = 24

@@ -29,20 +29,13 @@ from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.pure.text_kind import text_kind
 from lib_instantstyle.pure.tower_kind import tower_kind
-from lib_instantstyle.pure.units import (
-    FIELDS,
-    PAGE_FIELDS,
-    PAGE_PICTURES,
-    Unit,
-    parse_arguments,
-    parse_unit,
-)
 from lib_instantstyle.tensor import pictures
 from tests.fuzz.test_files import read_or_refused
 from tests.fuzz.test_kinds import INFO, RELATIVES, SOUND, style_file
 from tests.fuzz.test_requests import fitting, json_values, taken_or_refused
 from tests.unit.adapters import PROJECTIONS, Noise, prefixed
 from tests.unit.test_torch_archive import archive_of
+from tests.units import FIELDS, PAGE_FIELDS, PAGE_PICTURES, Unit, parse_arguments, parse_unit
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.infotext import KEY, read, text_to_unit, unit_to_text
 from lib_instantstyle.pure.layers import LAYOUTS
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import FIELDS, UNIT_LIMIT, Unit, parse_arguments, parse_unit
+from lib_instantstyle.pure.units import UNIT_LIMIT
+from lib_instantstyle.pure.values import Boolean, Number, OneOf, Share
+from tests.units import FIELDS, Unit, parse_arguments, parse_unit
 
 SENTENCE = 3000  # characters of the longest: lists of all fields, or of all blocks
 BLOCKS = [
@@ -88,15 +91,14 @@ block_notations = st.one_of(*NOTATIONS.values())
 
 def fitting(name):
     """Values that a field takes, more often than not."""
-    parse = FIELDS[name].metadata["parse"]
-    kind = str(FIELDS[name].type)
+    parse = FIELDS[name].parse
     if name == "blocks":
         return block_notations
-    if hasattr(parse, "allowed"):
-        return st.sampled_from(parse.allowed)
-    if kind == "bool":
+    if isinstance(parse, OneOf):
+        return st.sampled_from(parse.words)
+    if isinstance(parse, Boolean):
         return st.booleans()
-    if kind.startswith("float"):
+    if isinstance(parse, (Number, Share)):
         numbers = st.floats(0, 1) | st.floats(-2, 5) | st.integers(0, 1)
         return numbers | numbers.map(str)
     if name == "image":
@@ -140,17 +142,17 @@ def test_a_unit_goes_through_infotext_and_back(given_unit):
     if unit is None:
         return
     written = unit_to_text(unit, {"image": "1a2b3c", "mask": ""})
-    again = text_to_unit(written)
+    again = text_to_unit(written, TABLE)
     assert again.reference == "1a2b3c"
     assert unit_to_text(again.unit, {"image": "1a2b3c"}) == written
 
 
 @given(st.text() | st.text('abcdef_:,"\\{}[] 01', max_size=60), json_values)
 def test_any_infotext(text, value):
-    assert isinstance(text_to_unit(text).unit, Unit)
+    assert isinstance(text_to_unit(text, TABLE).unit, Unit)
     name = next(iter(FIELDS))
     for field in (*FIELDS, name):
-        assert isinstance(text_to_unit(f"{field}: {text}").unit, Unit)
+        assert isinstance(text_to_unit(f"{field}: {text}", TABLE).unit, Unit)
     assert read({KEY.format(1): value}) is None or isinstance(value, str)
 
 
@@ -170,7 +172,7 @@ def test_any_list_of_units(listed, switch):
 @pytest.mark.parametrize("name", list(FIELDS))
 @given(value=json_values)
 def test_any_value_of_a_field(name, value):
-    refused_in_part(FIELDS[name].metadata["parse"], value)
+    refused_in_part(FIELDS[name].parse, value)
 
 
 @pytest.mark.parametrize("kind", list(NOTATIONS))

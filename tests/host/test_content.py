@@ -232,12 +232,12 @@ def picture():
 
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.pure.nouns import caption
-    from lib_instantstyle.pure.units import parse_unit
     from lib_instantstyle.tensor.embedding import encode
     from lib_instantstyle.tensor.selection import choose
     from lib_instantstyle.tensor.sights import sight_of
     from lib_instantstyle.tensor.unet import find_layers
     from lib_instantstyle.webui.content_report import describe_content
+    from tests.units import parse_unit
 
     session.use("tiny_sdxl.")
     unit = parse_unit({"content": "a cup | tea", "content_scale": 0.7})
@@ -277,8 +277,8 @@ def test_a_reference_is_described_without_a_generation(session, few_nouns):
 
 def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
     from lib_instantstyle.hosts import text
-    from lib_instantstyle.pure.units import Unit
     from lib_instantstyle.webui.content_report import describe_content
+    from tests.units import Unit
 
     session.use("tiny_sdxl.")
     first = describe_content(picture(), Unit())
@@ -292,8 +292,8 @@ def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
 
 
 def test_the_crop_and_the_mask_of_the_unit_are_what_is_described(session):
-    from lib_instantstyle.pure.units import parse_unit
     from lib_instantstyle.webui.content_report import describe_content
+    from tests.units import parse_unit
 
     session.use("tiny_sdxl.")
     half = Image.new("L", (100, 100))
@@ -310,8 +310,8 @@ def test_the_crop_and_the_mask_of_the_unit_are_what_is_described(session):
 
 def test_what_is_missing_for_a_description_is_said(session):
     from lib_instantstyle.pure.errors import InstantStyleError
-    from lib_instantstyle.pure.units import Unit
     from lib_instantstyle.webui.content_report import describe_content
+    from tests.units import Unit
 
     session.use("tiny_sd15.")
     with pytest.raises(InstantStyleError, match="content cannot be read: the loaded checkpoint"):

@@ -10,8 +10,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
 from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F401
+from tests.units import PAGE_FIELDS, PAGE_PICTURES
 
 FRAME = Image.new("RGB", (64, 64), (40, 90, 200))
 

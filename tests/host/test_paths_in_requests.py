@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_instantstyle.pure.units import FIELDS
 from tests.host.test_extension import ROOT, UNIT, session, style  # noqa: F401
+from tests.units import FIELDS
 
 HIDDEN = "not-for-strangers"
 FOLDERS = ("os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rename", "shutil.rmtree")

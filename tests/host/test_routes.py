@@ -425,7 +425,7 @@ def test_report_is_of_the_last_generation_that_asked_for_one(webui):
 
 def random_json(chance, depth=0):
     """Any JSON value, with the names and values that our routes know more often than others."""
-    from lib_instantstyle.pure.units import FIELDS
+    from tests.units import FIELDS
 
     kind = chance.randrange(7 if depth < 3 else 5)
     if kind < 5:

@@ -29,9 +29,9 @@ def session():
 @pytest.fixture
 def webui(session):
     """With two saved styles: `ink` as it comes, `faint` with settings of its own."""
-    from lib_instantstyle.pure.units import parse_unit
     from lib_instantstyle.webui.style_library import library
     from lib_instantstyle.webui.style_saving import save_style
+    from tests.units import parse_unit
 
     shutil.rmtree(library().folder, ignore_errors=True)
     save_style(parse_unit({"image": COFFEE}), "ink")

@@ -8,7 +8,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import LAYOUTS, SD15, SDXL
 from lib_instantstyle.pure.page_weights import sliders
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import Unit, parse_unit
+from tests.units import Unit, parse_unit
 
 
 def factors(drawn):

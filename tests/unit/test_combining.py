@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from lib_instantstyle.pure.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import COMBINE, CONCAT, EACH, EMBEDS_SCALING
 from lib_instantstyle.tensor.combining import MODES as COMBINING
 from lib_instantstyle.tensor.combining import combine, weighted
 from lib_instantstyle.tensor.scaling import MODES as SCALING

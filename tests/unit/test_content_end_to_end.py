@@ -8,7 +8,6 @@ import pytest
 import torch
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
 from tests.unit.adapters import adapter_tensors, write
@@ -17,6 +16,7 @@ from tests.unit.test_preparing import reference
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
 from tests.unit.text_towers import hugging_face_text_tensors, hugging_face_text_tower, padded
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+from tests.units import parse_unit
 
 WIDTH = TOWERS["H"][3]
 

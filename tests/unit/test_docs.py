@@ -7,7 +7,8 @@ import pytest
 
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import FIELDS, Unit, parse_unit
+from tests import field_table
+from tests.units import FIELDS, Unit, parse_unit
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "fields.md").read_text(encoding="utf-8")
@@ -32,6 +33,11 @@ def documented_fields():
 
 def test_every_field_is_listed_once_in_order():
     assert [name for name, _, _ in documented_fields()] == list(FIELDS)
+
+
+def test_the_table_is_current():
+    """`make docs` writes it."""
+    assert field_table.with_table(TEXT) == TEXT
 
 
 @pytest.mark.parametrize(("name", "values", "default"), list(documented_fields()))

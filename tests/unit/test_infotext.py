@@ -5,10 +5,12 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.block_weights import BlockWeights
+from lib_instantstyle.pure.choices import COMBINE, EMBEDS_SCALING
 from lib_instantstyle.pure.infotext import OWN_KEY, read, text_to_unit, unit_to_text
 from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import COMBINE, EMBEDS_SCALING, Unit
+from tests.units import Unit
 
 units = st.builds(
     Unit,
@@ -30,7 +32,7 @@ units = st.builds(
 
 @given(units, st.text("0123456789abcdef", max_size=12))
 def test_written_and_read_again_is_the_same(unit, reference):
-    written = text_to_unit(unit_to_text(unit, {"image": reference}))
+    written = text_to_unit(unit_to_text(unit, {"image": reference}), TABLE)
     assert written.unit == unit
     assert written.reference == reference
 
@@ -39,12 +41,12 @@ def test_every_picture_leaves_its_hash():
     hashes = {"image": "1a*0.5 2b", "mask": "3c", "negative_image": "4d"}
     text = unit_to_text(Unit(), hashes)
     assert text == "negative_image: 4d, mask: 3c, reference: 1a*0.5 2b"
-    assert text_to_unit(text).hashes == hashes
+    assert text_to_unit(text, TABLE).hashes == hashes
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_read_without_an_error(text):
-    text_to_unit(text)
+    text_to_unit(text, TABLE)
 
 
 def test_defaults_are_left_out():
@@ -55,14 +57,14 @@ def test_defaults_are_left_out():
 
 
 def test_what_a_later_version_wrote_does_not_get_in_the_way():
-    written = text_to_unit('sorcery: "a, b", weight: 0.5, preset: unheard of, reference: 12')
+    written = text_to_unit('sorcery: "a, b", weight: 0.5, preset: unheard of, reference: 12', TABLE)
     assert written.unit == Unit(weight=0.5)
     assert written.reference == "12"
 
 
 def test_units_are_read_by_their_key():
     params = {"Steps": "3", "InstantStyle 1": "weight: 0.5", "InstantStyle 2": "weight: 2"}
-    assert read(params).unit.weight == 0.5
-    assert read(params, 2).unit.weight == 2.0
-    assert read({"Steps": "3"}) is None
+    assert read(params, TABLE).unit.weight == 0.5
+    assert read(params, TABLE, 2).unit.weight == 2.0
+    assert read({"Steps": "3"}, TABLE) is None
     assert OWN_KEY.fullmatch("InstantStyle 12") and not OWN_KEY.fullmatch("InstantStyle")

@@ -11,7 +11,6 @@ from torch import nn
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.pure.units import Unit, parse_unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.layer_hook import LayerHook
@@ -23,6 +22,7 @@ from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.copies import copy_of
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
+from tests.units import Unit, parse_unit
 
 EMBEDDING = 24
 SCALES = {  # diffusers' notation of our presets

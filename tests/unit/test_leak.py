@@ -8,7 +8,6 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.infotext import OWN_KEY
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text, text_to_leak
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.webui import leak_meter
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
@@ -18,6 +17,7 @@ from tests.unit.test_content_end_to_end import image_embeds
 from tests.unit.test_preparing import reference
 from tests.unit.text_hosts import Loaded, TextHost
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+from tests.units import parse_unit
 
 WIDTH = TOWERS["H"][3]
 

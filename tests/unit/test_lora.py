@@ -207,7 +207,7 @@ def test_calls_that_are_no_part_of_the_sampling_get_nothing(world, both, tmp_pat
 
 def test_the_image_term_sees_queries_with_the_lora_in_them(world, both, tmp_path):
     """As if the LoRA were merged and the IP-Adapter alone there."""
-    from lib_instantstyle.pure.units import parse_unit
+    from tests.units import parse_unit
 
     terms = terms_of(write(tmp_path, loras.published(both)), {"style": 1.0})
     adapter = world.plan(parse_unit({"preset": "original"}))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_instantstyle.pure import units
+from lib_instantstyle.pure import choices
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.noise import NOISES, displaced, gaussian_blur, noisy
 from tests.unit.test_clip_view import noise
@@ -104,7 +104,7 @@ def test_noise_follows_the_published_formula(kind, strength, blur):
 
 
 def test_the_kinds_are_those_that_a_unit_may_ask_for():
-    assert {"none", *NOISES} == set(units.NOISES)
+    assert {"none", *NOISES} == set(choices.NOISES)
     with pytest.raises(
         InstantStyleError, match=r"noise is 'snow'; one of fade, dissolve, gaussian"
     ):

@@ -11,7 +11,6 @@ from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.pure.values import Reference
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
@@ -21,6 +20,7 @@ from tests.unit.test_adapter_types import World
 from tests.unit.test_catalog import unet_like
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
 from tests.unit.webui_host import Host
+from tests.units import Unit
 
 
 def reference():

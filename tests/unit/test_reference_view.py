@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch.nn import functional as F
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.pure import units
+from lib_instantstyle.pure import choices
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.clip_view import clip_pixels, clip_view, normalised
 from lib_instantstyle.tensor.crops import CROPS, MOST_TILES, crop_views
@@ -31,7 +31,7 @@ def pixels(image, crop, size=224):
 
 
 def test_the_crops_are_those_that_a_unit_may_ask_for():
-    assert set(CROPS) == set(units.CROPS)
+    assert set(CROPS) == set(choices.CROPS)
     with pytest.raises(
         InstantStyleError, match=r"crop is 'left'; one of center, pad, stretch, til"
     ):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.choices import TIME_CURVES
 from lib_instantstyle.pure.rows import (
     NEGATIVE,
     PROMPT,
@@ -11,7 +11,7 @@ from lib_instantstyle.pure.rows import (
     rows_of_first_image,
 )
 from lib_instantstyle.pure.schedule import (
-    TIME_CURVES,
+    CURVES,
     acting_steps,
     acts,
     completed_fraction,
@@ -132,9 +132,8 @@ def test_one_step_alone_is_the_middle_of_a_curve():
     assert [strength(curve, 0, 1, 0.0, 1) for curve in TIME_CURVES] == [1, 0.5, 0.5, 1, 0]
 
 
-def test_an_unknown_curve_is_refused():
-    with pytest.raises(InstantStyleError, match=r"time_curve is 'up'; one of constant, rising"):
-        strength("up", 0, 1, 0, 1)
+def test_the_curves_are_those_that_a_unit_may_ask_for():
+    assert tuple(CURVES) == TIME_CURVES
 
 
 @pytest.mark.parametrize(

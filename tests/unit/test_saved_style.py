@@ -9,7 +9,6 @@ import torch
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SD15
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.style_file import read_style, write_style
 from lib_instantstyle.webui import preparing, saved_style, style_saving
@@ -19,6 +18,7 @@ from tests.unit.test_catalog import unet_like
 from tests.unit.test_preparing import reference
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower, open_clip_tensors
 from tests.unit.webui_host import Host
+from tests.units import parse_unit
 
 LAYERS = unet_like(SD15)
 WIDTH, _, _, VECTOR, _ = TOWERS["H"]

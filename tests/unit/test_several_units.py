@@ -12,7 +12,6 @@ from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.masks import Mask, mask_of
 from tests.miniature.networks.attention import attention_by
@@ -20,6 +19,7 @@ from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.plans import plan, terms
 from tests.unit.test_injection import EMBEDDING, World
+from tests.units import parse_unit
 
 ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
 FEW = settings(

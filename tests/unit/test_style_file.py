@@ -11,22 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.style_info import (
     KEY,
     THUMBNAIL,
+    check_settings,
     metadata_of,
     read_info,
     settings_of,
 )
 from lib_instantstyle.pure.tower_kind import OPEN_CLIP
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor.style_file import read_style, write_style
 from tests.unit.adapters import write
 from tests.unit.styles import INFO, KIND, style
 from tests.unit.towers import hugging_face_tensors, hugging_face_tower, open_clip_tensors
+from tests.units import parse_unit
 
 
 @pytest.fixture
@@ -111,8 +113,6 @@ def test_another_file_is_no_style(tmp_path):
         ({"weights": ["x", 1]}, "the weight of a reference is"),
         ({"weights": [1, float("nan")]}, "the weight of a reference is"),
         ({"weights": [11, 1]}, "the weight of a reference is"),
-        ({"settings": {"image": "x"}}, "its settings are no fields"),
-        ({"settings": {"enabled": False}}, "its settings are no fields"),
         ({"settings": []}, "its settings are no fields"),
         ({"encoder": "a\nb"}, "is no text"),
         ({"encoder": "x" * 300}, "is no text"),
@@ -125,6 +125,24 @@ def test_a_damaged_description_is_a_sentence(path, changes, words):
     rewrite(path, **changes)
     with pytest.raises(InstantStyleError, match=f"sunset.safetensors is no sound style.*{words}"):
         read_info(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"image": "x"}, "its settings are no fields"),
+        ({"enabled": False}, "its settings are no fields"),
+        ({"colour": 1}, "its settings are no fields"),
+        ({"preset": "\ud800"}, "preset is"),
+        ({"preset": [[[]]]}, "preset is"),
+        ({"weight": 10**4000}, "weight is"),
+        ({"weight": float("nan")}, "weight is nan"),
+    ],
+)
+def test_settings_that_no_unit_can_have_are_a_sentence(path, settings, words):
+    rewrite(path, settings=settings)
+    with pytest.raises(InstantStyleError, match=f"sunset is no sound style.*{words}"):
+        check_settings(read_info(path), TABLE, "sunset")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.style_tags import in_pass, parse_tag, passes_of, tags_in, unit_of
-from lib_instantstyle.pure.units import Unit, parse_unit
+from tests.units import Unit, parse_unit
 
 SAVED = {"weight": 0.5, "layout_weight": 0.2, "preset": "style+layout", "content": "a cup"}
 
 
 def unit(content, settings=SAVED, place=3):
-    return unit_of(parse_tag(content), settings, place)
+    return unit_of(parse_tag(content, TABLE), settings, place, TABLE)
 
 
 def test_tags_are_found_wherever_they_stand_and_in_any_case():

@@ -7,10 +7,10 @@ import torch
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.text_space import stock_vectors
 from lib_instantstyle.webui.subtracting import describe_subtraction, without_content
 from tests.unit.text_hosts import Loaded, TextHost
+from tests.units import Unit
 
 WIDTH = 24
 IMAGE = torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))

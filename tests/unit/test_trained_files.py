@@ -15,7 +15,6 @@ import torch
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from lib_instantstyle.tensor.injection import Clock, inject
@@ -41,6 +40,7 @@ from tests.trained.family import judge_of, kept_weights
 from tests.trained.sampling import sample, schedule
 from tests.trained.world import scenes
 from tests.unit.small_family import untrained
+from tests.units import parse_unit
 
 CHECKPOINT_YAML = Path("Stable-diffusion", "world_sdxl.yaml")
 SOME = torch.tensor([0, 3, 17, len(ALL_CAPTIONS) - 1])  # captions: none, look, both, both

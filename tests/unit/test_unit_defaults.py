@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib_instantstyle.pure.units import parse_unit
+from tests.units import parse_unit
 
 DEFAULTS = {
     "enabled": True,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.units import (
+from lib_instantstyle.pure.values import Reference
+from tests.units import (
     FIELDS,
     PAGE_FIELDS,
     PAGE_PICTURES,
@@ -16,7 +17,6 @@ from lib_instantstyle.pure.units import (
     parse_arguments,
     parse_unit,
 )
-from lib_instantstyle.pure.values import Reference
 
 
 def page_fields(**values):

@@ -15,7 +15,7 @@ import pytest
 import webuiapi
 from PIL import Image
 
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
+from tests.units import PAGE_FIELDS, PAGE_PICTURES
 from tests.webui.client import PICTURES, SMALL, difference, reference
 from tests.webui.test_generation import VISIBLE
 

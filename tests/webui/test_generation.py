@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES, Unit
+from tests.units import PAGE_FIELDS, PAGE_PICTURES, Unit
 from tests.webui.client import difference, reference
 from tests.webui.conftest import either_family
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from lib_instantstyle.hosts import lora_folders, model_folders
+from lib_instantstyle.pure.choices import AUTO
 from lib_instantstyle.pure.lora_files import lora_files
-from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.webui.style_library import library
 
 
@@ -23,3 +25,11 @@ def style_choices() -> list[str]:
 def lora_choices() -> list[str]:
     """None, and the LoRAs that are there."""
     return ["", *lora_files(lora_folders())]
+
+
+# By the kind that a field names (see field.Files); the first entry is the field's default.
+FILE_LISTS: Mapping[str, Callable[[], list[str]]] = {
+    "adapters": adapter_choices,
+    "styles": style_choices,
+    "loras": lora_choices,
+}

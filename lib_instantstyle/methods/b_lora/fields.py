@@ -1,0 +1,48 @@
+"""B-LoRA: what it declares, without torch. Source: Frenkel et al., ECCV 2024, arXiv 2403.14572."""
+
+from __future__ import annotations
+
+from lib_instantstyle.pure.field import METHOD, Declared, Field, Files
+from lib_instantstyle.pure.values import Name, Number, OneOf
+
+SCALINGS = LINEAR, SQUARED = "linear", "squared"
+
+FIELDS = (
+    Field(
+        "lora", "", Name("a LoRA file"),
+        "LoRA",
+        "for SDXL, from the WebUI's own folder",
+        "B-LoRA: a LoRA for SDXL in the WebUI's own folder, with or without its sub-folder and "
+        "ending",
+        group=METHOD, row=8, place=40, control=Files("loras"),
+    ),
+    Field(
+        "style_strength", 1.0, Number(-2, 5),
+        "Strength of its style",
+        "of the LoRA in up_blocks.0.attentions.1",
+        "B-LoRA: of the file's layers in `up_blocks.0.attentions.1`; multiplied by `weight`",
+        group=METHOD, row=9, place=41,
+    ),
+    Field(
+        "content_strength", 0.0, Number(-2, 5),
+        "Strength of its content",
+        "of the LoRA in up_blocks.0.attentions.0",
+        "B-LoRA: of the file's layers in `up_blocks.0.attentions.0`; multiplied by `weight`",
+        group=METHOD, row=9, place=42,
+    ),
+    Field(
+        "lora_scaling", LINEAR, OneOf(SCALINGS),
+        "How strengths count",
+        "squared: as in the published code",
+        "B-LoRA: the strengths as they are, or squared, as the published code has them",
+        group=METHOD, row=8, place=43,
+    ),
+)  # fmt: skip
+
+DECLARED = Declared(
+    "b-lora",
+    "B-LoRA",
+    FIELDS,
+    frozenset(("time_curve", "hires_pass")),
+    needs_reference=False,
+)

@@ -1,0 +1,173 @@
+"""IP-Adapter, with InstantStyle's choice of blocks: what it declares, without torch."""
+
+from __future__ import annotations
+
+from lib_instantstyle.pure.choices import (
+    AUTO,
+    CLIP_SOURCES,
+    COMBINE,
+    CONTENT_MODES,
+    EMBEDS_SCALING,
+    NOISES,
+)
+from lib_instantstyle.pure.field import (
+    BLOCKS,
+    CONTENT,
+    EVERY_UNIT,
+    MAIN,
+    METHOD,
+    NEGATIVE,
+    PICTURES,
+    REFERENCE,
+    Declared,
+    DropZone,
+    Field,
+    Files,
+    Slider,
+    Words,
+)
+from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
+from lib_instantstyle.pure.values import Name, Number, OneOf, OnePicture, Text
+
+FIELDS = (
+    Field(
+        "adapter", AUTO, Name("an adapter file", AUTO),
+        "IP-Adapter",
+        "auto takes the best one that fits the loaded checkpoint",
+        "IP-Adapter file; auto takes the best one that fits the checkpoint",
+        group=METHOD, row=2, place=5, control=Files("adapters"), axes=EVERY_UNIT,
+    ),
+    Field(
+        "preset", DEFAULT_PRESET, OneOf(tuple(PRESETS)),
+        "Preset",
+        "; ".join(f"{preset.id}: {preset.summary}" for preset in PRESETS.values()),
+        "which blocks get the style",
+        group=MAIN, row=2, place=6, axes=EVERY_UNIT, values="see [presets](#presets)",
+    ),
+    Field(
+        "layout_weight", None, Number(-2, 5, optional=True),
+        "Layout weight",
+        "of the blocks that carry the arrangement",
+        "weight of the layout blocks in presets that set them apart; null: as `weight`",
+        group=MAIN, row=4, place=9, is_strength=True,
+    ),
+    Field(
+        "boost", None, Number(-5, 5, optional=True),
+        "Away from the rest",
+        "of the blocks that guidance moves away from",
+        "strength of the swapped side of the precise presets; null: as `weight`",
+        group=MAIN, row=5, place=10, is_strength=True,
+    ),
+    Field(
+        "negative_weight", 1.0, Number(-2, 5),
+        "Weight for the negative prompt",
+        "what its rows get of the style term",
+        "multiplies what is added in negative-prompt rows",
+        group=NEGATIVE, row=1, place=11,
+    ),
+    Field(
+        "auto_weight", 0.0, Number(0, 2),
+        "Even out the weights",
+        "brings what the unit adds to this share of the text's attention; 0 is off",
+        "brings what is added, over all layers of the unit, to this share of the text's attention "
+        "(times `weight`), so that references of different strength act alike; 0 is off. Measured "
+        "in the first step of each pass; infotext `InstantStyle 1 auto` says what the weight was "
+        "multiplied with. `report` shows the share that a reference has now, block by block",
+        group=BLOCKS, row=2, place=12,
+    ),
+    Field(
+        "content", "", Text(),
+        "Content to remove",
+        "what the reference shows and the picture should not; | separates several things",
+        "what the reference shows and the picture should not; | separates several, averaged",
+        group=MAIN, row=6, place=16, control=Words("such as: a cup of coffee"), axes=EVERY_UNIT,
+    ),
+    Field(
+        "content_scale", 0.5, Number(0, 2),
+        "How much of it",
+        "0 is off; too much of it distorts the style",
+        "how much of it is taken out; 0 is off",
+        group=MAIN, row=6, place=17, axes=EVERY_UNIT,
+    ),
+    Field(
+        "content_mode", CONTENT_MODES[0], OneOf(CONTENT_MODES),
+        "How content is removed",
+        "difference: as InstantStyle does; projection: only the part along the words",
+        "e - s t, or e - s (e.u) u with the unit vector u of the text",
+        group=CONTENT, row=1, place=18,
+    ),
+    Field(
+        "clip_source", AUTO, OneOf(CLIP_SOURCES),
+        "Text encoder for content",
+        "loaded: the checkpoint's own; file: one from the model folders",
+        "who reads the content: the checkpoint's text encoder, or one from a file",
+        group=CONTENT, row=1, place=19,
+    ),
+    Field(
+        "negative_image", None, OnePicture(),
+        "Away from this picture",
+        "for the negative prompt",
+        "what negative-prompt rows get instead of the zero image",
+        group=PICTURES, place=20, control=DropZone(2),
+    ),
+    Field(
+        "noise", NOISES[0], OneOf(NOISES),
+        "Noise for the negative rows",
+        "a noisy reference to move away from",
+        "noise on `negative_image`, or, where there is none, on the reference, for the "
+        "negative-prompt rows",
+        group=NEGATIVE, row=1, place=21,
+    ),
+    Field(
+        "noise_strength", 0.5, Number(0, 1),
+        "Strength of the noise",
+        "0 is none",
+        "how strong that noise is",
+        group=NEGATIVE, row=2, place=22,
+    ),
+    Field(
+        "noise_blur", 0.0, Number(0, 32),
+        "Blur of the noise",
+        "its width in pixels",
+        "width in pixels of a blur over that noise",
+        group=NEGATIVE, row=2, place=23, control=Slider(1),
+    ),
+    Field(
+        "reference_mask", None, OnePicture(),
+        "Part of the reference that counts",
+        "a mask: white counts",
+        "the part of the references that counts, in white",
+        group=PICTURES, place=24, control=DropZone(1),
+    ),
+    Field(
+        "sharpening", 0.0, Number(0, 1),
+        "Sharpening",
+        "of what the image encoder sees",
+        "of what CLIP sees",
+        group=REFERENCE, row=2, place=26,
+    ),
+    Field(
+        "combine", COMBINE[0], OneOf(COMBINE),
+        "Several references",
+        "concat: side by side; each: one for each picture of the batch; the rest work on their "
+        "image vectors",
+        "several references: side by side in one softmax, one embedding made of all, or reference "
+        "i for image i of the batch (going round)",
+        group=REFERENCE, row=1, place=27,
+    ),
+    Field(
+        "embeds_scaling", EMBEDS_SCALING[0], OneOf(EMBEDS_SCALING),
+        "What the weight multiplies",
+        "values only, or keys too",
+        "what the weight multiplies",
+        group=BLOCKS, row=2, place=28,
+    ),
+)  # fmt: skip
+
+DECLARED = Declared(
+    "ip-adapter",
+    "IP-Adapter",
+    FIELDS,
+    frozenset(("blocks", "crop", "mask", "time_curve", "hires_pass", "report")),
+    takes_styles=True,
+)

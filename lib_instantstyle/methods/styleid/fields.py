@@ -1,0 +1,41 @@
+"""StyleID: what it declares, without torch. Source: Chung et al., CVPR 2024, arXiv 2312.09008."""
+
+from __future__ import annotations
+
+from lib_instantstyle.pure.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.pure.values import Number, OneOf
+
+SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
+
+FIELDS = (
+    Field(
+        "gamma", 0.75, Number(0, 1),
+        "Keep of the picture",
+        "gamma: 1 keeps the shapes of the picture to change; 0.3 is close to the style",
+        "StyleID: share of the content's query",
+        group=METHOD, row=3, place=31,
+    ),
+    Field(
+        "tau", 1.5, Number(0, 5),
+        "Sharpness of the style",
+        "tau: multiplies the logits of the attention to it; 1 is none",
+        "StyleID: sharpness of the attention to the style",
+        group=METHOD, row=3, place=32,
+    ),
+    Field(
+        "schedule", SAMPLER, OneOf(SCHEDULES),
+        "Noise levels",
+        "sampler: its own levels, each asked once on the way up and once on the way down; "
+        "published: those of StyleID's code, which goes up to t = 999 and down from t = 961",
+        "StyleID: whose noise levels",
+        group=METHOD, row=6, place=35,
+    ),
+)  # fmt: skip
+
+DECLARED = Declared(
+    "styleid",
+    "StyleID",
+    FIELDS,
+    frozenset(("blocks", "crop", "adain", "steps_of_inversion")),
+    excludes=SELF_ATTENTION,
+)

@@ -1,0 +1,17 @@
+"""The words that fields allow, each vocabulary once.
+
+What implements them stands elsewhere, in tables whose keys are these words.
+"""
+
+from __future__ import annotations
+
+AUTO = "auto"
+CONTENT_MODES = ("difference", "projection")
+CLIP_SOURCES = AUTO, LOADED, FILE = AUTO, "loaded", "file"
+CROPS = ("center", "pad", "stretch", "tiles")
+CONCAT, EACH = "concat", "each"
+COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
+EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
+NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
+HIRES_PASSES = BOTH, BASE, HIRES = "both", "base", "hires"
+TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")
