@@ -19,7 +19,7 @@ from safetensors.torch import save
 from lib_instantstyle.pure.atomic_file import write_file
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.pure.stock_words import STOCK_WORDS
-from lib_instantstyle.pure.text_kind import text_kind
+from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
 from lib_instantstyle.tensor.text_space import STOCK_FILE
 
@@ -30,7 +30,7 @@ def write_stock_words(
     """Write what each text encoder in `files` makes of STOCK_WORDS to `out`, as float16."""
     found = {}
     for path in files:
-        kind = text_kind(read_tensors(path))
+        kind = text_encoder_kind(read_tensors(path))
         if kind is None:
             raise SystemExit(f"{path} holds no CLIP text encoder")
         encoder = load_text_encoder(path, kind, torch.device("cpu"), torch.float32)
@@ -41,7 +41,7 @@ def write_stock_words(
 
 
 def main() -> None:
-    from tests.unit.open_clip_towers import tokenizer
+    from tests.unit.open_clip_encoders import tokenizer
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)

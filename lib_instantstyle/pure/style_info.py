@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.image_encoder_kind import TITLES, ImageEncoderKind
 from lib_instantstyle.pure.safetensors_header import Header, read_header
 from lib_instantstyle.pure.tensor_info import FLOATING
-from lib_instantstyle.pure.tower_kind import TITLES, TowerKind
 from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit
 from lib_instantstyle.pure.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 
@@ -43,7 +43,7 @@ class StyleInfo:
     """A saved style, without its tensors."""
 
     encoder: str  # the image encoder's name where the style was made
-    kind: TowerKind
+    kind: ImageEncoderKind
     adapter: str  # the adapter that was in use
     references: tuple[str, ...]  # SHA-256 of each picture
     weights: tuple[float, ...]  # of each reference
@@ -157,11 +157,11 @@ def _text(value: object, limit: int) -> str:
     return value
 
 
-def _kind(content: Any) -> TowerKind:
-    names = {f.name for f in fields(TowerKind)}
+def _kind(content: Any) -> ImageEncoderKind:
+    names = {f.name for f in fields(ImageEncoderKind)}
     if not isinstance(content, dict) or content.keys() != names:
         raise ValueError("its encoder is not described")
-    kind = TowerKind(**content)
+    kind = ImageEncoderKind(**content)
     numbers = asdict(kind)
     _text(numbers.pop("layout"), 32)
     for name, number in numbers.items():

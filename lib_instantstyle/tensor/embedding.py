@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind
-from lib_instantstyle.pure.catalog import TowerFile
+from lib_instantstyle.pure.catalog import ImageEncoderFile
 from lib_instantstyle.tensor.device_memory import UNMANAGED, DeviceMemory, Entry
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
@@ -37,7 +37,7 @@ def features_of(
     sights: Sequence[Sight],
     negative: Sight | None,
     kind: AdapterKind,
-    tower: TowerFile,
+    image_encoder: ImageEncoderFile,
     device: torch.device,
     dtype: torch.dtype,
     keep: bool = False,
@@ -59,7 +59,7 @@ def features_of(
     if negative is None and hidden:
         negative = ZERO_IMAGE
     seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep, memory, files, say)
+    features = encode(seen, image_encoder, device, dtype, hidden, keep, memory, files, say)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
     return torch.stack(features)
@@ -67,7 +67,7 @@ def features_of(
 
 def encode(
     sights: Sequence[Sight],
-    tower: TowerFile,
+    image_encoder: ImageEncoderFile,
     device: torch.device,
     dtype: torch.dtype,
     hidden: bool,
@@ -83,7 +83,7 @@ def encode(
     hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224 pixels,
     instead of image vectors [E].
     """
-    source = _source(tower, dtype, hidden)
+    source = _source(image_encoder, dtype, hidden)
     keys: list[Key] = [(sight.key, *source) for sight in sights]
     found = _recall(keys)
     if files is not None:
@@ -92,7 +92,7 @@ def encode(
         _remember(read)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
-        views = [sights[i].pixels(tower.kind.image_size) for i in missing]
+        views = [sights[i].pixels(image_encoder.kind.image_size) for i in missing]
         pixels = torch.cat(views)
 
         def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -100,7 +100,7 @@ def encode(
             if held is None:
                 let_go()  # before another is built: two would not fit everywhere
                 encoder = load_image_encoder(
-                    tower.path, tower.kind, device, dtype, hidden, memory.make_room
+                    image_encoder.path, image_encoder.kind, device, dtype, hidden, memory.make_room
                 )
                 held = _Held(encoder, memory.enter(encoder, device))
             try:
@@ -113,7 +113,7 @@ def encode(
                 else:
                     held.entry.take_out()
 
-        encoded = or_on_cpu(run, device, dtype, f"the image encoder {tower.name}", say)
+        encoded = or_on_cpu(run, device, dtype, f"the image encoder {image_encoder.name}", say)
         # Means are tensors of their own: a view would keep the whole batch alive for as long as
         # one of it is remembered.
         parts = torch.split(encoded, [len(of_one) for of_one in views])
@@ -127,20 +127,22 @@ def encode(
 
 def is_remembered(
     sight: Sight,
-    tower: TowerFile,
+    image_encoder: ImageEncoderFile,
     dtype: torch.dtype,
     hidden: bool,
     files: EmbeddingFiles | None = None,
 ) -> bool:
     """Whether `encode` would answer for `sight` without an encoder."""
-    keys: list[Key] = [(sight.key, *_source(tower, dtype, hidden))]
+    keys: list[Key] = [(sight.key, *_source(image_encoder, dtype, hidden))]
     return bool(_recall(keys) or (files is not None and _read(keys, files)))
 
 
-def _source(tower: TowerFile, dtype: torch.dtype, hidden: bool) -> tuple[object, ...]:
+def _source(
+    image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
+) -> tuple[object, ...]:
     """What tells the features of one encoder from another's."""
-    status = tower.path.stat()
-    return (str(tower.path), status.st_size, status.st_mtime_ns, dtype, hidden)
+    status = image_encoder.path.stat()
+    return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 
 
 def let_go() -> None:

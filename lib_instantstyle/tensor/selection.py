@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
+from lib_instantstyle.pure.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.pure.units import AUTO
-from lib_instantstyle.tensor.encoder_match import tower_for, towers_for
+from lib_instantstyle.tensor.encoder_match import image_encoder_for, image_encoders_for
 from lib_instantstyle.tensor.fit import check_fit, describe_layers
 from lib_instantstyle.tensor.unet import UnetLayers
 
@@ -36,7 +36,7 @@ class Choice:
     """What serves a unit."""
 
     adapter: AdapterFile
-    tower: TowerFile
+    image_encoder: ImageEncoderFile
     muted: tuple[int, ...]  # selected layers, by adapter number, that the adapter does not hold
 
 
@@ -59,7 +59,7 @@ def choose(
                 f"{describe_layers(adapter.kind.layer_widths, unet)}); choose another adapter, or "
                 "other blocks."
             )
-        return Choice(adapter, tower_for(adapter, catalog), muted)
+        return Choice(adapter, image_encoder_for(adapter, catalog), muted)
     fitting = [adapter for adapter in catalog.adapters if _fits(adapter, unet, selected)]
     if not fitting:
         passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
@@ -69,8 +69,8 @@ def choose(
             f"{_STOCK_ADAPTERS[unet.layout.id]} into models/ControlNet or models/InstantStyle."
         )
     fitting.sort(key=lambda adapter: _rank(adapter, selected))
-    best = next((a for a in fitting if towers_for(a, catalog)), fitting[0])
-    return Choice(best, tower_for(best, catalog), _muted(best, selected))
+    best = next((a for a in fitting if image_encoders_for(a, catalog)), fitting[0])
+    return Choice(best, image_encoder_for(best, catalog), _muted(best, selected))
 
 
 def _rank(adapter: AdapterFile, selected: Collection[int]) -> tuple[object, ...]:

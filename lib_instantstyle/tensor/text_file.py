@@ -9,12 +9,12 @@ from threading import Lock
 
 import torch
 
-from lib_instantstyle.pure.catalog import TextFile
+from lib_instantstyle.pure.catalog import TextEncoderFile
 from lib_instantstyle.pure.clip_tokens import check_length
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.encoder_loading import MakeRoom, take_room
 from lib_instantstyle.tensor.memory import or_on_cpu
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
-from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
@@ -31,7 +31,7 @@ class FileTextEncoder:
     say: told where the encoder had to run on the CPU.
     """
 
-    file: TextFile
+    file: TextEncoderFile
     token_ids: Callable[[Sequence[str]], list[list[int]] | None]
     device: torch.device
     dtype: torch.dtype

@@ -1,4 +1,4 @@
-"""The transformer block of CLIP, for image and text towers alike.
+"""The transformer block of CLIP, for image and text encoders alike.
 
 Shapes: B batch, N tokens, W width, H heads. Source: Radford et al. 2021, arXiv 2103.00020.
 """

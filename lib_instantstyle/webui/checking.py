@@ -27,7 +27,7 @@ class CheckedUnit:
 
     unit: Unit
     pictures: UnitPictures
-    choice: Choice  # its tower is the one that made the style, if there is a style
+    choice: Choice  # its image_encoder is the one that made the style, if there is a style
     gains: Mapping[int, Gain]  # by adapter number N, of layers that the adapter holds
     style: Style | None = None  # instead of references
 

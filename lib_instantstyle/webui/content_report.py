@@ -18,7 +18,7 @@ from lib_instantstyle.hosts import (
     model_folders,
     queue_lock,
 )
-from lib_instantstyle.pure.catalog import TowerFile, scan
+from lib_instantstyle.pure.catalog import ImageEncoderFile, scan
 from lib_instantstyle.pure.nouns import caption, nouns
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts, remove_content
@@ -89,12 +89,12 @@ def describe_content(
         catalog = scan(model_folders())
         choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
         check_subtraction(choice.adapter)
-        image = _seen(picture, unit, choice.tower, host)
+        image = _seen(picture, unit, choice.image_encoder, host)
         source = content_source(len(image), unit.clip_source, catalog, host, p)
         texts, removed = _subtraction(image, unit, source)
         return ContentReport(
             adapter=choice.adapter.name,
-            image_encoder=choice.tower.name,
+            image_encoder=choice.image_encoder.name,
             text_encoder=source.encoder.title,
             agreement=source.agreement,
             texts=texts,
@@ -104,7 +104,9 @@ def describe_content(
         )
 
 
-def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.Tensor:
+def _seen(
+    picture: Picture, unit: Unit, image_encoder: ImageEncoderFile, host: Host
+) -> torch.Tensor:
     """The image vector [E] of `picture` with the unit's crop and mask."""
     mask = None
     if unit.reference_mask:
@@ -112,7 +114,7 @@ def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.T
     sight = sight_of(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
     keep, files = host.keeps_encoder(), host.embedding_files()
-    (image,) = encode([sight], tower, device, dtype, False, keep, host, files)
+    (image,) = encode([sight], image_encoder, device, dtype, False, keep, host, files)
     return image
 
 

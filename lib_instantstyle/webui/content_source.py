@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.hosts import Host, TextEncoder
-from lib_instantstyle.pure.catalog import Catalog, TextFile
+from lib_instantstyle.pure.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
 from lib_instantstyle.pure.units import AUTO
@@ -58,7 +58,7 @@ def content_source(
         if file is None:
             raise InstantStyleError(
                 f"clip_source is 'file', but no text encoder file with vectors of {width} numbers "
-                f"was found{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}."
+                f"was found{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}."
             )
         return ContentSource(file)
     loaded = host.text_encoder(p)
@@ -86,7 +86,7 @@ def content_source(
 def _file_encoder(
     width: int, catalog: Catalog, host: Host, p: Any, say: Callable[[str], None]
 ) -> FileTextEncoder | None:
-    for file in catalog.texts:
+    for file in catalog.text_encoders:
         if file.kind.embedding_width == width:
             return FileTextEncoder(
                 file,
@@ -126,7 +126,7 @@ def _nothing_fits(
         return f"clip_source is 'loaded', but {why}; {help_}, or clear content."
     return (
         f"content cannot be read: {why}, and no text encoder file that does was found"
-        f"{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}, or clear content."
+        f"{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}, or clear content."
     )
 
 
@@ -138,7 +138,7 @@ def wanted(width: int) -> str:
     return f"the text encoder of {title} ({source})"
 
 
-def _found(files: Sequence[TextFile]) -> str:
+def _found(files: Sequence[TextEncoderFile]) -> str:
     listed = ", ".join(
         f"{file.name} makes {file.kind.embedding_width}"
         if file.kind.embedding_width

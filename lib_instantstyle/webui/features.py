@@ -13,7 +13,7 @@ from lib_instantstyle.pure.units import CONCAT, EACH
 from lib_instantstyle.tensor.combining import combine, weighted
 from lib_instantstyle.tensor.embedding import encode, features_of
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
-from lib_instantstyle.tensor.encoder_match import tower_for
+from lib_instantstyle.tensor.encoder_match import image_encoder_for
 from lib_instantstyle.tensor.sights import Sight, has_negative_sight, negative_sight_of, sight_of
 from lib_instantstyle.webui.checking import CheckedUnit
 from lib_instantstyle.webui.subtracting import without_content
@@ -72,10 +72,10 @@ def _looked_at(
         "say": say,
     }
     if style is None:
-        return features_of(sights, negative, adapter.kind, checked.choice.tower, **run)
+        return features_of(sights, negative, adapter.kind, checked.choice.image_encoder, **run)
     hidden = adapter.kind.projection.takes_hidden_states
     features = style.features(hidden)
     if negative is not None:
-        other = encode([negative], tower_for(adapter, catalog), hidden=hidden, **run)
+        other = encode([negative], image_encoder_for(adapter, catalog), hidden=hidden, **run)
         features = torch.stack([*features[:-1], *other])
     return features

@@ -20,8 +20,8 @@ def adapters() -> Listing:
     return {
         "adapters": [_adapter(file, catalog) for file in catalog.adapters],
         "encoders": [
-            {"name": tower.name, "vector": tower.kind.embedding_width, "hidden": tower.kind.width}
-            for tower in catalog.towers
+            {"name": file.name, "vector": file.kind.embedding_width, "hidden": file.kind.width}
+            for file in catalog.image_encoders
         ],
         "refused": [{"name": name, "problem": text} for name, text in catalog.refused],
     }
@@ -33,7 +33,7 @@ def _adapter(file: AdapterFile, catalog: Catalog) -> Listing:
 
     encoder, problem = None, None
     try:
-        encoder = choose(file.name, catalog, chosen_layers()).tower.name
+        encoder = choose(file.name, catalog, chosen_layers()).image_encoder.name
     except InstantStyleError as error:
         problem = str(error)
     layout = file.kind.layout

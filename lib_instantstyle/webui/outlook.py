@@ -11,7 +11,7 @@ from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
-from lib_instantstyle.pure.tower_kind import TITLES
+from lib_instantstyle.pure.image_encoder_kind import TITLES
 from lib_instantstyle.pure.trajectory import exact_steps
 from lib_instantstyle.pure.units import (
     B_LORA,
@@ -99,8 +99,8 @@ def of(unit: Unit) -> Outlook:
 
 
 def _adapter(selected: Collection[int], choice: Choice, layers: UnetLayers) -> str:
-    tower = choice.tower
-    title = TITLES.get(tower.kind.width, tower.name)
+    image_encoder = choice.image_encoder
+    title = TITLES.get(image_encoder.kind.width, image_encoder.name)
     acting = len(selected) - len(choice.muted)
     said = (
         f"{choice.adapter.name} with image encoder {title} gets the style into {acting} of "
@@ -118,7 +118,7 @@ def _content(choice: Choice, catalog: Catalog) -> str:
     width = projection.feature_width
     if chosen_text_width() == width:
         return "Content can be taken out by words, with the checkpoint's own text encoder."
-    for file in catalog.texts:
+    for file in catalog.text_encoders:
         if file.kind.embedding_width == width:
             return f"Content can be taken out by words, with the text encoder {file.name}."
     return f"To take out content by words, put {wanted(width)} into {FOLDER}."

@@ -256,7 +256,7 @@ class _Check:
                 choice = choose(self.unit.adapter, self.catalog, layers, gains)
             self.made.adapter = choice.adapter.name
             self.made.kind = choice.adapter.kind.projection.title
-            self.made.encoder = choice.tower.name
+            self.made.encoder = choice.image_encoder.name
             return choice
         return None
 
@@ -268,7 +268,11 @@ class _Check:
                 hidden = choice.adapter.kind.projection.takes_hidden_states
                 sight = sight_of(picture, self.unit, each.reference_mask)
                 remembered = is_remembered(
-                    sight, choice.tower, host.encoder_dtype(), hidden, host.embedding_files()
+                    sight,
+                    choice.image_encoder,
+                    host.encoder_dtype(),
+                    hidden,
+                    host.embedding_files(),
                 )
             size = picture.image.size
             self.made.references.append(ReferencePlan(*size, picture.sha256, weight, remembered))

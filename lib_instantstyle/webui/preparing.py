@@ -92,7 +92,7 @@ def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[Term]
 
 
 def _save_crops(checked: CheckedUnit, host: Host) -> list[str]:
-    folder, size = host.crops_folder(), checked.choice.tower.kind.image_size
+    folder, size = host.crops_folder(), checked.choice.image_encoder.kind.image_size
     if folder is None:
         return []
     unit, mask = checked.unit, checked.pictures.reference_mask

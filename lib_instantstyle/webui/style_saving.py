@@ -70,18 +70,18 @@ def _encoded(unit: Unit) -> Style:
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
         hidden, vectors = _features(checked, host)
-    tower = checked.choice.tower
-    fingerprint = class_embedding(tower.path, tower.kind).float()
+    image_encoder = checked.choice.image_encoder
+    fingerprint = class_embedding(image_encoder.path, image_encoder.kind).float()
     return Style(_info(checked), vectors, hidden, fingerprint)
 
 
 def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Hidden states and image vectors of the references and, last, of what negative rows get."""
     sights, negative = sights_of(checked)
-    tower = checked.choice.tower
+    image_encoder = checked.choice.image_encoder
     run = partial(
         encode,
-        tower=tower,
+        image_encoder=image_encoder,
         device=host.device(),
         dtype=host.encoder_dtype(),
         keep=host.keeps_encoder(),
@@ -89,7 +89,7 @@ def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Ten
         files=host.embedding_files(),
     )
     hidden = torch.stack(run([*sights, negative or ZERO_IMAGE], hidden=True))
-    if not tower.kind.embedding_width:
+    if not image_encoder.kind.embedding_width:
         return hidden, None
     vectors = run([*sights, *([negative] if negative else [])], hidden=False)
     if negative is None:
@@ -98,10 +98,10 @@ def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Ten
 
 
 def _info(checked: CheckedUnit) -> StyleInfo:
-    pictures, tower = checked.pictures.references, checked.choice.tower
+    pictures, image_encoder = checked.pictures.references, checked.choice.image_encoder
     return StyleInfo(
-        encoder=tower.name,
-        kind=tower.kind,
+        encoder=image_encoder.name,
+        kind=image_encoder.kind,
         adapter=checked.choice.adapter.name,
         references=tuple(picture.sha256 for picture in pictures),
         weights=checked.pictures.weights,

@@ -43,12 +43,14 @@ def similarity(session, image):
     from lib_instantstyle.tensor.pictures import Picture, decode_picture
     from lib_instantstyle.tensor.sights import sight_of
 
-    (tower,) = (t for t in scan(hosts.model_folders()).towers if t.name == "CLIP-ViT-bigG")
+    (encoder_file,) = (
+        t for t in scan(hosts.model_folders()).image_encoders if t.name == "CLIP-ViT-bigG"
+    )
     picture = Picture(image.convert("RGB"), hashlib.sha256(image.tobytes()).hexdigest())
     cpu = torch.device("cpu")
     with torch.no_grad():
         sights = [sight_of(each) for each in (picture, decode_picture(REFERENCE))]
-        result, own = encode(sights, tower, cpu, torch.float32, hidden=False)
+        result, own = encode(sights, encoder_file, cpu, torch.float32, hidden=False)
     return float(torch.nn.functional.cosine_similarity(result, own, dim=0))
 
 

@@ -13,14 +13,14 @@ from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.webui.content_source import content_source
 from tests.stock_words import write_stock_words
 from tests.unit.adapters import write
-from tests.unit.text_hosts import Loaded, TextHost, word_ids
-from tests.unit.text_towers import (
+from tests.unit.text_encoders import (
+    hugging_face_text_encoder,
     hugging_face_text_tensors,
-    hugging_face_text_tower,
+    open_clip_text_encoder,
     open_clip_text_tensors,
-    open_clip_text_tower,
     padded,
 )
+from tests.unit.text_hosts import Loaded, TextHost, word_ids
 
 WIDTH = 32  # of the vectors of the small "H"
 
@@ -34,7 +34,7 @@ def no_stock_vectors(monkeypatch, tmp_path):
 
 @pytest.fixture
 def file(tmp_path):
-    write(tmp_path / "models" / "clip_h.bin", open_clip_text_tensors(open_clip_text_tower("H")))
+    write(tmp_path / "models" / "clip_h.bin", open_clip_text_tensors(open_clip_text_encoder("H")))
     return scan([tmp_path / "models"])
 
 
@@ -65,7 +65,7 @@ def test_auto_takes_a_file_where_the_loaded_encoder_does_not_fit(loaded, tmp_pat
     found = source(tmp_path, file, loaded=loaded)
     assert isinstance(found.encoder, FileTextEncoder)
     assert (found.encoder.title, found.encoder.width) == ("text encoder clip_h", WIDTH)
-    expected = open_clip_text_tower("H")(padded(word_ids(["a cup", "tea"]), 0))
+    expected = open_clip_text_encoder("H")(padded(word_ids(["a cup", "tea"]), 0))
     vectors = found.encoder.vectors(["a cup", "tea"])
     torch.testing.assert_close(vectors, expected, atol=1e-5, rtol=1e-5)
 
@@ -137,7 +137,7 @@ def test_each_missing_side_has_its_sentence(tmp_path, file):
 
 
 def test_a_file_without_projection_is_named_where_it_could_be_meant(tmp_path):
-    tensors = hugging_face_text_tensors(hugging_face_text_tower("L"))
+    tensors = hugging_face_text_tensors(hugging_face_text_encoder("L"))
     del tensors["text_projection.weight"]
     write(tmp_path / "m" / "clip_l.safetensors", tensors)
     text = sentence(tmp_path, scan([tmp_path / "m"]), width=768)

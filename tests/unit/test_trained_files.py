@@ -155,7 +155,7 @@ def test_an_autoencoder_takes_means_at_any_size(model) -> None:
 
 
 def test_the_image_encoder_sees_what_the_tower_saw(trained, pictures) -> None:
-    (file,) = scan([trained.models]).towers
+    (file,) = scan([trained.models]).image_encoders
     assert (file.kind.image_size, file.kind.patch, file.kind.embedding_width) == (224, 28, 256)
     encoder = load_image_encoder(file.path, file.kind, torch.device("cpu"), torch.float32)
     pixels = enlarged(normalised(pictures), 7)
