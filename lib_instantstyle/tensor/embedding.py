@@ -13,9 +13,9 @@ from lib_instantstyle.pure.adapter_kind import AdapterKind
 from lib_instantstyle.pure.catalog import ImageEncoderFile
 from lib_instantstyle.tensor.device_memory import UNMANAGED, DeviceMemory, Entry
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
+from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.tensor.memory import or_on_cpu
-from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
@@ -34,8 +34,8 @@ _kept: dict[Key, _Held] = {}  # at most one, where the user asks for it
 
 
 def features_of(
-    sights: Sequence[Sight],
-    negative: Sight | None,
+    inputs: Sequence[EncoderInput],
+    negative: EncoderInput | None,
     kind: AdapterKind,
     image_encoder: ImageEncoderFile,
     device: torch.device,
@@ -45,7 +45,7 @@ def features_of(
     files: EmbeddingFiles | None = None,
     say: Callable[[str], None] = print,
 ) -> torch.Tensor:
-    """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
+    """What an adapter of `kind` takes of `inputs` and, last, of what negative-prompt rows get.
 
     [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
     adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
@@ -58,7 +58,7 @@ def features_of(
     hidden = kind.projection.takes_hidden_states
     if negative is None and hidden:
         negative = ZERO_IMAGE
-    seen = [*sights, *([negative] if negative else [])]
+    seen = [*inputs, *([negative] if negative else [])]
     features = encode(seen, image_encoder, device, dtype, hidden, keep, memory, files, say)
     if negative is None:
         features.append(torch.zeros_like(features[0]))
@@ -66,7 +66,7 @@ def features_of(
 
 
 def encode(
-    sights: Sequence[Sight],
+    inputs: Sequence[EncoderInput],
     image_encoder: ImageEncoderFile,
     device: torch.device,
     dtype: torch.dtype,
@@ -76,7 +76,7 @@ def encode(
     files: EmbeddingFiles | None = None,
     say: Callable[[str], None] = print,
 ) -> list[torch.Tensor]:
-    """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
+    """One tensor for each encoder_input, float32, on the CPU; the encoder runs at most once.
 
     The encoder is built for what was not seen before, and let go of at once unless it is kept.
 
@@ -84,7 +84,7 @@ def encode(
     instead of image vectors [E].
     """
     source = _source(image_encoder, dtype, hidden)
-    keys: list[Key] = [(sight.key, *source) for sight in sights]
+    keys: list[Key] = [(encoder_input.key, *source) for encoder_input in inputs]
     found = _recall(keys)
     if files is not None:
         read = _read([key for key in keys if key not in found], files)
@@ -92,7 +92,7 @@ def encode(
         _remember(read)
     missing = [i for i, key in enumerate(keys) if key not in found]
     if missing:
-        views = [sights[i].pixels(image_encoder.kind.image_size) for i in missing]
+        views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
         pixels = torch.cat(views)
 
         def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -126,14 +126,14 @@ def encode(
 
 
 def is_remembered(
-    sight: Sight,
+    encoder_input: EncoderInput,
     image_encoder: ImageEncoderFile,
     dtype: torch.dtype,
     hidden: bool,
     files: EmbeddingFiles | None = None,
 ) -> bool:
-    """Whether `encode` would answer for `sight` without an encoder."""
-    keys: list[Key] = [(sight.key, *_source(image_encoder, dtype, hidden))]
+    """Whether `encode` would answer for `encoder_input` without an encoder."""
+    keys: list[Key] = [(encoder_input.key, *_source(image_encoder, dtype, hidden))]
     return bool(_recall(keys) or (files is not None and _read(keys, files)))
 
 

@@ -11,10 +11,10 @@ from lib_instantstyle.pure.catalog import Catalog
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.presets import Gain
 from lib_instantstyle.pure.units import Unit
+from lib_instantstyle.tensor.encoder_input import has_negative_input
 from lib_instantstyle.tensor.fit import describe_layers
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import has_negative_sight
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.saved_style import saved_style
@@ -63,7 +63,7 @@ def remarks(checked: CheckedUnit, layers: UnetLayers, cfg_scale: float) -> list[
         )
     unit = checked.unit
     swapped = any(gain.swapped for gain in checked.gains.values())
-    if cfg_scale == 1 and (swapped or unit.negative_weight != 1 or has_negative_sight(unit)):
+    if cfg_scale == 1 and (swapped or unit.negative_weight != 1 or has_negative_input(unit)):
         said.append(
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
             "negative_weight, negative_image and noise do nothing."

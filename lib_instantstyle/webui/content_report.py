@@ -23,9 +23,9 @@ from lib_instantstyle.pure.nouns import caption, nouns
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts, remove_content
 from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.pictures import Picture, decode_picture
 from lib_instantstyle.tensor.selection import choose
-from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.tensor.word_vectors import word_vectors
 from lib_instantstyle.tensor.zero_shot import best_matches, cosines
@@ -111,10 +111,10 @@ def _seen(
     mask = None
     if unit.reference_mask:
         mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
-    sight = sight_of(picture, unit, mask)
+    encoder_input = reference_input(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
     keep, files = host.keeps_encoder(), host.embedding_files()
-    (image,) = encode([sight], image_encoder, device, dtype, False, keep, host, files)
+    (image,) = encode([encoder_input], image_encoder, device, dtype, False, keep, host, files)
     return image
 
 

@@ -17,11 +17,11 @@ from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import encode, let_go
+from lib_instantstyle.tensor.encoder_input import EncoderInput, reference_input
 from lib_instantstyle.tensor.picture_modes import to_rgb
 from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import choose
-from lib_instantstyle.tensor.sights import Sight, sight_of
 from lib_instantstyle.tensor.style_file import read_style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.tensor.zero_shot import cosines
@@ -77,10 +77,10 @@ def measure(
     """
     plain = to_rgb(image)
     digest = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).hexdigest()
-    sight = sight_of(Picture(plain, digest))
+    encoder_input = reference_input(Picture(plain, digest))
     found = {}
     for meter in meters:
-        (vector,) = _vectors([sight], meter.image_encoder, host, keep=True)
+        (vector,) = _vectors([encoder_input], meter.image_encoder, host, keep=True)
         found[LEAK_KEY.format(meter.number)] = meter.read(vector)
     if last and not host.keeps_encoder():
         let_go()
@@ -94,8 +94,10 @@ def _meter(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host, p: Any)
         else:
             image_encoder = _image_encoder(unit, layers, catalog)
             pictures = pictures_of(unit, host)
-            sights = [sight_of(each, unit, pictures.reference_mask) for each in pictures.references]
-            references = torch.stack(_vectors(sights, image_encoder, host, host.keeps_encoder()))
+            inputs = [
+                reference_input(each, unit, pictures.reference_mask) for each in pictures.references
+            ]
+            references = torch.stack(_vectors(inputs, image_encoder, host, host.keeps_encoder()))
         texts = None
         if named := content_texts(unit.content):
             source = content_source(references.shape[1], unit.clip_source, catalog, host, p)
@@ -125,10 +127,10 @@ def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
 
 
 def _vectors(
-    sights: Sequence[Sight], image_encoder: ImageEncoderFile, host: Host, keep: bool
+    inputs: Sequence[EncoderInput], image_encoder: ImageEncoderFile, host: Host, keep: bool
 ) -> list[torch.Tensor]:
     device, dtype = host.device(), host.encoder_dtype()
-    return encode(sights, image_encoder, device, dtype, False, keep, host)
+    return encode(inputs, image_encoder, device, dtype, False, keep, host)
 
 
 def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:

@@ -28,9 +28,9 @@ from lib_instantstyle.pure.units import (
 )
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import is_remembered
+from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.plan import layer_gains
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
@@ -266,9 +266,9 @@ class _Check:
             remembered = False
             if choice is not None:
                 hidden = choice.adapter.kind.projection.takes_hidden_states
-                sight = sight_of(picture, self.unit, each.reference_mask)
+                encoder_input = reference_input(picture, self.unit, each.reference_mask)
                 remembered = is_remembered(
-                    sight,
+                    encoder_input,
                     choice.image_encoder,
                     host.encoder_dtype(),
                     hidden,

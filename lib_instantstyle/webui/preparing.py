@@ -14,8 +14,8 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.infotext import KEY, unit_to_text
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.encoder_input import input_views, reference_input
 from lib_instantstyle.tensor.plan import Plan, Term
-from lib_instantstyle.tensor.sights import sight_of, views_of
 from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.checking import CheckedUnit, check, naming, remarks
@@ -99,8 +99,8 @@ def _save_crops(checked: CheckedUnit, host: Host) -> list[str]:
     said = (
         save_crops(
             picture.sha256,
-            sight_of(picture, unit, mask).key,
-            views_of(picture, unit, size, mask),
+            reference_input(picture, unit, mask).key,
+            input_views(picture, unit, size, mask),
             folder,
         )
         for picture in checked.pictures.references

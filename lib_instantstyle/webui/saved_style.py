@@ -8,10 +8,10 @@ from dataclasses import replace
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import AUTO, Unit
+from lib_instantstyle.tensor.encoder_input import has_negative_input
 from lib_instantstyle.tensor.encoder_match import image_encoders_for
 from lib_instantstyle.tensor.fit import check_fit
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import has_negative_sight
 from lib_instantstyle.tensor.style_file import Style, read_style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.style_library import SavedStyle, library
@@ -27,7 +27,7 @@ def saved_style(
     """
     for field, needs in (
         ("reference_mask", unit.reference_mask is not None),
-        ("noise", has_negative_sight(unit) and unit.negative_image is None),
+        ("noise", has_negative_input(unit) and unit.negative_image is None),
     ):
         if needs:
             raise InstantStyleError(

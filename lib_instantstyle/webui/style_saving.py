@@ -16,12 +16,12 @@ from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.style_info import StyleInfo, settings_of
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE
 from lib_instantstyle.tensor.image_encoder import class_embedding
-from lib_instantstyle.tensor.sights import ZERO_IMAGE
 from lib_instantstyle.tensor.style_file import Style, read_style, write_style
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.checking import CheckedUnit, check
-from lib_instantstyle.webui.features import sights_of
+from lib_instantstyle.webui.features import encoder_inputs
 from lib_instantstyle.webui.style_library import SavedStyle, library
 
 THUMBNAIL_SIZE = 256  # pixels, of the longer side
@@ -77,7 +77,7 @@ def _encoded(unit: Unit) -> Style:
 
 def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Hidden states and image vectors of the references and, last, of what negative rows get."""
-    sights, negative = sights_of(checked)
+    inputs, negative = encoder_inputs(checked)
     image_encoder = checked.choice.image_encoder
     run = partial(
         encode,
@@ -88,10 +88,10 @@ def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Ten
         memory=host,
         files=host.embedding_files(),
     )
-    hidden = torch.stack(run([*sights, negative or ZERO_IMAGE], hidden=True))
+    hidden = torch.stack(run([*inputs, negative or ZERO_IMAGE], hidden=True))
     if not image_encoder.kind.embedding_width:
         return hidden, None
-    vectors = run([*sights, *([negative] if negative else [])], hidden=False)
+    vectors = run([*inputs, *([negative] if negative else [])], hidden=False)
     if negative is None:
         vectors.append(torch.zeros_like(vectors[0]))  # as a linear adapter was trained
     return hidden, torch.stack(vectors)

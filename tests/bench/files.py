@@ -19,9 +19,9 @@ from lib_instantstyle.tensor import adapter as adapter_module
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.files import open_tensors
 from lib_instantstyle.tensor.pictures import decode_picture
-from lib_instantstyle.tensor.sights import sight_of
 
 # The largest resident memory of a process begins with that of the one that started it (getrusage),
 # unless it is set back.
@@ -151,9 +151,14 @@ def reference(folder: Path, picture: Path) -> dict[str, Any]:
             embedding._remembered.clear()
         begin = time.perf_counter()
         with torch.no_grad():
-            sight = sight_of(decode_picture(text))
+            encoder_input = reference_input(decode_picture(text))
             embedding.encode(
-                [sight], encoder_file, torch.device("cpu"), torch.float32, False, files=files
+                [encoder_input],
+                encoder_file,
+                torch.device("cpu"),
+                torch.float32,
+                False,
+                files=files,
             )
         result[name] = time.perf_counter() - begin
     return result

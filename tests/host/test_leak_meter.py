@@ -40,8 +40,8 @@ def similarity(session, image):
     from lib_instantstyle import hosts
     from lib_instantstyle.pure.catalog import scan
     from lib_instantstyle.tensor.embedding import encode
+    from lib_instantstyle.tensor.encoder_input import reference_input
     from lib_instantstyle.tensor.pictures import Picture, decode_picture
-    from lib_instantstyle.tensor.sights import sight_of
 
     (encoder_file,) = (
         t for t in scan(hosts.model_folders()).image_encoders if t.name == "CLIP-ViT-bigG"
@@ -49,8 +49,8 @@ def similarity(session, image):
     picture = Picture(image.convert("RGB"), hashlib.sha256(image.tobytes()).hexdigest())
     cpu = torch.device("cpu")
     with torch.no_grad():
-        sights = [sight_of(each) for each in (picture, decode_picture(REFERENCE))]
-        result, own = encode(sights, encoder_file, cpu, torch.float32, hidden=False)
+        inputs = [reference_input(each) for each in (picture, decode_picture(REFERENCE))]
+        result, own = encode(inputs, encoder_file, cpu, torch.float32, hidden=False)
     return float(torch.nn.functional.cosine_similarity(result, own, dim=0))
 
 

@@ -12,8 +12,8 @@ from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.device_memory import Unmanaged
 from lib_instantstyle.tensor.embedding import encode, features_of
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput, reference_input
 from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.test_catalog import SD15, unet_like
@@ -24,16 +24,16 @@ WIDTH, VECTOR = ENCODERS["H"][0], ENCODERS["H"][3]
 
 def picture(seed):
     noise = np.random.default_rng(seed).integers(0, 256, (50, 40, 3), dtype=np.uint8)
-    return sight_of(Picture(Image.fromarray(noise), f"hash of {seed}"), Unit())
+    return reference_input(Picture(Image.fromarray(noise), f"hash of {seed}"), Unit())
 
 
-def image_vector(sight, encoder_file, device=CPU, dtype=torch.float32):
-    (vector,) = encode([sight], encoder_file, device, dtype, hidden=False)
+def image_vector(encoder_input, encoder_file, device=CPU, dtype=torch.float32):
+    (vector,) = encode([encoder_input], encoder_file, device, dtype, hidden=False)
     return vector
 
 
-def hidden_states(sight, encoder_file, device=CPU, dtype=torch.float32):
-    return encode([sight, ZERO_IMAGE], encoder_file, device, dtype, hidden=True)
+def hidden_states(encoder_input, encoder_file, device=CPU, dtype=torch.float32):
+    return encode([encoder_input, ZERO_IMAGE], encoder_file, device, dtype, hidden=True)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_negative_rows_get_their_own_picture_where_there_is_one(encoder_file, ba
 
 def test_several_views_are_one_feature_their_mean(encoder_file, batches):
     views = torch.cat([picture(seed).pixels(224) for seed in range(10)])
-    found = image_vector(Sight("views", lambda size: views), encoder_file)
+    found = image_vector(EncoderInput("views", lambda size: views), encoder_file)
     assert batches == [8, 2]  # never all at once
     singles = torch.stack([image_vector(picture(seed), encoder_file) for seed in range(10)])
     torch.testing.assert_close(found, singles.mean(dim=0), atol=1e-5, rtol=1e-5)
