@@ -96,7 +96,7 @@ class Host(Protocol):
         None for the whole; inpainting "only masked" crops. Known once sampling begins.
         """
 
-    def download(self, url: str, limit: int, label: str) -> bytes:
+    def fetch(self, url: str, limit: int, label: str) -> bytes:
         """What lies behind a URL, if the WebUI's settings allow it; `label` is for errors."""
 
 

@@ -12,7 +12,7 @@ from modules import devices, shared
 from torch import nn
 
 from lib_instantstyle.hosts.checkpoint import identity
-from lib_instantstyle.hosts.download import download
+from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
 from lib_instantstyle.hosts.settings import (
     EMBEDDINGS_MB,
@@ -122,5 +122,5 @@ class A1111:
             (y + height) / whole.height,
         )
 
-    def download(self, url: str, limit: int, label: str) -> bytes:
-        return download(url, limit, label)
+    def fetch(self, url: str, limit: int, label: str) -> bytes:
+        return fetch(url, limit, label)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lib_instantstyle.pure.schedule import completed_fraction
-from lib_instantstyle.pure.trajectory import scale
+from lib_instantstyle.pure.sigma_schedule import latent_scale
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of the pictures [B, 4, h, w] that an evaluation predicts."""
@@ -46,7 +46,7 @@ def around_model_calls(
         for change, sigma, x in changes:
             if not in_timesteps:
                 return change(answer)
-            state = x * scale(sigma)
+            state = x * latent_scale(sigma)
             return (state - change(state - sigma * answer)) / sigma  # the answer is the noise
         return None
 

@@ -15,7 +15,7 @@ import torch
 from modules import sd_samplers_common
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.trajectory import scale
+from lib_instantstyle.pure.sigma_schedule import latent_scale
 
 
 class Sampling:
@@ -45,7 +45,9 @@ class Sampling:
         if self._timesteps is None:
             self._denoised = self._model(x, sigma * ones, **self.extra_args)
             return (x - self._denoised) / sigma
-        noise = self._model(x / scale(sigma), self._timesteps[sigma] * ones, **self.extra_args)
+        noise = self._model(
+            x / latent_scale(sigma), self._timesteps[sigma] * ones, **self.extra_args
+        )
         self._denoised = x - sigma * noise
         return noise
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit, parse_unit
 
-KEY = "InstantStyle {}"  # one key per unit, counted from 1
+INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
 OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _NOT_WRITTEN = ("enabled", *PICTURES)
@@ -70,7 +70,7 @@ def text_to_unit(text: str) -> Written:
 
 def read(params: Mapping[str, object], number: int = 1) -> Written | None:
     """The line of unit `number` among parsed infotext parameters, or None."""
-    text = params.get(KEY.format(number))
+    text = params.get(INFOTEXT_KEY.format(number))
     return text_to_unit(text) if isinstance(text, str) else None
 
 

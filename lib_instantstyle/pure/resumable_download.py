@@ -28,7 +28,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _GONE = (400, 401, 403, 404, 410, 416, 451)  # answers that the next try will get too
 
 
-class Progress:
+class DownloadProgress:
     """How far a download is; read and stopped from other threads."""
 
     def __init__(self) -> None:
@@ -36,7 +36,9 @@ class Progress:
         self.stop = threading.Event()
 
 
-def download(file: PublishedFile, folder: Path, progress: Progress, spoken_for: int = 0) -> Path:
+def download(
+    file: PublishedFile, folder: Path, progress: DownloadProgress, spoken_for: int = 0
+) -> Path:
     """Bring `file` into `folder`; its path.
 
     spoken_for: bytes of the disk that other downloads are still going to fill. Raises
@@ -73,7 +75,7 @@ def _check_room(part: PartFile, folder: Path, spoken_for: int) -> None:
         )
 
 
-def _receive_all(part: PartFile, progress: Progress) -> None:
+def _receive_all(part: PartFile, progress: DownloadProgress) -> None:
     fruitless = 0
     while part.size < part.file.size:
         before, reason = part.size, "the connection was closed"
@@ -96,7 +98,7 @@ def _receive_all(part: PartFile, progress: Progress) -> None:
         _see(part, progress)
 
 
-def _receive(part: PartFile, progress: Progress) -> None:
+def _receive(part: PartFile, progress: DownloadProgress) -> None:
     """One try: as much as the server sends."""
     headers = {"User-Agent": "sd-webui-instantstyle", "Accept-Encoding": "identity"}
     if part.size:
@@ -129,7 +131,7 @@ def _check_answer(answer: HTTPResponse, part: PartFile) -> None:
     part.start_over()
 
 
-def _see(part: PartFile, progress: Progress) -> None:
+def _see(part: PartFile, progress: DownloadProgress) -> None:
     """Say how far it is; raises InstantStyleError if it is to stop."""
     progress.received = part.size
     if progress.stop.is_set():

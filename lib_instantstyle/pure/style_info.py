@@ -1,7 +1,8 @@
 """What a style file says of itself, read from its header alone.
 
-A style is a .safetensors file with two entries in its metadata, KEY and THUMBNAIL, and these
-tensors, for n references and an image encoder with N tokens of width W and vectors of width E:
+A style is a .safetensors file with two entries in its metadata, METADATA_KEY and THUMBNAIL, and
+these tensors, for n references and an image encoder with N tokens of width W and vectors of
+width E:
 
     image_vectors [n + 1, E]     what linear adapters take; absent if the encoder makes none
     hidden_states [n + 1, N, W]  what plus and full-face adapters take
@@ -27,7 +28,7 @@ from lib_instantstyle.pure.tensor_info import FLOATING
 from lib_instantstyle.pure.units import FIELDS, PICTURES, Unit
 from lib_instantstyle.pure.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 
-KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
+METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
 VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
 MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
@@ -80,7 +81,7 @@ def metadata_of(info: StyleInfo) -> dict[str, str]:
     """The metadata of a style file."""
     content = {f.name: getattr(info, f.name) for f in fields(info) if f.name != "thumbnail"}
     content |= {"version": VERSION, "kind": asdict(info.kind)}
-    return {KEY: json.dumps(content), THUMBNAIL: base64.b64encode(info.thumbnail).decode()}
+    return {METADATA_KEY: json.dumps(content), THUMBNAIL: base64.b64encode(info.thumbnail).decode()}
 
 
 def read_info(path: Path) -> StyleInfo | None:
@@ -90,7 +91,7 @@ def read_info(path: Path) -> StyleInfo | None:
     """
     size = path.stat().st_size
     header = read_header(path)
-    if KEY not in header.metadata:
+    if METADATA_KEY not in header.metadata:
         return None
     if size > MAX_BYTES:
         raise InstantStyleError(f"{path.name} has {size:,} bytes; a style has up to {MAX_BYTES:,}.")
@@ -123,7 +124,7 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
 
 
 def _info(header: Header) -> StyleInfo:
-    content = json.loads(header.metadata[KEY])
+    content = json.loads(header.metadata[METADATA_KEY])
     if content["version"] != VERSION:
         raise ValueError(f"it is of version {content['version']!r}, {VERSION} is known")
     settings = content["settings"]

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 
 from lib_instantstyle.pure.layers import Block, Layer
-from lib_instantstyle.pure.presets import PRESETS, Gain
+from lib_instantstyle.pure.presets import PRESETS, BlockWeight
 from lib_instantstyle.pure.rows import image_of, kind_of
 from lib_instantstyle.pure.schedule import acting_steps, strength
 from lib_instantstyle.pure.units import BASE, BOTH, HIRES, Unit
@@ -39,7 +39,7 @@ class When:
 
 
 @dataclass(frozen=True)
-class Term:
+class AttentionTerm:
     """One unit's image attention in one layer.
 
     key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
@@ -81,7 +81,7 @@ class LoraTerm:
 class Plan:
     """All terms of a generation."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[AttentionTerm, ...]
     loras: tuple[LoraTerm, ...] = ()
 
     @property
@@ -136,15 +136,15 @@ class Plan:
         )
 
 
-def layer_gains(unit: Unit, unet: UnetLayers) -> dict[int, Gain]:
+def layer_weights(unit: Unit, unet: UnetLayers) -> dict[int, BlockWeight]:
     """What each layer gets of `unit`, by adapter number N; layers that get nothing are left out.
 
     Raises InstantStyleError where own block weights or the preset do not fit the UNet's layout.
     """
     chosen = unit.blocks or PRESETS[unit.preset]
-    gains = chosen.gains(unet.layout, unit.weight, unit.layout_weight, unit.boost)
+    block_weights = chosen.block_weights(unet.layout, unit.weight, unit.layout_weight, unit.boost)
     return {
-        number: gains[found.layer.block.index]
+        number: block_weights[found.layer.block.index]
         for number, found in unet.by_number.items()
-        if found.layer.block.index in gains
+        if found.layer.block.index in block_weights
     }

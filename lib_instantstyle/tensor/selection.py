@@ -21,8 +21,8 @@ from lib_instantstyle.pure.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.pure.units import AUTO
+from lib_instantstyle.tensor.compatibility import check_adapter, describe_layers
 from lib_instantstyle.tensor.encoder_match import image_encoder_for, image_encoders_for
-from lib_instantstyle.tensor.fit import check_fit, describe_layers
 from lib_instantstyle.tensor.unet import UnetLayers
 
 _STOCK_ADAPTERS = {"sdxl": "ip-adapter_sdxl.safetensors", "sd15": "ip-adapter_sd15.safetensors"}
@@ -51,7 +51,7 @@ def choose(
     selected = unet.by_number.keys() if numbers is None else numbers
     if name != AUTO:
         adapter = catalog.adapter(name)
-        check_fit(adapter.name, adapter.kind, unet)
+        check_adapter(adapter.name, adapter.kind, unet)
         muted = _muted(adapter, selected)
         if len(muted) == len(selected):
             raise InstantStyleError(
@@ -91,7 +91,7 @@ def _muted(adapter: AdapterFile, selected: Collection[int]) -> tuple[int, ...]:
 
 def _fits(adapter: AdapterFile, unet: UnetLayers, selected: Collection[int]) -> bool:
     try:
-        check_fit(adapter.name, adapter.kind, unet)
+        check_adapter(adapter.name, adapter.kind, unet)
     except InstantStyleError:
         return False
     return len(_muted(adapter, selected)) < len(selected)

@@ -12,7 +12,7 @@ import torch
 
 from lib_instantstyle.hosts.diffusion import Diffusion, announce, diffusion_of
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.infotext import KEY, unit_to_text
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.pure.layers import Layout
 from lib_instantstyle.pure.units import STYLE_ALIGNED, STYLEID, SWAP, Unit
 from lib_instantstyle.tensor.inversion import Denoiser
@@ -26,7 +26,7 @@ from lib_instantstyle.tensor.self_attention import (
     self_attention_hooks,
 )
 from lib_instantstyle.tensor.shared_attention import SHARED_BLOCKS, SWAPPED_BLOCKS
-from lib_instantstyle.tensor.styleid import BLOCKS
+from lib_instantstyle.tensor.styleid import DEFAULT_BLOCKS
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.unit_pictures import HASH_LENGTH
@@ -36,7 +36,7 @@ FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is 
 
 
 _USUAL_BLOCKS: Mapping[str, Mapping[str, Collection[int]]] = {
-    STYLEID: BLOCKS,
+    STYLEID: DEFAULT_BLOCKS,
     STYLE_ALIGNED: SHARED_BLOCKS,
     SWAP: SWAPPED_BLOCKS,
 }
@@ -81,7 +81,7 @@ class AttentionMethod(ABC):
     @property
     def infotext(self) -> dict[str, str]:
         hashes = {"image": self.picture.sha256[:HASH_LENGTH]} if self.picture else {}
-        return {KEY.format(self.unit.number): unit_to_text(self.unit, hashes)}
+        return {INFOTEXT_KEY.format(self.unit.number): unit_to_text(self.unit, hashes)}
 
     def listen(self, p: Any) -> None:  # noqa: B027  # most have nothing to hear
         """See what the next `p.init` makes of the picture to change."""

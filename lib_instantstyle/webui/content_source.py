@@ -9,7 +9,7 @@ from typing import Any
 from lib_instantstyle.hosts import Host, TextEncoder
 from lib_instantstyle.pure.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
+from lib_instantstyle.pure.probe_words import MIN_AGREEMENT, PROBE_WORDS
 from lib_instantstyle.pure.units import AUTO
 from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.tensor.text_space import agreement, stock_vectors
@@ -105,9 +105,9 @@ def _agreement(loaded: TextEncoder, file: TextEncoder | None, host: Host) -> flo
     if stock is None and file is None:
         return None
     if stock is None and file is not None:
-        stock = word_vectors(file, STOCK_WORDS, host.cache_folder()).float()
+        stock = word_vectors(file, PROBE_WORDS, host.cache_folder()).float()
     assert stock is not None
-    return agreement(word_vectors(loaded, STOCK_WORDS, host.cache_folder()).float(), stock)
+    return agreement(word_vectors(loaded, PROBE_WORDS, host.cache_folder()).float(), stock)
 
 
 def _nothing_fits(

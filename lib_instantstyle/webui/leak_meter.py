@@ -20,7 +20,7 @@ from lib_instantstyle.tensor.embedding import encode, let_go
 from lib_instantstyle.tensor.encoder_input import EncoderInput, reference_input
 from lib_instantstyle.tensor.picture_modes import to_rgb
 from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import choose
 from lib_instantstyle.tensor.style_file import read_style
 from lib_instantstyle.tensor.unet import UnetLayers
@@ -123,7 +123,7 @@ def _saved_references(unit: Unit, catalog: Catalog) -> tuple[ImageEncoderFile, t
 
 
 def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
-    return unit.method != IP_ADAPTER or bool(layer_gains(unit, layers))
+    return unit.method != IP_ADAPTER or bool(layer_weights(unit, layers))
 
 
 def _vectors(
@@ -147,7 +147,7 @@ def _image_encoder(unit: Unit, layers: UnetLayers, catalog: Catalog) -> ImageEnc
     image_encoders = list(catalog.image_encoders)
     if unit.method == IP_ADAPTER:
         image_encoders.insert(
-            0, choose(unit.adapter, catalog, layers, layer_gains(unit, layers)).image_encoder
+            0, choose(unit.adapter, catalog, layers, layer_weights(unit, layers)).image_encoder
         )
     for image_encoder in image_encoders:
         if image_encoder.kind.embedding_width:

@@ -28,7 +28,7 @@ def adapters() -> Listing:
 
 
 def _adapter(file: AdapterFile, catalog: Catalog) -> Listing:
-    from lib_instantstyle.hosts.loaded import chosen_layers
+    from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers
     from lib_instantstyle.tensor.selection import choose
 
     encoder, problem = None, None
@@ -62,12 +62,12 @@ def _preset(preset: Preset) -> Listing:
                 {
                     "index": index,
                     "name": LAYOUTS[layout].blocks[index].diffusers,
-                    "factor": share.factor,
-                    "of": share.of,
+                    "factor": factor.factor,
+                    "of": factor.multiplies,
                 }
-                for index, share in shares.items()
+                for index, factor in weight_factors.items()
             ]
-            for layout, shares in preset.shares.items()
+            for layout, weight_factors in preset.weight_factors.items()
         },
     }
 
@@ -98,7 +98,7 @@ def blocks() -> Listing:
 
     Raises InstantStyleError where it is of another family or there is none.
     """
-    from lib_instantstyle.hosts.loaded import chosen_layers, chosen_name
+    from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers, chosen_name
 
     layers = chosen_layers()
     present = [found.layer.block.index for found in layers.by_number.values()]

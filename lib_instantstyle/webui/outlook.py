@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.hosts.loaded import chosen_layers, chosen_text_width
+from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers, chosen_text_width
 from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.pure.image_encoder_kind import TITLES
-from lib_instantstyle.pure.trajectory import exact_steps
+from lib_instantstyle.pure.sigma_schedule import exact_steps
 from lib_instantstyle.pure.units import (
     B_LORA,
     PUBLISHED,
@@ -22,8 +22,8 @@ from lib_instantstyle.pure.units import (
     SWAP,
     Unit,
 )
-from lib_instantstyle.tensor.fit import describe_layers
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.compatibility import describe_layers
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.blora import describe
@@ -77,7 +77,7 @@ def of(unit: Unit) -> Outlook:
         return Outlook(_ON_SELF_ATTENTION[unit.method], False, None)
     if unit.method == B_LORA:
         return Outlook(describe(unit, layers.layout), False, None)
-    selected = layer_gains(unit, layers)
+    selected = layer_weights(unit, layers)
     if not selected:
         return Outlook("All weights are 0, so nothing of the style gets in.", False, drawn)
     catalog = scan(model_folders())

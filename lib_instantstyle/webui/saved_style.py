@@ -8,9 +8,9 @@ from dataclasses import replace
 from lib_instantstyle.pure.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import AUTO, Unit
+from lib_instantstyle.tensor.compatibility import check_adapter
 from lib_instantstyle.tensor.encoder_input import has_negative_input
 from lib_instantstyle.tensor.encoder_match import image_encoders_for
-from lib_instantstyle.tensor.fit import check_fit
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.style_file import Style, read_style
 from lib_instantstyle.tensor.unet import UnetLayers
@@ -90,7 +90,7 @@ def _check_encoder(saved: SavedStyle, style: Style, adapter: AdapterFile, catalo
 
 def _fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
     try:
-        check_fit(adapter.name, adapter.kind, layers)
+        check_adapter(adapter.name, adapter.kind, layers)
     except InstantStyleError:
         return False
     return True

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind, image_encoder_kind
-from lib_instantstyle.pure.style_info import KEY, THUMBNAIL, StyleInfo, metadata_of, read_info
+from lib_instantstyle.pure.style_info import (
+    METADATA_KEY,
+    THUMBNAIL,
+    StyleInfo,
+    metadata_of,
+    read_info,
+)
 from lib_instantstyle.pure.style_info import shapes_of as style_shapes
 from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
@@ -120,8 +126,8 @@ INFO = StyleInfo(
     settings={"weight": 0.5}, thumbnail=b"jpeg",
 )  # fmt: skip
 METADATA = metadata_of(INFO)
-FIELDS = [*json.loads(METADATA[KEY]), "more"]
-KIND = [*json.loads(METADATA[KEY])["kind"], "more"]
+FIELDS = [*json.loads(METADATA[METADATA_KEY]), "more"]
+KIND = [*json.loads(METADATA[METADATA_KEY])["kind"], "more"]
 
 
 def style_file(metadata, tensors):
@@ -150,11 +156,11 @@ def path(tmp_path_factory):
     st.sampled_from([None, *style_shapes(INFO)]),
 )
 def test_a_changed_style(path, changed, kind, thumbnail, missing):
-    content = json.loads(METADATA[KEY])
+    content = json.loads(METADATA[METADATA_KEY])
     content["kind"] = {**content["kind"], **kind}
     content = {**content, **changed}
     tensors = {name: s for name, s in style_shapes(INFO).items() if name != missing}
-    path.write_bytes(style_file({KEY: json.dumps(content), THUMBNAIL: thumbnail}, tensors))
+    path.write_bytes(style_file({METADATA_KEY: json.dumps(content), THUMBNAIL: thumbnail}, tensors))
     try:
         read_info(path)
     except InstantStyleError as error:

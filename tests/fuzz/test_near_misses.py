@@ -22,9 +22,9 @@ from lib_instantstyle.pure import model_file, nested_names, style_info
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.block_weights import COUNTS, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.foreign_notations import NAMES
 from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
 from lib_instantstyle.pure.layers import LAYOUTS
-from lib_instantstyle.pure.other_tools import NAMES
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import TensorInfo

@@ -171,7 +171,7 @@ def test_a_missing_side_is_refused_with_what_to_put_where(session):
 def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, monkeypatch):
     from modules import processing
 
-    from lib_instantstyle.pure.stock_words import STOCK_WORDS
+    from lib_instantstyle.pure.probe_words import PROBE_WORDS
     from lib_instantstyle.tensor import text_space
 
     said = []
@@ -180,10 +180,10 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
     )
     session.use("tiny_sdxl.")
     stock = tmp_path / "stock.safetensors"
-    words = {"words": ",".join(STOCK_WORDS)}
+    words = {"words": ",".join(PROBE_WORDS)}
     monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (stock,))
     host, checkpoint = loaded()
-    own = host.text_encoder(checkpoint).vectors(STOCK_WORDS)
+    own = host.text_encoder(checkpoint).vectors(PROBE_WORDS)
     try:
         save_file({"256": own.half()}, stock, metadata=words)
         session.txt2img(**style(CONTENT))

@@ -7,7 +7,7 @@ import torch
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
+from lib_instantstyle.pure.probe_words import MIN_AGREEMENT, PROBE_WORDS
 from lib_instantstyle.tensor import text_file, text_space
 from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.webui.content_source import content_source
@@ -192,9 +192,9 @@ def test_loaded_keeps_an_encoder_that_strayed_and_offers_the_file(tmp_path, file
 def test_the_verdict_is_kept_for_each_checkpoint(tmp_path, file):
     loaded = Loaded(WIDTH, stock(tmp_path, file), stray=1.0, identity="one")
     first = source(tmp_path, file, loaded=loaded).agreement
-    assert loaded.asked == list(STOCK_WORDS)
+    assert loaded.asked == list(PROBE_WORDS)
     assert source(tmp_path, file, loaded=loaded).agreement == first
-    assert loaded.asked == list(STOCK_WORDS)
+    assert loaded.asked == list(PROBE_WORDS)
     other = Loaded(WIDTH, stock(tmp_path, file), stray=0.0, identity="two")
     assert source(tmp_path, file, loaded=other).agreement > 0.999
 
@@ -220,15 +220,15 @@ def test_stock_vectors_of_other_words_do_not_count(tmp_path, file, monkeypatch):
     write_stock_words([tmp_path / "models" / "clip_h.bin"], data, word_ids)
     assert text_space.stock_vectors(WIDTH, data).shape == (20, WIDTH)
     assert text_space.stock_vectors(WIDTH + 1, data) is None
-    monkeypatch.setattr(text_space, "STOCK_WORDS", ("other", *STOCK_WORDS[1:]))
+    monkeypatch.setattr(text_space, "PROBE_WORDS", ("other", *PROBE_WORDS[1:]))
     assert text_space.stock_vectors(WIDTH, data) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_another_number_format_is_no_other_space(tmp_path, file, dtype):
     encoder = stock(tmp_path, file)
-    exact = encoder.vectors(STOCK_WORDS)
+    exact = encoder.vectors(PROBE_WORDS)
     text_file._remembered.clear()
-    rounded = replace(encoder, dtype=dtype).vectors(STOCK_WORDS)
+    rounded = replace(encoder, dtype=dtype).vectors(PROBE_WORDS)
     assert not torch.equal(rounded, exact)
     assert text_space.agreement(rounded, exact) > 0.999

@@ -16,7 +16,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.image_encoder_kind import OPEN_CLIP
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.style_info import (
-    KEY,
+    METADATA_KEY,
     THUMBNAIL,
     metadata_of,
     read_info,
@@ -37,8 +37,8 @@ def path(tmp_path):
 
 def rewrite(path, tensors=None, **changes):
     """The file at `path` with other tensors, or with other entries in its description."""
-    content = json.loads(read_header(path).metadata[KEY]) | changes
-    metadata = {**read_header(path).metadata, KEY: json.dumps(content)}
+    content = json.loads(read_header(path).metadata[METADATA_KEY]) | changes
+    metadata = {**read_header(path).metadata, METADATA_KEY: json.dumps(content)}
     kept = {k: v.clone() for k, v in load_file(path).items()}
     data = save({k: v for k, v in (kept | (tensors or {})).items() if v is not None}, metadata)
     path.write_bytes(data)
@@ -131,7 +131,7 @@ def test_a_damaged_description_is_a_sentence(path, changes, words):
     "number", [10**9, -1, 0, 1.5, True, "14", None], ids=lambda value: repr(value)
 )
 def test_an_encoder_described_by_impossible_numbers_is_a_sentence(path, number):
-    kind = json.loads(read_header(path).metadata[KEY])["kind"]
+    kind = json.loads(read_header(path).metadata[METADATA_KEY])["kind"]
     rewrite(path, kind=kind | {"patch": number})
     with pytest.raises(InstantStyleError, match="its encoder's patch is"):
         read_info(path)

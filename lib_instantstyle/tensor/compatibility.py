@@ -9,7 +9,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.unet import UnetLayers
 
 
-def check_fit(name: str, kind: AdapterKind, unet: UnetLayers) -> None:
+def check_adapter(name: str, kind: AdapterKind, unet: UnetLayers) -> None:
     """Raise InstantStyleError, saying why, if adapter `name` does not fit the UNet.
 
     An adapter may hold some of the layers only.

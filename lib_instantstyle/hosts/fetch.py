@@ -27,7 +27,7 @@ class _RefusedError(OSError):
     """Why an address is not asked."""
 
 
-def download(url: str, limit: int, label: str) -> bytes:
+def fetch(url: str, limit: int, label: str) -> bytes:
     """What lies behind `url`, up to `limit` bytes.
 
     Raises InstantStyleError where the WebUI does not allow it, or it cannot be had.

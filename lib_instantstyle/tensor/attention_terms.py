@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from lib_instantstyle.pure.layers import Layer
-from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.presets import BlockWeight
 from lib_instantstyle.pure.units import EACH, Unit
 from lib_instantstyle.tensor.masks import Mask
-from lib_instantstyle.tensor.plan import Term, When
+from lib_instantstyle.tensor.plan import AttentionTerm, When
 from lib_instantstyle.tensor.scaling import scale
 
 
@@ -19,15 +19,15 @@ def when_of(unit: Unit) -> When:
     return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
 
 
-def term_of(
+def attention_term(
     layer: Layer,
-    gain: Gain,
+    block_weight: BlockWeight,
     key: torch.Tensor,
     value: torch.Tensor,
     unit: Unit,
     weights: Sequence[float],
     mask: Mask | None = None,
-) -> Term:
+) -> AttentionTerm:
     """What `unit` adds in one layer.
 
     key, value: [n + 1, T, h], of n references and, last, of what negative-prompt rows get.
@@ -42,17 +42,17 @@ def term_of(
         prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
         # As many tokens as the prompt's; repeated, they give the same attention as once.
         negative = (negative[0].repeat(1, count, 1), negative[1].repeat(1, count, 1))
-    if gain.swapped:
+    if block_weight.negated:
         # A value of zero adds nothing, whatever the key.
         negative = (prompt[0], prompt[1] * unit.negative_weight)
         prompt = (prompt[0], torch.zeros_like(prompt[1]))
     factor = 1.0
     banks = []
     for bank in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, *bank, gain.weight)
+        *pair, factor = scale(unit.embeds_scaling, *bank, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
-    return Term(
+    return AttentionTerm(
         layer,
         factor,
         torch.cat([bank[0] for bank in banks]),
