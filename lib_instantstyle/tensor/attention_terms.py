@@ -1,4 +1,4 @@
-"""From keys and values to the terms of a plan: weights, several references, swapped sides."""
+"""From keys and values to the terms of a plan: weights, several references, negated blocks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ def when_of(unit: Unit) -> When:
 def attention_term(
     layer: Layer,
     block_weight: BlockWeight,
-    key: torch.Tensor,
-    value: torch.Tensor,
+    bank: tuple[torch.Tensor, torch.Tensor],
     unit: Unit,
     weights: Sequence[float],
     mask: Mask | None = None,
 ) -> AttentionTerm:
     """What `unit` adds in one layer.
 
-    key, value: [n + 1, T, h], of n references and, last, of what negative-prompt rows get.
+    bank: keys and values, each [n + 1, T, h], of n references and, last, of what negative-prompt
+    rows get.
     weights: of the n references; they scale what each adds. Several references lie side by side
     in one softmax ("concat"), or each serves its own image of the batch ("each").
     """
+    key, value = bank
     value_scale = value.new_tensor([*weights, unit.negative_weight])
     value = value * value_scale[:, None, None]
     prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])
@@ -48,18 +49,18 @@ def attention_term(
         prompt = (prompt[0], torch.zeros_like(prompt[1]))
     factor = 1.0
     banks = []
-    for bank in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, *bank, block_weight.weight)
+    for keys_and_values in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
     return AttentionTerm(
         layer,
-        factor,
-        torch.cat([bank[0] for bank in banks]),
-        torch.cat([bank[1] for bank in banks]),
-        when_of(unit),
-        (tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
-        mask,
-        unit.number,
-        unit.auto_weight * (abs(unit.weight) or 1.0),
+        weight=factor,
+        key=torch.cat([keys for keys, _ in banks]),
+        value=torch.cat([values for _, values in banks]),
+        when=when_of(unit),
+        rows=(tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
+        mask=mask,
+        unit=unit.number,
+        target=unit.auto_weight * (abs(unit.weight) or 1.0),
     )

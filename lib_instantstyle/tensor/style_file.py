@@ -47,7 +47,7 @@ class Style:
     fingerprint: torch.Tensor  # [W]
 
     def features(self, hidden_states: bool) -> torch.Tensor:
-        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as embedding.features_of gives it."""
+        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as ImageEmbeds.features gives it."""
         if hidden_states:
             return self.hidden
         if self.vectors is None:

@@ -75,12 +75,12 @@ class StyleInjection:
         self._rows: torch.Tensor | None = None  # content of each row of the call under way
 
     def look(self, latents: torch.Tensor) -> None:
-        """See self_attention.Look. Which row belongs to which picture shows in the latents."""
+        """See self_attention.LatentCallback. The latents show which row is of which picture."""
         if not self._alike:
             self._rows = self._content_of[nearest(latents, self._latents)]
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
-        """See self_attention.Act."""
+        """See self_attention.AttentionCallback."""
         if part == ATTENDED:
             return None
         if part != TO_Q:
@@ -105,53 +105,57 @@ def first_state(
     return x / latent_scale(top) * latent_scale(schedule.down[0].start)
 
 
-def sample(
-    schedule: Schedule,
-    style: Trajectory,
-    contents: Sequence[Trajectory],
-    content_of: Sequence[int],
-    settings: Settings,
-    hooks: SelfAttentionHooks,
-    predict: Denoiser,
-    aside: Denoiser,
-    after_step: Callable[[int, torch.Tensor], None],
-) -> torch.Tensor:
-    """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+@dataclass(frozen=True)
+class StyleTransfer:
+    """What one stylised sampling is made from.
 
-    style, contents: trajectories that hold the sigmas `schedule.kept`.
-    content_of: for each picture of the batch, which of `contents` it shows.
-    predict: the noise in the batch, by the sampling that the user set up.
-    aside: the noise in a single latent, without prompt; called to see features.
-    after_step: told the number of each finished step, and the state after it.
+    style, contents: trajectories that hold the sigmas `schedule.kept`. content_of: for each picture
+    of the batch, which of `contents` it shows. hooks: on the self-attentions to replace.
     """
-    x = first_state(schedule, style, contents, settings.adain)[list(content_of)]
-    for i, step in enumerate(schedule.down):
-        with ExitStack() as styled:
-            if acts(settings.start, settings.end, i / len(schedule.down)):
-                injection = StyleInjection(
-                    _features(hooks, (TO_K, TO_V), aside, style[step.at], step.at),
-                    [_features(hooks, (TO_Q,), aside, each[step.at], step.at) for each in contents],
-                    x,
-                    content_of,
-                    settings,
-                )
-                styled.enter_context(hooks.acting(injection.act, injection.look))
-            noise = predict(x, step.at)
-        x = move(x, noise, step)
-        after_step(i, x)
-    return x / latent_scale(schedule.down[-1].end)
 
+    schedule: Schedule
+    style: Trajectory
+    contents: Sequence[Trajectory]
+    content_of: Sequence[int]
+    settings: Settings
+    hooks: SelfAttentionHooks
 
-def _features(
-    hooks: SelfAttentionHooks,
-    parts: Collection[str],
-    aside: Denoiser,
-    latent: torch.Tensor,
-    sigma: float,
-) -> AttentionFeatures:
-    with hooks.capturing(parts) as features:
-        aside(latent, sigma)
-    return features
+    def sample(
+        self,
+        predict: Denoiser,
+        unconditional: Denoiser,
+        after_step: Callable[[int, torch.Tensor], None],
+    ) -> torch.Tensor:
+        """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+
+        predict: the noise in the batch, by the sampling that the user set up.
+        unconditional: the noise in a single latent, without prompt; called to capture features.
+        after_step: called with the number of each finished step, and the state after it.
+        """
+        settings, steps = self.settings, self.schedule.down
+        x = first_state(self.schedule, self.style, self.contents, settings.adain)
+        x = x[list(self.content_of)]
+        for i, step in enumerate(steps):
+            with ExitStack() as styled:
+                if acts(settings.start, settings.end, i / len(steps)):
+                    injection = self._injection(x, step.at, unconditional)
+                    styled.enter_context(self.hooks.acting(injection.act, injection.look))
+                noise = predict(x, step.at)
+            x = move(x, noise, step)
+            after_step(i, x)
+        return x / latent_scale(steps[-1].end)
+
+    def _injection(
+        self, latents: torch.Tensor, sigma: float, unconditional: Denoiser
+    ) -> StyleInjection:
+        def captured(parts: Collection[str], trajectory: Trajectory) -> AttentionFeatures:
+            with self.hooks.capturing(parts) as features:
+                unconditional(trajectory[sigma], sigma)
+            return features
+
+        style = captured((TO_K, TO_V), self.style)
+        contents = [captured((TO_Q,), each) for each in self.contents]
+        return StyleInjection(style, contents, latents, self.content_of, self.settings)
 
 
 def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from lib_instantstyle.pure.catalog import ImageEncoderFile, scan
 from lib_instantstyle.pure.nouns import caption, nouns
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts, remove_content
-from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.embedding import ImageEmbeds
 from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.pictures import Picture, decode_picture
 from lib_instantstyle.tensor.selection import choose
@@ -114,7 +114,8 @@ def _seen(
     encoder_input = reference_input(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
     keep, files = host.keeps_encoder(), host.embedding_files()
-    (image,) = encode([encoder_input], image_encoder, device, dtype, False, keep, host, files)
+    embeds = ImageEmbeds(device, dtype, keep, host, files)
+    (image,) = embeds.encode([encoder_input], image_encoder, hidden=False)
     return image
 
 

@@ -11,7 +11,7 @@ from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
 from lib_instantstyle.pure.units import CONCAT, EACH
 from lib_instantstyle.tensor.combining import combine, weighted
-from lib_instantstyle.tensor.embedding import encode, features_of
+from lib_instantstyle.tensor.embedding import ImageEmbeds
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.encoder_input import (
     EncoderInput,
@@ -68,19 +68,14 @@ def _looked_at(
     """What the adapter takes of each reference and, last, of what negative rows get."""
     inputs, negative = encoder_inputs(checked)
     adapter, style = checked.choice.adapter, checked.style
-    run: dict[str, Any] = {
-        "device": host.device(),
-        "dtype": host.encoder_dtype(),
-        "keep": host.keeps_encoder(),
-        "memory": host,
-        "files": files,
-        "say": say,
-    }
+    embeds = ImageEmbeds(
+        host.device(), host.encoder_dtype(), host.keeps_encoder(), host, files, say
+    )
     if style is None:
-        return features_of(inputs, negative, adapter.kind, checked.choice.image_encoder, **run)
+        return embeds.features(inputs, negative, adapter.kind, checked.choice.image_encoder)
     hidden = adapter.kind.projection.takes_hidden_states
     features = style.features(hidden)
     if negative is not None:
-        other = encode([negative], image_encoder_for(adapter, catalog), hidden=hidden, **run)
+        other = embeds.encode([negative], image_encoder_for(adapter, catalog), hidden)
         features = torch.stack([*features[:-1], *other])
     return features

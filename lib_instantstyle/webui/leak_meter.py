@@ -16,7 +16,7 @@ from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
 from lib_instantstyle.pure.units import IP_ADAPTER, Unit
 from lib_instantstyle.tensor.content import content_texts
-from lib_instantstyle.tensor.embedding import encode, let_go
+from lib_instantstyle.tensor.embedding import CACHE, ImageEmbeds
 from lib_instantstyle.tensor.encoder_input import EncoderInput, reference_input
 from lib_instantstyle.tensor.picture_modes import to_rgb
 from lib_instantstyle.tensor.pictures import Picture
@@ -83,7 +83,7 @@ def measure(
         (vector,) = _vectors([encoder_input], meter.image_encoder, host, keep=True)
         found[LEAK_KEY.format(meter.number)] = meter.read(vector)
     if last and not host.keeps_encoder():
-        let_go()
+        CACHE.release_encoder()
     return found
 
 
@@ -130,7 +130,7 @@ def _vectors(
     inputs: Sequence[EncoderInput], image_encoder: ImageEncoderFile, host: Host, keep: bool
 ) -> list[torch.Tensor]:
     device, dtype = host.device(), host.encoder_dtype()
-    return encode(inputs, image_encoder, device, dtype, False, keep, host)
+    return ImageEmbeds(device, dtype, keep, host).encode(inputs, image_encoder, hidden=False)
 
 
 def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:

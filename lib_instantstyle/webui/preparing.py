@@ -91,7 +91,7 @@ def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[Atten
             mask = checked.pictures.mask
             terms.append(
                 attention_term(
-                    layer, block_weight, key[rows], value[rows], checked.unit, weights, mask
+                    layer, block_weight, (key[rows], value[rows]), checked.unit, weights, mask
                 )
             )
     return terms

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 
 import torch
 from PIL import Image
@@ -15,7 +14,7 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.style_info import StyleInfo, settings_of
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.embedding import ImageEmbeds
 from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE
 from lib_instantstyle.tensor.image_encoder import class_embedding
 from lib_instantstyle.tensor.style_file import Style, read_style, write_style
@@ -79,19 +78,15 @@ def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Ten
     """Hidden states and image vectors of the references and, last, of what negative rows get."""
     inputs, negative = encoder_inputs(checked)
     image_encoder = checked.choice.image_encoder
-    run = partial(
-        encode,
-        image_encoder=image_encoder,
-        device=host.device(),
-        dtype=host.encoder_dtype(),
-        keep=host.keeps_encoder(),
-        memory=host,
-        files=host.embedding_files(),
+    embeds = ImageEmbeds(
+        host.device(), host.encoder_dtype(), host.keeps_encoder(), host, host.embedding_files()
     )
-    hidden = torch.stack(run([*inputs, negative or ZERO_IMAGE], hidden=True))
+    hidden = torch.stack(embeds.encode([*inputs, negative or ZERO_IMAGE], image_encoder, True))
     if not image_encoder.kind.embedding_width:
         return hidden, None
-    vectors = run([*inputs, *([negative] if negative else [])], hidden=False)
+    vectors = embeds.encode(
+        [*inputs, *([negative] if negative else [])], image_encoder, hidden=False
+    )
     if negative is None:
         vectors.append(torch.zeros_like(vectors[0]))  # as a linear adapter was trained
     return hidden, torch.stack(vectors)

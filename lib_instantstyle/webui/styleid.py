@@ -70,17 +70,10 @@ class StyleID(AttentionMethod):
                     sampling.extra_args["cond_scale"] = 1.0
                 schedule = self._schedule(sampling, scene.sigmas, p)
                 style, *contents = self._trajectories(schedule, scene)
-                return styleid.sample(
-                    schedule,
-                    style,
-                    contents,
-                    self._content_of,
-                    self._settings,
-                    scene.hooks,
-                    sampling.predict,
-                    scene.asking,
-                    sampling.after_step,
+                transfer = styleid.StyleTransfer(
+                    schedule, style, contents, self._content_of, self._settings, scene.hooks
                 )
+                return transfer.sample(sampling.predict, scene.asking, sampling.after_step)
 
             with sampler_function(p, scene.sigmas, sample):
                 yield

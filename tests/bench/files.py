@@ -148,17 +148,11 @@ def reference(folder: Path, picture: Path) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, forget in (("new", True), ("known", False), ("known from disk", True)):
         if forget:
-            embedding._remembered.clear()
+            embedding.CACHE.tensors.clear()
         begin = time.perf_counter()
         with torch.no_grad():
             encoder_input = reference_input(decode_picture(text))
-            embedding.encode(
-                [encoder_input],
-                encoder_file,
-                torch.device("cpu"),
-                torch.float32,
-                False,
-                files=files,
-            )
+            embeds = embedding.ImageEmbeds(torch.device("cpu"), torch.float32, files=files)
+            embeds.encode([encoder_input], encoder_file, hidden=False)
         result[name] = time.perf_counter() - begin
     return result

@@ -115,5 +115,5 @@ class Weights:
             block_weight = block_weights.get(found.layer.block.index)
             if block_weight is not None:
                 key, value = (self.tokens @ matrix.T for matrix in self.matrices[number])
-                terms.append(attention_term(found.layer, block_weight, key, value, unit, [1.0]))
+                terms.append(attention_term(found.layer, block_weight, (key, value), unit, [1.0]))
         return Plan(tuple(terms))

@@ -49,17 +49,11 @@ def measure() -> dict[str, float]:
         kept = _trajectory(whole), _trajectory(whole)
         layers = find_self_attention(unet, styleid.DEFAULT_BLOCKS["sd15"])
         with self_attention_hooks(unet, layers) as hooks:
-            styleid.sample(
-                schedule,
-                kept[0],
-                [kept[1]],
-                [0],
-                styleid.Settings(),
-                hooks,
-                noise,
-                noise,
-                lambda i, x: None,
+            style, content = kept
+            transfer = styleid.StyleTransfer(
+                schedule, style, [content], [0], styleid.Settings(), hooks
             )
+            transfer.sample(noise, noise, lambda i, x: None)
 
     with torch.no_grad():
         found = {name: _allocated(run) for name, run in (("plain", plain), ("styled", styled))}

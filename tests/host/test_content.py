@@ -233,7 +233,7 @@ def picture():
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.pure.nouns import caption
     from lib_instantstyle.pure.units import parse_unit
-    from lib_instantstyle.tensor.embedding import encode
+    from lib_instantstyle.tensor.embedding import ImageEmbeds
     from lib_instantstyle.tensor.encoder_input import reference_input
     from lib_instantstyle.tensor.selection import choose
     from lib_instantstyle.tensor.unet import find_layers
@@ -255,8 +255,8 @@ def test_a_reference_is_described_without_a_generation(session, few_nouns):
     catalog = scan(model_folders())
     network = choose("auto", catalog, find_layers(host.unet(p))).image_encoder
     with torch.no_grad():
-        device, dtype = host.device(), host.encoder_dtype()
-        (image,) = encode([reference_input(picture())], network, device, dtype, hidden=False)
+        embeds = ImageEmbeds(host.device(), host.encoder_dtype())
+        (image,) = embeds.encode([reference_input(picture())], network, hidden=False)
     texts = [
         session.sd_model.get_learned_conditioning([text])["vector"][0, :256].float()
         for text in ("a cup", "tea", *(caption(s.noun) for s in report.suggestions))

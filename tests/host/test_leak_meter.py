@@ -39,7 +39,7 @@ def similarity(session, image):
     """Of a finished picture and the reference, by the image encoder alone."""
     from lib_instantstyle import hosts
     from lib_instantstyle.pure.catalog import scan
-    from lib_instantstyle.tensor.embedding import encode
+    from lib_instantstyle.tensor.embedding import ImageEmbeds
     from lib_instantstyle.tensor.encoder_input import reference_input
     from lib_instantstyle.tensor.pictures import Picture, decode_picture
 
@@ -50,7 +50,7 @@ def similarity(session, image):
     cpu = torch.device("cpu")
     with torch.no_grad():
         inputs = [reference_input(each) for each in (picture, decode_picture(REFERENCE))]
-        result, own = encode(inputs, encoder_file, cpu, torch.float32, hidden=False)
+        result, own = ImageEmbeds(cpu, torch.float32).encode(inputs, encoder_file, hidden=False)
     return float(torch.nn.functional.cosine_similarity(result, own, dim=0))
 
 

@@ -176,7 +176,7 @@ def test_a_plan_says_which_references_are_remembered(webui, monkeypatch):
     from lib_instantstyle.hosts.a1111 import A1111
     from lib_instantstyle.tensor import embedding
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is False
     webui.txt2img(**style(UNIT))

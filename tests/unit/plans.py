@@ -18,7 +18,7 @@ def terms(layers, path, kind, unit, vectors, weights=None, negative=None, mask=N
         banks = keys_and_values(path, block_weights, tokens)
         weights = weights or [1.0] * len(vectors)
         return tuple(
-            attention_term(layers.by_number[n].layer, block_weight, *banks[n], unit, weights, mask)
+            attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, weights, mask)
             for n, block_weight in block_weights.items()
         )
 

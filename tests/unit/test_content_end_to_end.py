@@ -96,5 +96,5 @@ def _image_vector(models):
     """The very vector that is subtracted from, as it is remembered."""
     from lib_instantstyle.tensor import embedding
 
-    (vector,) = (v for k, v in embedding._remembered.items() if str(models) in str(k))
+    (vector,) = (v for k, v in embedding.CACHE.tensors.items() if str(models) in str(k))
     return vector

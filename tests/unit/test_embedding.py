@@ -10,7 +10,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.device_memory import Unmanaged
-from lib_instantstyle.tensor.embedding import encode, features_of
+from lib_instantstyle.tensor.embedding import ImageEmbeds
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput, reference_input
 from lib_instantstyle.tensor.pictures import Picture
@@ -25,6 +25,14 @@ WIDTH, VECTOR = ENCODERS["H"][0], ENCODERS["H"][3]
 def picture(seed):
     noise = np.random.default_rng(seed).integers(0, 256, (50, 40, 3), dtype=np.uint8)
     return reference_input(Picture(Image.fromarray(noise), f"hash of {seed}"), Unit())
+
+
+def encode(inputs, encoder_file, device, dtype, hidden, **settings):
+    return ImageEmbeds(device, dtype, **settings).encode(inputs, encoder_file, hidden)
+
+
+def features_of(inputs, negative, kind, encoder_file):
+    return ImageEmbeds(CPU, torch.float32).features(inputs, negative, kind, encoder_file)
 
 
 def image_vector(encoder_input, encoder_file, device=CPU, dtype=torch.float32):
@@ -46,7 +54,7 @@ def encoder_file(tmp_path):
 @pytest.fixture
 def batches(monkeypatch):
     """Shapes of what went through encoders, one entry for each run; the memory starts empty."""
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     shapes = []
     real = embedding.load_image_encoder
 
@@ -122,10 +130,10 @@ class Counting(Unmanaged):
 def test_an_encoder_is_counted_for_as_long_as_it_is_held(encoder_file, batches):
     memory = Counting()
     for seed, keep in ((1, True), (2, True), (3, False), (4, False)):
-        encode([picture(seed)], encoder_file, CPU, torch.float32, False, keep, memory)
+        encode([picture(seed)], encoder_file, CPU, torch.float32, False, keep=keep, memory=memory)
     kept, at_once = ["bring back"] * 3, ["bring back", "take out"]
     assert memory.told == ["enter", *kept, "take out", "enter", *at_once]
-    assert not embedding._kept
+    assert not embedding.CACHE.encoders
 
 
 def test_an_encoder_that_cannot_be_brought_back_is_not_counted(encoder_file, batches):
@@ -157,8 +165,8 @@ def test_vectors_and_hidden_states_are_told_apart(encoder_file, batches):
         encoder_file.path.parent / "b.safetensors", adapter_tensors(plus, WIDTH, projection="plus")
     )
     a, b = scan([encoder_file.path.parent]).adapters
-    vectors = features_of([picture(1)], None, a.kind, encoder_file, CPU, torch.float32)
-    hidden = features_of([picture(1)], None, b.kind, encoder_file, CPU, torch.float32)
+    vectors = features_of([picture(1)], None, a.kind, encoder_file)
+    hidden = features_of([picture(1)], None, b.kind, encoder_file)
     assert vectors.shape == (2, VECTOR) and hidden.shape == (2, 257, WIDTH)
     assert batches == [1, 2]
     # A linear adapter saw the zero vector where the picture was dropped, not the zero image's.
@@ -168,7 +176,7 @@ def test_vectors_and_hidden_states_are_told_apart(encoder_file, batches):
 def test_negative_rows_get_their_own_picture_where_there_is_one(encoder_file, batches):
     write(encoder_file.path.parent / "a.safetensors", adapter_tensors(unet_like(SD15), VECTOR))
     (adapter,) = scan([encoder_file.path.parent]).adapters
-    found = features_of([picture(1)], picture(2), adapter.kind, encoder_file, CPU, torch.float32)
+    found = features_of([picture(1)], picture(2), adapter.kind, encoder_file)
     assert torch.equal(found[1], image_vector(picture(2), encoder_file))
     assert batches == [2]
 
@@ -188,13 +196,13 @@ def test_memory_is_bounded_in_bytes_and_what_was_used_last_stays(
     monkeypatch.setattr(embedding, "CAPACITY", 3 * one)
     for seed in (1, 2, 3, 4):
         hidden_states(picture(seed), encoder_file, CPU, torch.float32)
-        assert sum(t.numel() * 4 for t in embedding._remembered.values()) <= 3 * one
+        assert sum(t.numel() * 4 for t in embedding.CACHE.tensors.values()) <= 3 * one
     assert batches == [2, 1, 1, 1]
     hidden_states(picture(4), encoder_file, CPU, torch.float32)
     assert batches == [2, 1, 1, 1]  # the zero image was used each time, so it stayed
     hidden_states(picture(1), encoder_file, CPU, torch.float32)
     assert batches == [2, 1, 1, 1, 1]
-    assert all(t.untyped_storage().nbytes() == one for t in embedding._remembered.values())
+    assert all(t.untyped_storage().nbytes() == one for t in embedding.CACHE.tensors.values())
 
 
 def test_after_a_restart_a_known_picture_costs_no_encoder(encoder_file, batches, tmp_path):
@@ -202,7 +210,7 @@ def test_after_a_restart_a_known_picture_costs_no_encoder(encoder_file, batches,
     given = [picture(1), picture(2)]
     first = encode(given, encoder_file, CPU, torch.float32, hidden=True, files=files)
     assert batches == [2]
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     again = encode(given, encoder_file, CPU, torch.float32, hidden=True, files=files)
     assert batches == [2] and all(map(torch.equal, first, again))
     (tmp_path / "cache").rename(tmp_path / "gone")
@@ -216,12 +224,12 @@ def test_after_a_restart_a_known_picture_costs_no_encoder(encoder_file, batches,
 def test_a_picture_known_in_part_costs_the_rest(encoder_file, batches, tmp_path):
     files = EmbeddingFiles(tmp_path / "cache", 10**8)
     encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False, files=files)
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     both = encode(
         [picture(1), picture(2)], encoder_file, CPU, torch.float32, hidden=False, files=files
     )
     assert batches == [1, 1]
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     together = encode([picture(1), picture(2)], encoder_file, CPU, torch.float32, hidden=False)
     torch.testing.assert_close(both, together)
 
@@ -239,9 +247,9 @@ def test_an_encoder_that_was_replaced_is_read_anew(encoder_file, batches):
 def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once_and_says_so(
     encoder_file, monkeypatch
 ):
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     expected = encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False)
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     load, tried = embedding.load_image_encoder, []
 
     def full(path, kind, device, dtype, *rest):
@@ -253,7 +261,9 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once_and_says_
     monkeypatch.setattr(embedding, "load_image_encoder", full)
     said = []
     cuda = torch.device("cuda")
-    found = encode([picture(1)], encoder_file, cuda, torch.float16, hidden=False, say=said.append)
+    found = encode(
+        [picture(1)], encoder_file, cuda, torch.float16, hidden=False, notify=said.append
+    )
     assert tried == [("cuda", torch.float16), ("cpu", torch.float32)]
     assert torch.equal(found[0], expected[0])
     assert len(said) == 1 and "it ran on the CPU" in said[0]
@@ -263,7 +273,7 @@ def test_without_memory_anywhere_there_is_one_sentence(encoder_file, monkeypatch
     def full(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     monkeypatch.setattr(embedding, "load_image_encoder", full)
     with pytest.raises(InstantStyleError, match="not enough memory"):
         encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False)

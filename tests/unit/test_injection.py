@@ -86,7 +86,7 @@ class World:
         banks = keys_and_values(self.path, block_weights, tokens)
         return Plan(
             tuple(
-                attention_term(layers.by_number[n].layer, block_weight, *banks[n], unit, [1.0])
+                attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
                 for n, block_weight in block_weights.items()
             )
         )

@@ -82,11 +82,11 @@ def test_who_does_not_ask_gets_no_meter(host):
 def test_the_encoder_stays_for_the_pictures_of_a_batch_and_no_longer(host):
     image, _ = reference()
     found = meters(host)
-    embedding.let_go()
+    embedding.CACHE.release_encoder()
     measure(found, Image.new("RGB", (9, 9)), host, last=False)
-    assert len(embedding._kept) == 1
+    assert len(embedding.CACHE.encoders) == 1
     measure(found, image, host, last=True)
-    assert not embedding._kept
+    assert not embedding.CACHE.encoders
 
 
 def test_an_encoder_without_projection_is_refused(host, tmp_path):

@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(style_saving, "loaded_checkpoint", lambda: None)
     monkeypatch.setattr(style_saving, "queue_lock", nullcontext)
     monkeypatch.setattr(style_saving, "find_layers", lambda unet: LAYERS)
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     write(models / "clip_h.safetensors", hugging_face_tensors(hugging_face_encoder("H")))
     write(models / "linear.safetensors", adapter_tensors(LAYERS, VECTOR))
     write(models / "plus.safetensors", adapter_tensors(LAYERS, WIDTH, projection="plus"))

@@ -76,17 +76,15 @@ class World:
     def stylise(self, schedule, settings, contents=None, content_of=(0,), predict=None):
         contents = [self.content] if contents is None else contents
         with self_attention_hooks(self.unet, self.layers) as hooks:
-            return styleid.sample(
+            transfer = styleid.StyleTransfer(
                 schedule,
                 self.trajectory(self.style, schedule),
                 [self.trajectory(content, schedule) for content in contents],
                 content_of,
                 settings,
                 hooks,
-                predict or self.noise,
-                self.noise,
-                lambda i, x: None,
             )
+            return transfer.sample(predict or self.noise, self.noise, lambda i, x: None)
 
 
 @pytest.fixture(autouse=True)

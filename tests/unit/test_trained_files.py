@@ -177,7 +177,7 @@ def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None
     banks = keys_and_values(file.path, block_weights, tokens)
     plan = Plan(
         tuple(
-            attention_term(layers.by_number[n].layer, block_weight, *banks[n], unit, [1.0])
+            attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
             for n, block_weight in block_weights.items()
         )
     )

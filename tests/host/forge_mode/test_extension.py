@@ -20,7 +20,7 @@ def account(webui, monkeypatch):
 
     from lib_instantstyle.tensor import embedding
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     account = memory_management.account
     saved = account.capacity
     account.current_loaded_models.clear()
