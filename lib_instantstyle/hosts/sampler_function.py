@@ -55,8 +55,8 @@ class Sampling:
         """Let the WebUI know that step `i` is done."""
         if self._callback is not None:
             sigma = self._sigma
-            told = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
-            self._callback(told)
+            done = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
+            self._callback(done)
 
 
 @contextmanager

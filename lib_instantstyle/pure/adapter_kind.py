@@ -94,12 +94,12 @@ def _layer_widths(halves: Mapping[int, Mapping[str, tuple[int, ...]]]) -> dict[i
         key, value = shapes.get("to_k_ip"), shapes.get("to_v_ip")
         if key is None or key != value:
             raise InstantStyleError(
-                f"has a layer {number} whose key is {_said(key)} and whose value is "
-                f"{_said(value)}; it is damaged"
+                f"has a layer {number} whose key is {_describe_shape(key)} and whose value is "
+                f"{_describe_shape(value)}; it is damaged"
             )
         widths[number] = key[0]
     return widths
 
 
-def _said(shape: tuple[int, ...] | None) -> str:
+def _describe_shape(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else f"of shape {shape}"

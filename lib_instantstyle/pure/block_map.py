@@ -47,8 +47,8 @@ def block_map(
     }
 
     def lacking(index: int) -> str:
-        for who, there in (("checkpoint", in_checkpoint), ("adapter", in_adapter)):
-            if there is not None and index not in there:
+        for who, present in (("checkpoint", in_checkpoint), ("adapter", in_adapter)):
+            if present is not None and index not in present:
                 return who
         return ""
 

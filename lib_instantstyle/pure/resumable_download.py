@@ -37,11 +37,11 @@ class DownloadProgress:
 
 
 def download(
-    file: PublishedFile, folder: Path, progress: DownloadProgress, spoken_for: int = 0
+    file: PublishedFile, folder: Path, progress: DownloadProgress, reserved_bytes: int = 0
 ) -> Path:
     """Bring `file` into `folder`; its path.
 
-    spoken_for: bytes of the disk that other downloads are still going to fill. Raises
+    reserved_bytes: bytes of the disk that other downloads are still going to fill. Raises
     InstantStyleError where it is there already, was stopped or broken off, is not what was
     published, or finds no room.
     """
@@ -50,7 +50,7 @@ def download(
     part = PartFile(file, folder)
     with part:
         part.take_up(lambda: _see(part, progress))
-        _check_room(part, folder, spoken_for)
+        _check_room(part, folder, reserved_bytes)
         _receive_all(part, progress)
         digest = part.digest
     if digest != file.sha256:
@@ -62,10 +62,10 @@ def download(
     return part.finish()
 
 
-def _check_room(part: PartFile, folder: Path, spoken_for: int) -> None:
+def _check_room(part: PartFile, folder: Path, reserved_bytes: int) -> None:
     missing = part.file.size - part.size
     try:
-        free = shutil.disk_usage(folder).free - spoken_for
+        free = shutil.disk_usage(folder).free - reserved_bytes
     except OSError:  # the system does not tell: writing will
         return
     if missing > free:
@@ -104,10 +104,10 @@ def _receive(part: PartFile, progress: DownloadProgress) -> None:
     if part.size:
         headers["Range"] = f"bytes={part.size}-"
     # Only the schemes that the opener has handlers for are opened.
-    asked = request.Request(address(part.file), headers=headers)  # noqa: S310
-    with opener().open(asked, timeout=SECONDS) as answer:
-        _check_answer(answer, part)
-        while piece := answer.read1(_PIECE):
+    ranged = request.Request(address(part.file), headers=headers)  # noqa: S310
+    with opener().open(ranged, timeout=SECONDS) as response:
+        _check_response(response, part)
+        while piece := response.read1(_PIECE):
             if len(piece) > part.file.size - part.size:
                 part.start_over()
                 raise _another_file(part, "sends more")
@@ -115,17 +115,17 @@ def _receive(part: PartFile, progress: DownloadProgress) -> None:
             _see(part, progress)
 
 
-def _check_answer(answer: HTTPResponse, part: PartFile) -> None:
+def _check_response(response: HTTPResponse, part: PartFile) -> None:
     """Whether what follows is the file, and from which byte on."""
-    if answer.headers.get_content_maintype() == "text":
+    if response.headers.get_content_maintype() == "text":
         raise _another_file(part, "sends a page")
-    if answer.status == 206:
-        found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+    if response.status == 206:
+        found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
         start, whole = found.groups() if found else ("", "")
         if start != str(part.size) or whole not in ("*", str(part.file.size)):
             raise _another_file(part, "sends another part")
         return
-    length = answer.headers.get("Content-Length", "")
+    length = response.headers.get("Content-Length", "")
     if length not in ("", str(part.file.size)):
         raise _another_file(part, f"has {shorten(length)}")
     part.start_over()

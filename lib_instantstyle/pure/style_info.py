@@ -104,9 +104,9 @@ def read_info(path: Path) -> StyleInfo | None:
     for name, shape in shapes_of(info).items():
         found = header.tensors.get(name)
         if found is None or found.shape != shape or found.dtype not in FLOATING:
-            said = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+            actual = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
             raise InstantStyleError(
-                f"{path.name} is no sound style: {name} is {said}, shape {shape} is needed; get "
+                f"{path.name} is no sound style: {name} is {actual}, shape {shape} is needed; get "
                 "it again."
             )
     return info

@@ -136,15 +136,15 @@ class Plan:
         )
 
 
-def layer_weights(unit: Unit, unet: UnetLayers) -> dict[int, BlockWeight]:
+def layer_weights(unit: Unit, layers: UnetLayers) -> dict[int, BlockWeight]:
     """What each layer gets of `unit`, by adapter number N; layers that get nothing are left out.
 
     Raises InstantStyleError where own block weights or the preset do not fit the UNet's layout.
     """
     chosen = unit.blocks or PRESETS[unit.preset]
-    block_weights = chosen.block_weights(unet.layout, unit.weight, unit.layout_weight, unit.boost)
+    block_weights = chosen.block_weights(layers.layout, unit.weight, unit.layout_weight, unit.boost)
     return {
         number: block_weights[found.layer.block.index]
-        for number, found in unet.by_number.items()
+        for number, found in layers.by_number.items()
         if found.layer.block.index in block_weights
     }

@@ -43,7 +43,7 @@ class SelfAttention:
 
     @property
     def heads(self) -> int:
-        """H"""
+        """H, the number of attention heads."""
         module: Any = self.module
         return int(module.heads)
 

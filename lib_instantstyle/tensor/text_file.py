@@ -28,7 +28,7 @@ class FileTextEncoder:
     """A text encoder file, run for the texts not seen before and let go of at once.
 
     token_ids: CLIP's token ids of texts, or None where the WebUI has no tokenizer for them.
-    say: told where the encoder had to run on the CPU.
+    notify: called with a sentence where the encoder had to run on the CPU.
     """
 
     file: TextEncoderFile
@@ -36,7 +36,7 @@ class FileTextEncoder:
     device: torch.device
     dtype: torch.dtype
     make_room: MakeRoom = take_room
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
 
     @property
     def title(self) -> str:
@@ -92,5 +92,5 @@ class FileTextEncoder:
                     progress(min(start + BATCH, len(ids)))
             return torch.cat(found)
 
-        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.say)
+        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
         return [row.clone() for row in rows]  # a view would keep all of them alive

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import Diffusion, announce, diffusion_of
+from lib_instantstyle import hosts
+from lib_instantstyle.hosts.diffusion import Diffusion, announce
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.pure.layers import Layout
@@ -94,7 +95,7 @@ class AttentionMethod(ABC):
         """Encode the reference and the empty prompt; before the UNet is needed."""
         if self.picture is None:
             return
-        diffusion = diffusion_of(p)
+        diffusion = hosts.current(p).diffusion(p)
         width, height = self.size(p)
         pixels = to_pixels(self.picture.image, width, height, self.unit.crop)
         self.reference = diffusion.encode(pixels)
@@ -112,7 +113,7 @@ class AttentionMethod(ABC):
     @contextmanager
     def standing(self, p: Any, unet: torch.nn.Module, current: Pass) -> Iterator[Scene]:
         """Hooks on the unit's layers for the length of a `with` block."""
-        diffusion = diffusion_of(p)
+        diffusion = hosts.current(p).diffusion(p)
         layers = find_self_attention(unet, blocks_of(self.unit, find_layers(unet).layout))
         with self_attention_hooks(unet, layers) as hooks:
             asking = current.aside(diffusion.asking(self._empty_prompt))

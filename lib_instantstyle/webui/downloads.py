@@ -65,12 +65,12 @@ def start(name: str) -> None:
     with _changing:
         job = _jobs.get(name)
         if job is None or not job.runs:
-            spoken_for = sum(
+            reserved_bytes = sum(
                 other.file.size - other.progress.received for other in _jobs.values() if other.runs
             )
             job = _jobs[name] = _Job(file)
             thread = threading.Thread(
-                target=_run, args=(job, spoken_for), name=f"download {name}", daemon=True
+                target=_run, args=(job, reserved_bytes), name=f"download {name}", daemon=True
             )
             thread.start()
 
@@ -90,9 +90,9 @@ def states() -> list[State]:
     return [_state(file, sizes) for file in published_files.PUBLISHED_FILES]
 
 
-def _run(job: _Job, spoken_for: int) -> None:
+def _run(job: _Job, reserved_bytes: int) -> None:
     try:
-        download(job.file, own_folder(), job.progress, spoken_for)
+        download(job.file, own_folder(), job.progress, reserved_bytes)
     except InstantStyleError as error:
         job.said = str(error)
     except Exception as error:  # a thread's exceptions reach nobody else

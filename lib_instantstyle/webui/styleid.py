@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import diffusion_of
+from lib_instantstyle import hosts
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.pure.errors import InstantStyleError
@@ -50,7 +50,7 @@ class StyleID(AttentionMethod):
 
     def listen(self, p: Any) -> None:
         def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            with diffusion_of(p).recording_latents() as latents:
+            with hosts.current(p).diffusion(p).recording_latents() as latents:
                 result = init(*args, **kwargs)
             self._contents, self._content_of = _unlike(_contents(p, latents))
             return result

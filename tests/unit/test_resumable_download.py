@@ -40,9 +40,9 @@ def fetch(file, folder, progress=None):
     return download(file, folder, progress or DownloadProgress())
 
 
-def refused(file, folder, progress=None, spoken_for=0):
+def refused(file, folder, progress=None, reserved_bytes=0):
     with pytest.raises(InstantStyleError) as caught:
-        download(file, folder, progress or DownloadProgress(), spoken_for)
+        download(file, folder, progress or DownloadProgress(), reserved_bytes)
     sentence = str(caught.value)
     assert file.name in sentence and sentence.endswith(".") and "\n" not in sentence
     return sentence
@@ -318,7 +318,7 @@ def test_no_byte_is_asked_for_where_there_is_no_room(folder, monkeypatch):
         sentence = refused(published(site), folder)
         assert "needs 2,000,000 bytes more and 1,999,999 are free" in sentence
         free(monkeypatch, 2_500_000)
-        sentence = refused(published(site), folder, spoken_for=500_001)
+        sentence = refused(published(site), folder, reserved_bytes=500_001)
         assert "and 1,999,999 are free" in sentence and site.asked == []
         free(monkeypatch, 2_000_000)
         assert fetch(published(site), folder).read_bytes() == CONTENT
