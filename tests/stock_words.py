@@ -4,7 +4,7 @@
 
 with .venv/engine's Python, which has OpenCLIP's tokenizer. Each file is a stock text encoder of
 ViT-L/14, ViT-H/14 or ViT-bigG/14; the extension holds the text encoders of checkpoints to these
-vectors (see lib_instantstyle/pure/stock_words.py).
+vectors (see lib_instantstyle/pure/probe_words.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from safetensors.torch import save
 
 from lib_instantstyle.pure.atomic_file import write_file
 from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.pure.stock_words import STOCK_WORDS
-from lib_instantstyle.pure.text_kind import text_kind
+from lib_instantstyle.pure.probe_words import PROBE_WORDS
+from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
 from lib_instantstyle.tensor.text_space import STOCK_FILE
 
@@ -27,21 +27,21 @@ from lib_instantstyle.tensor.text_space import STOCK_FILE
 def write_stock_words(
     files: Iterable[Path], out: Path, token_ids: Callable[[Sequence[str]], list[list[int]]]
 ) -> None:
-    """Write what each text encoder in `files` makes of STOCK_WORDS to `out`, as float16."""
+    """Write what each text encoder in `files` makes of PROBE_WORDS to `out`, as float16."""
     found = {}
     for path in files:
-        kind = text_kind(read_tensors(path))
+        kind = text_encoder_kind(read_tensors(path))
         if kind is None:
             raise SystemExit(f"{path} holds no CLIP text encoder")
         encoder = load_text_encoder(path, kind, torch.device("cpu"), torch.float32)
         with torch.no_grad():
-            vectors = encoder.encode(token_ids(STOCK_WORDS))
+            vectors = encoder.encode(token_ids(PROBE_WORDS))
         found[str(kind.embedding_width)] = vectors.half().contiguous()
-    write_file(out, save(found, metadata={"words": ",".join(STOCK_WORDS)}))
+    write_file(out, save(found, metadata={"words": ",".join(PROBE_WORDS)}))
 
 
 def main() -> None:
-    from tests.unit.open_clip_towers import tokenizer
+    from tests.unit.open_clip_encoders import tokenizer
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)

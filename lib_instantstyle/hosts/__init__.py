@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     import torch
     from torch import nn
 
+    from lib_instantstyle.hosts.diffusion import Diffusion
     from lib_instantstyle.pure.bounded_folder import BoundedFolder
     from lib_instantstyle.tensor.device_memory import Entry
     from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
@@ -70,7 +71,7 @@ class Host(Protocol):
         """Where embeddings outlive the process; None if the user does not want it."""
 
     def reference_folder(self) -> BoundedFolder | None:
-        """See `reference_folder` below."""
+        """Where reference pictures are kept; None if the user does not want it."""
 
     def keeps_encoder(self) -> bool:
         """Whether the user wants the image encoder to stay in memory."""
@@ -96,8 +97,11 @@ class Host(Protocol):
         None for the whole; inpainting "only masked" crops. Known once sampling begins.
         """
 
-    def download(self, url: str, limit: int, label: str) -> bytes:
+    def fetch(self, url: str, limit: int, label: str) -> bytes:
         """What lies behind a URL, if the WebUI's settings allow it; `label` is for errors."""
+
+    def diffusion(self, p: Any) -> Diffusion:
+        """The checkpoint of `p` beside its own sampling: pictures encoded, the UNet called."""
 
 
 def current(p: Any) -> Host:

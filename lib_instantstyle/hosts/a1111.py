@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from modules import devices, shared
 from torch import nn
 
 from lib_instantstyle.hosts.checkpoint import identity
-from lib_instantstyle.hosts.download import download
+from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
 from lib_instantstyle.hosts.settings import (
     EMBEDDINGS_MB,
@@ -25,6 +25,9 @@ from lib_instantstyle.pure.bounded_folder import BoundedFolder
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.device_memory import Entry, Uncounted
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+
+if TYPE_CHECKING:
+    from lib_instantstyle.hosts.diffusion import Diffusion
 
 
 class A1111:
@@ -48,14 +51,14 @@ class A1111:
         return torch.float16 if self.device().type == "cuda" else torch.float32
 
     def make_room(self, size: int) -> None:
-        """Nobody here keeps an account: --medvram moves modules when they are called."""
+        """Empty PyTorch's cache; --medvram moves modules only when they are called."""
         devices.torch_gc()
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
         return Uncounted()
 
     def load_unet(self, p: Any) -> None:
-        """Nothing moved it."""
+        """Do nothing: A1111 moves no UNet off its device to make room for an encoder."""
 
     def cache_folder(self) -> Path:
         return own_folder() / "cache"
@@ -122,5 +125,10 @@ class A1111:
             (y + height) / whole.height,
         )
 
-    def download(self, url: str, limit: int, label: str) -> bytes:
-        return download(url, limit, label)
+    def fetch(self, url: str, limit: int, label: str) -> bytes:
+        return fetch(url, limit, label)
+
+    def diffusion(self, p: Any) -> Diffusion:
+        from lib_instantstyle.hosts.diffusion import Diffusion
+
+        return Diffusion(p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lib_instantstyle.hosts.adaptive import SigmaProgress, chooses_its_steps
+from lib_instantstyle.hosts.adaptive_samplers import SigmaProgress, chooses_its_steps
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import (
     NEGATIVE,
@@ -24,7 +24,7 @@ AMBIGUOUS = (
     "which cannot be told for sure; they were taken in their usual order."
 )
 
-EACH = (
+EACH_REFUSED = (
     "combine 'each' cannot be used: another extension deals out prompt and negative prompt anew, "
     "and whose picture is whose cannot be told; switch it off, or choose another way to combine."
 )
@@ -99,7 +99,7 @@ class DenoiserClock:
         in_order: what they are if it takes the rows in their order. of_call: all rows of the call.
         """
         if self._tells_images_apart:
-            raise InstantStyleError(EACH)
+            raise InstantStyleError(EACH_REFUSED)
         count = len(in_order)
         kinds = self._kinds(context, count)
         if kinds is None and count > len(of_call):
@@ -138,7 +138,7 @@ class DenoiserClock:
             return kinds
         # What a row attends to does not tell whose picture it is; its place does, in whole sets.
         if kinds != tuple(map(kind_of, in_order)):
-            raise InstantStyleError(EACH)
+            raise InstantStyleError(EACH_REFUSED)
         return in_order
 
     def _of_tiles(self, call: UnetCall, announced: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The loaded checkpoint as a plain diffusion model: pictures encoded, the UNet asked aside.
+"""The loaded checkpoint as a plain diffusion model: pictures encoded, the UNet called aside.
 
 Beside the sampling that the user set up, some methods need the latent of a picture and the noise
 that the UNet sees in it. Both go the WebUI's own ways, so that its memory management, precision
@@ -32,7 +32,7 @@ class Diffusion:
         return f"{getattr(info, 'filename', '')} {getattr(model, 'sd_model_hash', '')}"
 
     def sigmas(self) -> list[float]:
-        """The level of each of the 1000 timesteps."""
+        """The sigma of each of the 1000 timesteps."""
         table: list[float] = self._denoiser().sigmas.float().cpu().tolist()
         return table
 
@@ -75,7 +75,7 @@ class Diffusion:
         return self._p.sd_model.get_learned_conditioning(words)
 
     def asking(self, conditioning: Any) -> Denoiser:
-        """The UNet as a function of one latent and a level; ends when the user interrupts."""
+        """The UNet as a function of one latent and a sigma; ends when the user interrupts."""
         denoiser = self._denoiser()
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -91,7 +91,7 @@ class Diffusion:
         return noise
 
     def _denoiser(self) -> Any:
-        """k-diffusion's view of the model: called with a level, answers with a latent."""
+        """k-diffusion's view of the model: called with a sigma, returns the denoised latent."""
         return sd_samplers.create_sampler("Euler", self._p.sd_model).model_wrap
 
     def _vae(self) -> Any:
@@ -149,11 +149,6 @@ class ForgeDiffusion(Diffusion):
             scaling = self._p.sd_model.forge_objects.unet.model.model_config.latent_format
         scaled: torch.Tensor = scaling.process_in(latent)
         return scaled
-
-
-def diffusion_of(p: Any) -> Diffusion:
-    """The checkpoint that makes the generation `p`."""
-    return ForgeDiffusion(p) if hasattr(p.sd_model, "forge_objects") else Diffusion(p)
 
 
 def stop_if_interrupted() -> None:

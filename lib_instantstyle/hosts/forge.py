@@ -6,7 +6,7 @@ UNet call (see denoiser.py); the rest of their interface is the same.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,6 +15,9 @@ from lib_instantstyle.hosts.a1111 import A1111
 from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.device_memory import Entry
+
+if TYPE_CHECKING:
+    from lib_instantstyle.hosts.diffusion import Diffusion
 
 
 class Forge(A1111):
@@ -41,6 +44,11 @@ class Forge(A1111):
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
         return CountedEntry(encoder, device)
+
+    def diffusion(self, p: Any) -> Diffusion:
+        from lib_instantstyle.hosts.diffusion import ForgeDiffusion
+
+        return ForgeDiffusion(p)
 
     def load_unet(self, p: Any) -> None:
         load_model(p.sd_model.forge_objects.unet)

@@ -1,4 +1,4 @@
-"""Something done around every evaluation of the model that a sampler makes, or to its answer."""
+"""Something done around every evaluation of the model that a sampler makes, or to its output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lib_instantstyle.pure.schedule import completed_fraction
-from lib_instantstyle.pure.trajectory import scale
+from lib_instantstyle.pure.sigma_schedule import latent_scale
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of the pictures [B, 4, h, w] that an evaluation predicts."""
@@ -27,7 +27,7 @@ def around_model_calls(
 
     sigmas: the levels of the 1000 timesteps; sigma: the level of the evaluation; fraction:
     completed share of the `steps` of this pass. What is entered in `exits` is left after the
-    evaluation, however it ends. What `enter` returns is done to its answer.
+    evaluation, however it ends. What `enter` returns is applied to its output.
     """
     denoiser = p.sampler.model_wrap_cfg
     in_timesteps = "timesteps" in signature(p.sampler.func).parameters
@@ -41,13 +41,13 @@ def around_model_calls(
         change = enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
         changes[:] = [(change, sigma, args[0] if args else kwargs["x"])] if change else []
 
-    def after(module: Any, args: Any, answer: torch.Tensor) -> torch.Tensor | None:
+    def after(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor | None:
         exits.close()
         for change, sigma, x in changes:
             if not in_timesteps:
-                return change(answer)
-            state = x * scale(sigma)
-            return (state - change(state - sigma * answer)) / sigma  # the answer is the noise
+                return change(output)
+            state = x * latent_scale(sigma)
+            return (state - change(state - sigma * output)) / sigma  # the output is the noise
         return None
 
     with ExitStack() as handles:

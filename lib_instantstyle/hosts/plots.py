@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import scripts, shared
 
-from lib_instantstyle.hosts.visitors import may_be_strangers
+from lib_instantstyle.hosts.access import is_public
 
 # WebUIs load scripts under the bare name of their file.
 _NAMES = ("xyz_grid.py", "scripts.xyz_grid")
@@ -53,4 +53,4 @@ def may_name_files(p: Any) -> bool:
 
     Only somebody at the page of a WebUI that serves this machine alone.
     """
-    return not (p.is_api or may_be_strangers() or shared.cmd_opts.hide_ui_dir_config)
+    return not (p.is_api or is_public() or shared.cmd_opts.hide_ui_dir_config)

@@ -15,7 +15,7 @@ import torch
 from modules import sd_samplers_common
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.trajectory import scale
+from lib_instantstyle.pure.sigma_schedule import latent_scale
 
 
 class Sampling:
@@ -45,7 +45,9 @@ class Sampling:
         if self._timesteps is None:
             self._denoised = self._model(x, sigma * ones, **self.extra_args)
             return (x - self._denoised) / sigma
-        noise = self._model(x / scale(sigma), self._timesteps[sigma] * ones, **self.extra_args)
+        noise = self._model(
+            x / latent_scale(sigma), self._timesteps[sigma] * ones, **self.extra_args
+        )
         self._denoised = x - sigma * noise
         return noise
 
@@ -53,8 +55,8 @@ class Sampling:
         """Let the WebUI know that step `i` is done."""
         if self._callback is not None:
             sigma = self._sigma
-            told = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
-            self._callback(told)
+            done = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
+            self._callback(done)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Text vectors from the text encoder that the WebUI has loaded.
 
-All WebUIs wrap their text towers in a class with the same few methods. They are called below
+All WebUIs wrap their text encoders in a class with the same few methods. They are called below
 prompt parsing, so that emphasis, textual inversions, LoRAs and the prompt's cache stay out of it.
 """
 
@@ -95,7 +95,7 @@ def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
     if not _has_unused_end(embedder):
         pooled: torch.Tensor = embedder.encode_with_transformers(tokens).pooled
         return pooled
-    # SD2 leaves its tower before the last block and never projects.
+    # SD2 leaves its encoder before the last block and never projects.
     wrapped = embedder.wrapped
     left_out = wrapped.layer_idx
     wrapped.layer_idx = 0
@@ -110,11 +110,11 @@ def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _shortened(embedder: Any, length: int) -> Iterator[int]:
-    """Let the tower take rows of `length` tokens; yields how many it takes, 77 if it cannot.
+    """Let the encoder take rows of `length` tokens; yields how many it takes, 77 if it cannot.
 
     No token sees a later one, so that what stands behind the end of a text is computed in vain: of
-    a word, 72 tokens of 77. Hugging Face's towers, which Forge has, take any number; OpenCLIP adds
-    all 77 positions and masks 77 tokens whatever it is given.
+    a word, 72 tokens of 77. Hugging Face's encoders, which Forge has, take any number; OpenCLIP's
+    add all 77 positions and mask 77 tokens whatever they are given.
     """
     transformer = getattr(getattr(embedder, "text_encoder", None), "transformer", None)
     if hasattr(transformer, "text_model"):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib_instantstyle.pure.adapter_names import PROJECTION, adapter_names
+from lib_instantstyle.pure.adapter_names import PROJECTION_PREFIX, adapter_names
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.foreign_adapters import foreign_adapter
 from lib_instantstyle.pure.layers import LAYOUTS, Layout
@@ -52,7 +52,11 @@ def adapter_kind(tensors: Tensors) -> AdapterKind | None:
     if not context_width:
         raise InstantStyleError("has layers for text tokens of different widths; it is damaged")
     projection = projection_shape(
-        {n.removeprefix(PROJECTION): renamed[n] for n in names if n.startswith(PROJECTION)},
+        {
+            n.removeprefix(PROJECTION_PREFIX): renamed[n]
+            for n in names
+            if n.startswith(PROJECTION_PREFIX)
+        },
         context_width,
     )
     if projection is None:
@@ -90,12 +94,12 @@ def _layer_widths(halves: Mapping[int, Mapping[str, tuple[int, ...]]]) -> dict[i
         key, value = shapes.get("to_k_ip"), shapes.get("to_v_ip")
         if key is None or key != value:
             raise InstantStyleError(
-                f"has a layer {number} whose key is {_said(key)} and whose value is "
-                f"{_said(value)}; it is damaged"
+                f"has a layer {number} whose key is {_describe_shape(key)} and whose value is "
+                f"{_describe_shape(value)}; it is damaged"
             )
         widths[number] = key[0]
     return widths
 
 
-def _said(shape: tuple[int, ...] | None) -> str:
+def _describe_shape(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else f"of shape {shape}"

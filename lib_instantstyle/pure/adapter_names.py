@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-PROJECTION, ATTENTION = "image_proj.", "ip_adapter."
+PROJECTION_PREFIX, ATTENTION = "image_proj.", "ip_adapter."
 _PREFIXES = (  # as released first: where a file has both, that half was meant to be used
-    (PROJECTION, PROJECTION),
+    (PROJECTION_PREFIX, PROJECTION_PREFIX),
     (ATTENTION, ATTENTION),
-    ("image_proj_model.", PROJECTION),
+    ("image_proj_model.", PROJECTION_PREFIX),
     ("adapter_modules.", ATTENTION),
 )
 

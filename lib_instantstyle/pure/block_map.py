@@ -42,13 +42,13 @@ def block_map(
     factors = unit.blocks.vector(layout) if unit.blocks else PRESETS[unit.preset].vector(layout)
     swapped = set() if unit.blocks else _swapped(unit.preset, layout)
     roles = {
-        index: LAYOUT if share.of == LAYOUT_WEIGHT else STYLE
-        for index, share in _ROLES.shares[layout.id].items()
+        index: LAYOUT if factor.multiplies == LAYOUT_WEIGHT else STYLE
+        for index, factor in _ROLES.weight_factors[layout.id].items()
     }
 
     def lacking(index: int) -> str:
-        for who, there in (("checkpoint", in_checkpoint), ("adapter", in_adapter)):
-            if there is not None and index not in there:
+        for who, present in (("checkpoint", in_checkpoint), ("adapter", in_adapter)):
+            if present is not None and index not in present:
                 return who
         return ""
 
@@ -75,8 +75,8 @@ def block_map(
 
 
 def _swapped(preset: str, layout: Layout) -> set[int]:
-    shares = PRESETS[preset].shares[layout.id]
-    return {index for index, share in shares.items() if share.of == BOOST}
+    weight_factors = PRESETS[preset].weight_factors[layout.id]
+    return {index for index, factor in weight_factors.items() if factor.multiplies == BOOST}
 
 
 def _same_preset(factors: Mapping[int, float], layout: Layout) -> str:

@@ -8,7 +8,7 @@ Accepted, with `;` or `,` between entries and `=` or `:` inside one:
 - a plain list with one number for each transformer (11 for SDXL, 16 for SD1.5);
 - a JSON object of the above, or diffusers' scale dictionary `{"up": {"block_0": [0, 1, 0]}}`, as
   an object or as its text;
-- what another tool would take, behind the tool's name: see other_tools.
+- what another tool would take, behind the tool's name: see foreign_notations.
 
 A later entry wins over an earlier one. What is not named gets 0.
 """
@@ -19,9 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.layers import Block, Layout
-from lib_instantstyle.pure.notations import read_json, read_list, read_mapping, read_text
-from lib_instantstyle.pure.other_tools import (
+from lib_instantstyle.pure.foreign_notations import (
     CONTROLNET,
     COUNTS,
     DIFFUSERS,
@@ -32,7 +30,9 @@ from lib_instantstyle.pure.other_tools import (
     find_name,
     tool_of,
 )
-from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.layers import Block, Layout
+from lib_instantstyle.pure.notations import read_json, read_list, read_mapping, read_text
+from lib_instantstyle.pure.presets import BlockWeight
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class BlockWeights:
     """Block weights as asked for, before the checkpoint's layout is known.
 
     One of: `entries` (selector, weight) in order; `plain`, one number per transformer; `named`,
-    another tool's name for a choice of blocks, a key of other_tools.NAMED.
+    another tool's name for a choice of blocks, a key of foreign_notations.NAMED.
     """
 
     entries: tuple[tuple[str, float], ...] = ()
@@ -50,22 +50,22 @@ class BlockWeights:
     def __bool__(self) -> bool:
         return bool(self.entries or self.plain or self.named)
 
-    def gains(
+    def block_weights(
         self,
         layout: Layout,
         weight: float,
         layout_weight: float | None = None,
         boost: float | None = None,
-    ) -> dict[int, Gain]:
-        """What each transformer gets, as Preset.gains gives it.
+    ) -> dict[int, BlockWeight]:
+        """What each transformer gets, as Preset.block_weights gives it.
 
         layout_weight and boost matter to another tool's name only, as they do to the preset that
         it stands for. Raises InstantStyleError where a name or a count does not fit the layout.
         """
         if self.named:
-            return NAMED[self.named].gains(layout, weight, layout_weight, boost)
+            return NAMED[self.named].block_weights(layout, weight, layout_weight, boost)
         return {
-            index: Gain(amount)
+            index: BlockWeight(amount)
             for index, factor in self.vector(layout).items()
             if (amount := weight * factor)
         }

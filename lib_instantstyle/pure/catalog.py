@@ -12,13 +12,13 @@ from pathlib import Path
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind, adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind, image_encoder_kind
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.pure.model_folder import listed_name, model_files, without_suffix
-from lib_instantstyle.pure.text_kind import TextKind, text_kind
-from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
+from lib_instantstyle.pure.text_encoder_kind import TextEncoderKind, text_encoder_kind
 
-# What one file holds: an adapter, or either half of CLIP or both, or the reason to refuse it.
-_Kinds = tuple[AdapterKind | TowerKind | TextKind | str, ...]
+# What one file holds: an adapter, or either encoder of CLIP or both, or the reason to refuse it.
+_Kinds = tuple[AdapterKind | ImageEncoderKind | TextEncoderKind | str, ...]
 _seen: dict[tuple[str, int, int], _Kinds] = {}
 
 
@@ -32,21 +32,21 @@ class AdapterFile:
 
 
 @dataclass(frozen=True)
-class TowerFile:
+class ImageEncoderFile:
     """A CLIP image encoder file."""
 
     name: str
     path: Path
-    kind: TowerKind
+    kind: ImageEncoderKind
 
 
 @dataclass(frozen=True)
-class TextFile:
+class TextEncoderFile:
     """A CLIP text encoder file; the same file may be an image encoder as well."""
 
     name: str
     path: Path
-    kind: TextKind
+    kind: TextEncoderKind
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Catalog:
     """
 
     adapters: tuple[AdapterFile, ...]
-    towers: tuple[TowerFile, ...]
+    image_encoders: tuple[ImageEncoderFile, ...]
     refused: tuple[tuple[str, str], ...]
-    texts: tuple[TextFile, ...] = ()
+    text_encoders: tuple[TextEncoderFile, ...] = ()
 
     def adapter(self, name: str) -> AdapterFile:
         """The adapter listed as `name`; the ending of its file's name may be given or left out.
@@ -81,10 +81,10 @@ class Catalog:
 def scan(folders: Iterable[Path]) -> Catalog:
     """Recognise every model file under `folders`; a folder that is missing is passed over."""
     adapters: list[AdapterFile] = []
-    towers: list[TowerFile] = []
-    texts: list[TextFile] = []
+    image_encoders: list[ImageEncoderFile] = []
+    text_encoders: list[TextEncoderFile] = []
     refused: list[tuple[str, str]] = []
-    taken: dict[type, set[str]] = {}  # the two halves of CLIP have names of their own
+    taken: dict[type, set[str]] = {}  # CLIP's two encoders have names of their own
     visited: set[Path] = set()
     for folder in folders:
         for path in model_files(folder):
@@ -93,17 +93,18 @@ def scan(folders: Iterable[Path]) -> Catalog:
                 continue
             visited.add(real)
             for kind in _recognise(path):
-                group = type(kind) if isinstance(kind, (TowerKind, TextKind)) else AdapterKind
+                encodes = isinstance(kind, (ImageEncoderKind, TextEncoderKind))
+                group = type(kind) if encodes else AdapterKind
                 name = listed_name(path, folder, taken.setdefault(group, set()))
                 if isinstance(kind, AdapterKind):
                     adapters.append(AdapterFile(name, path, kind))
-                elif isinstance(kind, TowerKind):
-                    towers.append(TowerFile(name, path, kind))
-                elif isinstance(kind, TextKind):
-                    texts.append(TextFile(name, path, kind))
+                elif isinstance(kind, ImageEncoderKind):
+                    image_encoders.append(ImageEncoderFile(name, path, kind))
+                elif isinstance(kind, TextEncoderKind):
+                    text_encoders.append(TextEncoderFile(name, path, kind))
                 else:
                     refused.append((name, kind))
-    return Catalog(tuple(adapters), tuple(towers), tuple(refused), tuple(texts))
+    return Catalog(tuple(adapters), tuple(image_encoders), tuple(refused), tuple(text_encoders))
 
 
 def _recognise(path: Path) -> _Kinds:
@@ -126,5 +127,5 @@ def _look(path: Path) -> _Kinds:
         adapter = adapter_kind(tensors)
     except InstantStyleError as error:
         return (f"{path.name} {error}.",)
-    found = (adapter,) if adapter else (tower_kind(tensors), text_kind(tensors))
+    found = (adapter,) if adapter else (image_encoder_kind(tensors), text_encoder_kind(tensors))
     return tuple(kind for kind in found if kind)

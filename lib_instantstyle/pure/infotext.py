@@ -18,7 +18,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.units import Table, Unit
 from lib_instantstyle.pure.values import Boolean
 
-KEY = "InstantStyle {}"  # one key per unit, counted from 1
+INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
 OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}
@@ -67,7 +67,7 @@ def text_to_unit(text: str, table: Table) -> Written:
 
 def read(params: Mapping[str, object], table: Table, number: int = 1) -> Written | None:
     """The line of unit `number` among parsed infotext parameters, or None."""
-    text = params.get(KEY.format(number))
+    text = params.get(INFOTEXT_KEY.format(number))
     return text_to_unit(text, table) if isinstance(text, str) else None
 
 

@@ -17,7 +17,11 @@ def sliders(preset: str, blocks: object = "") -> tuple[str, ...]:
     """The optional weights that a unit with `preset`, or own block weights, needs sliders for."""
     if preset not in PRESETS or (blocks.strip() if isinstance(blocks, str) else blocks):
         return ()
-    used = {share.of for shares in PRESETS[preset].shares.values() for share in shares.values()}
+    used = {
+        factor.multiplies
+        for weight_factors in PRESETS[preset].weight_factors.values()
+        for factor in weight_factors.values()
+    }
     both = {WEIGHT, LAYOUT_WEIGHT} <= used  # else the style weight's slider serves alone
     return tuple(name for name, has in ((LAYOUT_WEIGHT, both), (BOOST, BOOST in used)) if has)
 

@@ -19,23 +19,23 @@ WEIGHT, LAYOUT_WEIGHT, BOOST = "weight", "layout_weight", "boost"
 
 
 @dataclass(frozen=True)
-class Gain:
+class BlockWeight:
     """What one transformer gets.
 
-    weight: absolute. swapped: negative-prompt rows get the tokens that prompt rows would get, and
+    weight: absolute. negated: negative-prompt rows get the tokens that prompt rows would get, and
     prompt rows get none, so that guidance drives the picture away from what this block would add.
     """
 
     weight: float
-    swapped: bool = False
+    negated: bool = False
 
 
 @dataclass(frozen=True)
-class Share:
+class WeightFactor:
     """A transformer's factor, and which weight of the unit it multiplies."""
 
     factor: float
-    of: str = WEIGHT
+    multiplies: str = WEIGHT
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,28 @@ class Preset:
     id: str
     summary: str  # one line for the page
     origin: str
-    shares: Mapping[str, Mapping[int, Share]]  # layout id -> transformer index -> share
+    # layout id -> transformer index -> factor
+    weight_factors: Mapping[str, Mapping[int, WeightFactor]]
 
     def vector(self, layout: Layout) -> Vector:
         """Factors by transformer index for `layout`: its weights where the unit's are all 1.
 
         Raises InstantStyleError where the preset does not exist for `layout`.
         """
-        return {index: share.factor for index, share in self._shares(layout).items()}
+        return {index: factor.factor for index, factor in self._factors(layout).items()}
 
-    def gains(
+    def block_weights(
         self,
         layout: Layout,
         weight: float,
         layout_weight: float | None = None,
         boost: float | None = None,
-    ) -> dict[int, Gain]:
+    ) -> dict[int, BlockWeight]:
         """What each transformer gets, by transformer index; zero weights are left out.
 
         layout_weight: of the blocks that carry the layout, in every preset that sets these apart
         from the others, `layout` and `layout precise` included; None is `weight`. boost: of the
-        swapped blocks in the precise presets; None is `weight`. A preset without such blocks
+        negated blocks in the precise presets; None is `weight`. A preset without such blocks
         ignores the number.
 
         Raises InstantStyleError where the preset does not exist for `layout`.
@@ -76,33 +77,37 @@ class Preset:
             BOOST: weight if boost is None else boost,
         }
         return {
-            index: Gain(amount, swapped=share.of == BOOST)
-            for index, share in self._shares(layout).items()
-            if (amount := share.factor * amounts[share.of])
+            index: BlockWeight(amount, negated=factor.multiplies == BOOST)
+            for index, factor in self._factors(layout).items()
+            if (amount := factor.factor * amounts[factor.multiplies])
         }
 
-    def _shares(self, layout: Layout) -> Mapping[int, Share]:
-        if layout.id not in self.shares:
-            known = " and ".join(LAYOUTS[layout_id].title for layout_id in self.shares)
+    def _factors(self, layout: Layout) -> Mapping[int, WeightFactor]:
+        if layout.id not in self.weight_factors:
+            known = " and ".join(LAYOUTS[layout_id].title for layout_id in self.weight_factors)
             raise InstantStyleError(
                 f"preset is {self.id!r}, which exists for {known} only; the loaded checkpoint is "
                 f"{layout.title}."
             )
-        return self.shares[layout.id]
+        return self.weight_factors[layout.id]
 
 
-def _shares(*parts: tuple[Vector, str]) -> dict[int, Share]:
-    """Shares in call order from vectors and the weight that each multiplies."""
-    shares = {index: Share(factor, of) for vector, of in parts for index, factor in vector.items()}
-    return dict(sorted(shares.items()))
+def _weight_factors(*parts: tuple[Vector, str]) -> dict[int, WeightFactor]:
+    """Weight factors in call order from vectors and the weight that each multiplies."""
+    weight_factors = {
+        index: WeightFactor(factor, multiplies)
+        for vector, multiplies in parts
+        for index, factor in vector.items()
+    }
+    return dict(sorted(weight_factors.items()))
 
 
 def _ones(indices: Iterable[int], *without: int) -> Vector:
     return {index: 1.0 for index in indices if index not in without}
 
 
-def _everywhere(factors: Callable[[Layout], Vector]) -> dict[str, dict[int, Share]]:
-    return {layout.id: _shares((factors(layout), WEIGHT)) for layout in LAYOUTS.values()}
+def _everywhere(factors: Callable[[Layout], Vector]) -> dict[str, dict[int, WeightFactor]]:
+    return {layout.id: _weight_factors((factors(layout), WEIGHT)) for layout in LAYOUTS.values()}
 
 
 _ALL_SDXL, _ALL_SD15 = range(len(SDXL.blocks)), range(len(SD15.blocks))
@@ -121,8 +126,8 @@ PRESETS: Mapping[str, Preset] = {
             "Style only: colour, material, brushwork, atmosphere",
             _INSTANT_STYLE,
             {
-                SDXL.id: _shares((_ones([6]), WEIGHT)),
-                SD15.id: _shares((_ones([7, 8, 9]), WEIGHT)),
+                SDXL.id: _weight_factors((_ones([6]), WEIGHT)),
+                SD15.id: _weight_factors((_ones([7, 8, 9]), WEIGHT)),
             },
         ),
         Preset(
@@ -130,8 +135,10 @@ PRESETS: Mapping[str, Preset] = {
             "Style, and the arrangement of the reference",
             _INSTANT_STYLE,
             {
-                SDXL.id: _shares((_ones([6]), WEIGHT), (_ones([3]), LAYOUT_WEIGHT)),
-                SD15.id: _shares((_ones([7, 8, 9]), WEIGHT), (_ones([4, 5, 6]), LAYOUT_WEIGHT)),
+                SDXL.id: _weight_factors((_ones([6]), WEIGHT), (_ones([3]), LAYOUT_WEIGHT)),
+                SD15.id: _weight_factors(
+                    (_ones([7, 8, 9]), WEIGHT), (_ones([4, 5, 6]), LAYOUT_WEIGHT)
+                ),
             },
         ),
         Preset(
@@ -139,8 +146,8 @@ PRESETS: Mapping[str, Preset] = {
             "The arrangement of the reference only",
             f"InstantStyle; 'composition' of {_PLUS}",
             {
-                SDXL.id: _shares((_LAYOUT_SDXL, LAYOUT_WEIGHT)),
-                SD15.id: _shares((_LAYOUT_SD15, LAYOUT_WEIGHT)),
+                SDXL.id: _weight_factors((_LAYOUT_SDXL, LAYOUT_WEIGHT)),
+                SD15.id: _weight_factors((_LAYOUT_SD15, LAYOUT_WEIGHT)),
             },
         ),
         Preset(
@@ -154,8 +161,8 @@ PRESETS: Mapping[str, Preset] = {
             "All blocks but those of the layout: more of the style, and some content",
             f"'strong style transfer' of {_PLUS}",
             {
-                SDXL.id: _shares((_ones(_ALL_SDXL, 3), WEIGHT)),
-                SD15.id: _shares((_ones(_ALL_SD15, 4, 5), WEIGHT)),
+                SDXL.id: _weight_factors((_ones(_ALL_SDXL, 3), WEIGHT)),
+                SD15.id: _weight_factors((_ones(_ALL_SD15, 4, 5), WEIGHT)),
             },
         ),
         Preset(
@@ -163,8 +170,8 @@ PRESETS: Mapping[str, Preset] = {
             "Style and arrangement with IPAdapter plus's blocks",
             f"'style and composition' of {_PLUS}",
             {
-                SDXL.id: _shares((_ones([6]), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)),
-                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, LAYOUT_WEIGHT)),
+                SDXL.id: _weight_factors((_ones([6]), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)),
+                SD15.id: _weight_factors((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, LAYOUT_WEIGHT)),
             },
         ),
         Preset(
@@ -172,8 +179,12 @@ PRESETS: Mapping[str, Preset] = {
             "All blocks, those of the layout with a weight of their own",
             f"'strong style and composition' of {_PLUS}",
             {
-                SDXL.id: _shares((_ones(_ALL_SDXL, 3), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)),
-                SD15.id: _shares((_ones(_ALL_SD15, 4, 5), WEIGHT), (_ones([4, 5]), LAYOUT_WEIGHT)),
+                SDXL.id: _weight_factors(
+                    (_ones(_ALL_SDXL, 3), WEIGHT), (_LAYOUT_SDXL, LAYOUT_WEIGHT)
+                ),
+                SD15.id: _weight_factors(
+                    (_ones(_ALL_SD15, 4, 5), WEIGHT), (_ones([4, 5]), LAYOUT_WEIGHT)
+                ),
             },
         ),
         Preset(
@@ -181,8 +192,8 @@ PRESETS: Mapping[str, Preset] = {
             "Style with IPAdapter plus's blocks, which differ from 'style' in SD1.5 only",
             f"'style transfer' of {_PLUS}",
             {
-                SDXL.id: _shares((_ones([6]), WEIGHT)),
-                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT)),
+                SDXL.id: _weight_factors((_ones([6]), WEIGHT)),
+                SD15.id: _weight_factors((_STYLE_SD15_PLUS, WEIGHT)),
             },
         ),
         Preset(
@@ -190,8 +201,8 @@ PRESETS: Mapping[str, Preset] = {
             "Style, and guidance away from the reference's arrangement",
             f"'style transfer precise' of {_PLUS}",
             {
-                SDXL.id: _shares((_ones([6]), WEIGHT), (_LAYOUT_SDXL, BOOST)),
-                SD15.id: _shares((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, BOOST)),
+                SDXL.id: _weight_factors((_ones([6]), WEIGHT), (_LAYOUT_SDXL, BOOST)),
+                SD15.id: _weight_factors((_STYLE_SD15_PLUS, WEIGHT), (_LAYOUT_SD15, BOOST)),
             },
         ),
         Preset(
@@ -199,11 +210,11 @@ PRESETS: Mapping[str, Preset] = {
             "Arrangement, and guidance away from the reference's style and content",
             f"'composition precise' of {_PLUS}",
             {
-                SDXL.id: _shares(
+                SDXL.id: _weight_factors(
                     (_LAYOUT_SDXL, LAYOUT_WEIGHT),
                     (dict.fromkeys(_ones(_ALL_SDXL, 3), 0.1) | {6: 1.0}, BOOST),
                 ),
-                SD15.id: _shares(
+                SD15.id: _weight_factors(
                     (_LAYOUT_SD15, LAYOUT_WEIGHT),
                     ({**_STYLE_SD15_PLUS, 6: 0.1, 7: 0.1, 8: 0.1}, BOOST),
                 ),

@@ -28,7 +28,7 @@ class PublishedFile:
     licence: str
 
 
-PUBLISHED = (
+PUBLISHED_FILES = (
     PublishedFile(
         "ip-adapter_sdxl.safetensors",
         "IP-Adapter for SDXL, the one to start with; needs ViT-bigG/14",

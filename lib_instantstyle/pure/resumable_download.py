@@ -28,7 +28,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _GONE = (400, 401, 403, 404, 410, 416, 451)  # answers that the next try will get too
 
 
-class Progress:
+class DownloadProgress:
     """How far a download is; read and stopped from other threads."""
 
     def __init__(self) -> None:
@@ -36,10 +36,12 @@ class Progress:
         self.stop = threading.Event()
 
 
-def download(file: PublishedFile, folder: Path, progress: Progress, spoken_for: int = 0) -> Path:
+def download(
+    file: PublishedFile, folder: Path, progress: DownloadProgress, reserved_bytes: int = 0
+) -> Path:
     """Bring `file` into `folder`; its path.
 
-    spoken_for: bytes of the disk that other downloads are still going to fill. Raises
+    reserved_bytes: bytes of the disk that other downloads are still going to fill. Raises
     InstantStyleError where it is there already, was stopped or broken off, is not what was
     published, or finds no room.
     """
@@ -48,7 +50,7 @@ def download(file: PublishedFile, folder: Path, progress: Progress, spoken_for: 
     part = PartFile(file, folder)
     with part:
         part.take_up(lambda: _see(part, progress))
-        _check_room(part, folder, spoken_for)
+        _check_room(part, folder, reserved_bytes)
         _receive_all(part, progress)
         digest = part.digest
     if digest != file.sha256:
@@ -60,10 +62,10 @@ def download(file: PublishedFile, folder: Path, progress: Progress, spoken_for: 
     return part.finish()
 
 
-def _check_room(part: PartFile, folder: Path, spoken_for: int) -> None:
+def _check_room(part: PartFile, folder: Path, reserved_bytes: int) -> None:
     missing = part.file.size - part.size
     try:
-        free = shutil.disk_usage(folder).free - spoken_for
+        free = shutil.disk_usage(folder).free - reserved_bytes
     except OSError:  # the system does not tell: writing will
         return
     if missing > free:
@@ -73,7 +75,7 @@ def _check_room(part: PartFile, folder: Path, spoken_for: int) -> None:
         )
 
 
-def _receive_all(part: PartFile, progress: Progress) -> None:
+def _receive_all(part: PartFile, progress: DownloadProgress) -> None:
     fruitless = 0
     while part.size < part.file.size:
         before, reason = part.size, "the connection was closed"
@@ -96,16 +98,16 @@ def _receive_all(part: PartFile, progress: Progress) -> None:
         _see(part, progress)
 
 
-def _receive(part: PartFile, progress: Progress) -> None:
+def _receive(part: PartFile, progress: DownloadProgress) -> None:
     """One try: as much as the server sends."""
     headers = {"User-Agent": "sd-webui-instantstyle", "Accept-Encoding": "identity"}
     if part.size:
         headers["Range"] = f"bytes={part.size}-"
     # Only the schemes that the opener has handlers for are opened.
-    asked = request.Request(address(part.file), headers=headers)  # noqa: S310
-    with opener().open(asked, timeout=SECONDS) as answer:
-        _check_answer(answer, part)
-        while piece := answer.read1(_PIECE):
+    ranged = request.Request(address(part.file), headers=headers)  # noqa: S310
+    with opener().open(ranged, timeout=SECONDS) as response:
+        _check_response(response, part)
+        while piece := response.read1(_PIECE):
             if len(piece) > part.file.size - part.size:
                 part.start_over()
                 raise _another_file(part, "sends more")
@@ -113,23 +115,23 @@ def _receive(part: PartFile, progress: Progress) -> None:
             _see(part, progress)
 
 
-def _check_answer(answer: HTTPResponse, part: PartFile) -> None:
+def _check_response(response: HTTPResponse, part: PartFile) -> None:
     """Whether what follows is the file, and from which byte on."""
-    if answer.headers.get_content_maintype() == "text":
+    if response.headers.get_content_maintype() == "text":
         raise _another_file(part, "sends a page")
-    if answer.status == 206:
-        found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+    if response.status == 206:
+        found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
         start, whole = found.groups() if found else ("", "")
         if start != str(part.size) or whole not in ("*", str(part.file.size)):
             raise _another_file(part, "sends another part")
         return
-    length = answer.headers.get("Content-Length", "")
+    length = response.headers.get("Content-Length", "")
     if length not in ("", str(part.file.size)):
         raise _another_file(part, f"has {shorten(length)}")
     part.start_over()
 
 
-def _see(part: PartFile, progress: Progress) -> None:
+def _see(part: PartFile, progress: DownloadProgress) -> None:
     """Say how far it is; raises InstantStyleError if it is to stop."""
     progress.received = part.size
     if progress.stop.is_set():

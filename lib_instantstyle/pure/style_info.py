@@ -1,7 +1,8 @@
 """What a style file says of itself, read from its header alone.
 
-A style is a .safetensors file with two entries in its metadata, KEY and THUMBNAIL, and these
-tensors, for n references and an image encoder with N tokens of width W and vectors of width E:
+A style is a .safetensors file with two entries in its metadata, METADATA_KEY and THUMBNAIL, and
+these tensors, for n references and an image encoder with N tokens of width W and vectors of
+width E:
 
     image_vectors [n + 1, E]     what linear adapters take; absent if the encoder makes none
     hidden_states [n + 1, N, W]  what plus and full-face adapters take
@@ -21,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
+from lib_instantstyle.pure.image_encoder_kind import TITLES, ImageEncoderKind
 from lib_instantstyle.pure.safetensors_header import Header, read_header
 from lib_instantstyle.pure.tensor_info import FLOATING
-from lib_instantstyle.pure.tower_kind import TITLES, TowerKind
 from lib_instantstyle.pure.units import Table, Unit
 from lib_instantstyle.pure.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 
-KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
+METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
 VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
 MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
@@ -43,7 +44,7 @@ class StyleInfo:
     """A saved style, without its tensors."""
 
     encoder: str  # the image encoder's name where the style was made
-    kind: TowerKind
+    kind: ImageEncoderKind
     adapter: str  # the adapter that was in use
     references: tuple[str, ...]  # SHA-256 of each picture
     weights: tuple[float, ...]  # of each reference
@@ -92,7 +93,7 @@ def metadata_of(info: StyleInfo) -> dict[str, str]:
     """The metadata of a style file."""
     content = {f.name: getattr(info, f.name) for f in fields(info) if f.name != "thumbnail"}
     content |= {"version": VERSION, "kind": asdict(info.kind)}
-    return {KEY: json.dumps(content), THUMBNAIL: base64.b64encode(info.thumbnail).decode()}
+    return {METADATA_KEY: json.dumps(content), THUMBNAIL: base64.b64encode(info.thumbnail).decode()}
 
 
 def read_info(path: Path) -> StyleInfo | None:
@@ -102,7 +103,7 @@ def read_info(path: Path) -> StyleInfo | None:
     """
     size = path.stat().st_size
     header = read_header(path)
-    if KEY not in header.metadata:
+    if METADATA_KEY not in header.metadata:
         return None
     if size > MAX_BYTES:
         raise InstantStyleError(f"{path.name} has {size:,} bytes; a style has up to {MAX_BYTES:,}.")
@@ -115,9 +116,9 @@ def read_info(path: Path) -> StyleInfo | None:
     for name, shape in shapes_of(info).items():
         found = header.tensors.get(name)
         if found is None or found.shape != shape or found.dtype not in FLOATING:
-            said = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+            actual = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
             raise InstantStyleError(
-                f"{path.name} is no sound style: {name} is {said}, shape {shape} is needed; get "
+                f"{path.name} is no sound style: {name} is {actual}, shape {shape} is needed; get "
                 "it again."
             )
     return info
@@ -135,7 +136,7 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
 
 
 def _info(header: Header) -> StyleInfo:
-    content = json.loads(header.metadata[KEY])
+    content = json.loads(header.metadata[METADATA_KEY])
     if content["version"] != VERSION:
         raise ValueError(f"it is of version {content['version']!r}, {VERSION} is known")
     settings = content["settings"]
@@ -169,11 +170,11 @@ def _text(value: object, limit: int) -> str:
     return value
 
 
-def _kind(content: Any) -> TowerKind:
-    names = {f.name for f in fields(TowerKind)}
+def _kind(content: Any) -> ImageEncoderKind:
+    names = {f.name for f in fields(ImageEncoderKind)}
     if not isinstance(content, dict) or content.keys() != names:
         raise ValueError("its encoder is not described")
-    kind = TowerKind(**content)
+    kind = ImageEncoderKind(**content)
     numbers = asdict(kind)
     _text(numbers.pop("layout"), 32)
     for name, number in numbers.items():

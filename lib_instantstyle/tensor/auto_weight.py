@@ -1,4 +1,4 @@
-"""A weight that is found instead of tuned: what a unit adds, brought to a share of what is there.
+"""A weight that is found instead of tuned: a unit's norm in proportion to the text attention's.
 
 References act with different strength at the same weight. In the first UNet call of a pass the
 norm of what a unit adds, over the norm of the text attention it is added to, is measured in every
@@ -21,12 +21,12 @@ class AutoWeight:
     def __init__(self, target: float) -> None:
         self._target = target
         self._call: int | None = None  # the call that is measured
-        self._sums: torch.Tensor | None = None  # [added, there], squared
+        self._sums: torch.Tensor | None = None  # [added, text's], squared
         self._factor: torch.Tensor | None = None
 
     def factor(
         self,
-        there: torch.Tensor,
+        text_attention: torch.Tensor,
         image: torch.Tensor,
         weight: float,
         rows: tuple[int, ...],
@@ -34,20 +34,20 @@ class AutoWeight:
     ) -> torch.Tensor | None:
         """What `weight` times `image` [B, N, h] is to be multiplied with: a number on the device.
 
-        there: [B, N, h], what it is added to. rows: codes of the B rows; only prompt rows are
-        measured. call: serial number of the UNet call. None before anything was measured.
+        text_attention: [B, N, h], what it is added to. rows: codes of the B rows; only prompt rows
+        are measured. call: serial number of the UNet call. None before anything was measured.
         """
         prompts = [place for place, code in enumerate(rows) if kind_of(code) == PROMPT]
         if prompts and self._call in (None, call):
             self._call = call
             if len(prompts) < len(rows):
-                there, image = there[prompts], image[prompts]
+                text_attention, image = text_attention[prompts], image[prompts]
             # Side by side, both take one reduction; vector_norm would be less exact on processors.
-            sums = torch.stack([image, there]).float().square_().sum(dim=(1, 2, 3))
+            sums = torch.stack([image, text_attention]).float().square_().sum(dim=(1, 2, 3))
             sums[0] *= weight**2  # of this layer; others may have another
             self._sums = sums if self._sums is None else self._sums + sums
             ratio = (self._sums[0] / self._sums[1]).sqrt()
-            # A unit that adds nothing to prompt rows (0 / there) has nothing to be brought up.
+            # A unit that adds nothing to prompt rows (0 / text) has nothing to be brought up.
             found = (self._target / ratio).clamp(max=LARGEST)
             self._factor = torch.where(ratio > 0, found, torch.ones_like(found))
         return self._factor

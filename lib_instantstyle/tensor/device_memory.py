@@ -32,17 +32,17 @@ class Uncounted:
     """See Entry; for an encoder that nobody but its holder moves."""
 
     def bring_back(self) -> None:
-        """It never left."""
+        """Do nothing: no one moves this encoder off its device."""
 
     def take_out(self) -> None:
-        """It is not in."""
+        """Do nothing: this encoder was never counted."""
 
 
 class Unmanaged:
     """See DeviceMemory, where nobody manages it."""
 
     def make_room(self, size: int) -> None:
-        """What there is has to do."""
+        """Do nothing: PyTorch allocates on demand, and reports where memory is short."""
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
         return Uncounted()

@@ -1,172 +1,188 @@
-"""What CLIP makes of references, computed once and remembered by content."""
+"""CLIP embeddings of references, computed once and remembered by content."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
 import torch
 
 from lib_instantstyle.pure.adapter_kind import AdapterKind
-from lib_instantstyle.pure.catalog import TowerFile
+from lib_instantstyle.pure.catalog import ImageEncoderFile
 from lib_instantstyle.tensor.device_memory import UNMANAGED, DeviceMemory, Entry
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles, Key
+from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.tensor.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.tensor.memory import or_on_cpu
-from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
 
 
-class _Held(NamedTuple):
+class _KeptEncoder(NamedTuple):
     """An encoder on its device."""
 
     encoder: ImageEncoder
     entry: Entry
 
 
-_lock = Lock()
-_remembered: OrderedDict[Key, torch.Tensor] = OrderedDict()
-_kept: dict[Key, _Held] = {}  # at most one, where the user asks for it
+class EmbeddingCache:
+    """The embeddings of one process, and the encoder that stays between generations."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.tensors: OrderedDict[Key, torch.Tensor] = OrderedDict()  # used last at the end
+        self.encoders: dict[Key, _KeptEncoder] = {}  # at most one, where the user asks for it
+
+    def recall(self, keys: Sequence[Key]) -> dict[Key, torch.Tensor]:
+        """Those of `keys` that are in memory."""
+        with self.lock:
+            found = {key: self.tensors[key] for key in keys if key in self.tensors}
+            for key in found:
+                self.tensors.move_to_end(key)
+        return found
+
+    def remember(self, tensors: Mapping[Key, torch.Tensor]) -> None:
+        """Keep `tensors`; the ones used longest ago go until CAPACITY bytes are left."""
+        with self.lock:
+            self.tensors.update(tensors)
+            held = sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+            while held > CAPACITY and len(self.tensors) > 1:
+                _, oldest = self.tensors.popitem(last=False)
+                held -= oldest.numel() * oldest.element_size()
+
+    def release_encoder(self) -> None:
+        """Free the encoder that was left on its device."""
+        for kept in self.encoders.values():
+            kept.entry.take_out()
+        self.encoders.clear()
 
 
-def features_of(
-    sights: Sequence[Sight],
-    negative: Sight | None,
-    kind: AdapterKind,
-    tower: TowerFile,
-    device: torch.device,
-    dtype: torch.dtype,
-    keep: bool = False,
-    memory: DeviceMemory = UNMANAGED,
-    files: EmbeddingFiles | None = None,
-    say: Callable[[str], None] = print,
-) -> torch.Tensor:
-    """What an adapter of `kind` takes of `sights` and, last, of what negative-prompt rows get.
+CACHE = EmbeddingCache()  # of this process
 
-    [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what the
-    adapter saw in training where the picture was dropped; a linear adapter saw the zero vector
-    there, one that takes hidden states the zero image's. keep: leave the encoder on its device for
-    the next picture; otherwise none stays. memory: of the device. files: where embeddings outlive
-    the process. say: told where the encoder had to run on the CPU.
+
+@dataclass(frozen=True)
+class ImageEmbeds:
+    """What image encoders make of pictures, on one device and in one precision.
+
+    keep: leave the encoder on its device for the next picture; otherwise none stays. memory: of the
+    device. files: where embeddings outlive the process. notify: called with a sentence where the
+    encoder had to run on the CPU.
     """
-    if not keep:
-        let_go()
-    hidden = kind.projection.takes_hidden_states
-    if negative is None and hidden:
-        negative = ZERO_IMAGE
-    seen = [*sights, *([negative] if negative else [])]
-    features = encode(seen, tower, device, dtype, hidden, keep, memory, files, say)
-    if negative is None:
-        features.append(torch.zeros_like(features[0]))
-    return torch.stack(features)
 
+    device: torch.device
+    dtype: torch.dtype
+    keep: bool = False
+    memory: DeviceMemory = UNMANAGED
+    files: EmbeddingFiles | None = None
+    notify: Callable[[str], None] = print
 
-def encode(
-    sights: Sequence[Sight],
-    tower: TowerFile,
-    device: torch.device,
-    dtype: torch.dtype,
-    hidden: bool,
-    keep: bool = False,
-    memory: DeviceMemory = UNMANAGED,
-    files: EmbeddingFiles | None = None,
-    say: Callable[[str], None] = print,
-) -> list[torch.Tensor]:
-    """One tensor for each sight, float32, on the CPU; the encoder runs at most once.
+    def features(
+        self,
+        inputs: Sequence[EncoderInput],
+        negative: EncoderInput | None,
+        kind: AdapterKind,
+        image_encoder: ImageEncoderFile,
+    ) -> torch.Tensor:
+        """What an adapter of `kind` takes of `inputs` and, last, of what negative-prompt rows get.
 
-    The encoder is built for what was not seen before, and let go of at once unless it is kept.
+        [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what
+        the adapter saw in training where the picture was dropped; a linear adapter saw the zero
+        vector there, one that takes hidden states the zero image's.
+        """
+        if not self.keep:
+            CACHE.release_encoder()
+        hidden = kind.projection.takes_hidden_states
+        if negative is None and hidden:
+            negative = ZERO_IMAGE
+        features = self.encode([*inputs, *([negative] if negative else [])], image_encoder, hidden)
+        if negative is None:
+            features.append(torch.zeros_like(features[0]))
+        return torch.stack(features)
 
-    hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224 pixels,
-    instead of image vectors [E].
-    """
-    source = _source(tower, dtype, hidden)
-    keys: list[Key] = [(sight.key, *source) for sight in sights]
-    found = _recall(keys)
-    if files is not None:
-        read = _read([key for key in keys if key not in found], files)
-        found.update(read)
-        _remember(read)
-    missing = [i for i, key in enumerate(keys) if key not in found]
-    if missing:
-        views = [sights[i].pixels(tower.kind.image_size) for i in missing]
-        pixels = torch.cat(views)
+    def encode(
+        self, inputs: Sequence[EncoderInput], image_encoder: ImageEncoderFile, hidden: bool
+    ) -> list[torch.Tensor]:
+        """One tensor for each input, float32, on the CPU; the encoder runs at most once.
+
+        The encoder is built for what was not seen before, and freed at once unless it is kept.
+
+        hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224
+        pixels, instead of image vectors [E].
+        """
+        source = _source(image_encoder, self.dtype, hidden)
+        keys: list[Key] = [(each.key, *source) for each in inputs]
+        found = CACHE.recall(keys)
+        if self.files is not None:
+            read = _read([key for key in keys if key not in found], self.files)
+            found.update(read)
+            CACHE.remember(read)
+        missing = [i for i, key in enumerate(keys) if key not in found]
+        if missing:
+            views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
+            encoded = self._run(torch.cat(views), image_encoder, hidden)
+            # Means are tensors of their own: a view would keep the whole batch alive for as long
+            # as one of it is remembered.
+            parts = torch.split(encoded, [len(of_one) for of_one in views])
+            found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
+            CACHE.remember({keys[i]: found[keys[i]] for i in missing})
+            if self.files is not None:
+                for i in missing:
+                    self.files.put(keys[i], found[keys[i]])
+        return [found[key] for key in keys]
+
+    def _run(
+        self, pixels: torch.Tensor, image_encoder: ImageEncoderFile, hidden: bool
+    ) -> torch.Tensor:
+        """pixels [n, 3, size, size] -> [n, E] or [n, N, W], float32, on the CPU."""
+        path, kind = image_encoder.path, image_encoder.kind
+        source = _source(image_encoder, self.dtype, hidden)
 
         def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-            held = _kept.pop((source, device), None)
-            if held is None:
-                let_go()  # before another is built: two would not fit everywhere
+            kept = CACHE.encoders.pop((source, device), None)
+            if kept is None:
+                CACHE.release_encoder()  # before another is built: two would not fit everywhere
                 encoder = load_image_encoder(
-                    tower.path, tower.kind, device, dtype, hidden, memory.make_room
+                    path, kind, device, dtype, hidden, self.memory.make_room
                 )
-                held = _Held(encoder, memory.enter(encoder, device))
+                kept = _KeptEncoder(encoder, self.memory.enter(encoder, device))
             try:
-                held.entry.bring_back()
+                kept.entry.bring_back()
                 batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
-                return torch.cat([held.encoder(batch).float().cpu() for batch in batches])
+                return torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
             finally:
-                if keep:
-                    _kept[source, device] = held
+                if self.keep:
+                    CACHE.encoders[source, device] = kept
                 else:
-                    held.entry.take_out()
+                    kept.entry.take_out()
 
-        encoded = or_on_cpu(run, device, dtype, f"the image encoder {tower.name}", say)
-        # Means are tensors of their own: a view would keep the whole batch alive for as long as
-        # one of it is remembered.
-        parts = torch.split(encoded, [len(of_one) for of_one in views])
-        found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
-        _remember({keys[i]: found[keys[i]] for i in missing})
-        if files is not None:
-            for i in missing:
-                files.put(keys[i], found[keys[i]])
-    return [found[key] for key in keys]
+        what = f"the image encoder {image_encoder.name}"
+        return or_on_cpu(run, self.device, self.dtype, what, self.notify)
 
 
 def is_remembered(
-    sight: Sight,
-    tower: TowerFile,
+    encoder_input: EncoderInput,
+    image_encoder: ImageEncoderFile,
     dtype: torch.dtype,
     hidden: bool,
     files: EmbeddingFiles | None = None,
 ) -> bool:
-    """Whether `encode` would answer for `sight` without an encoder."""
-    keys: list[Key] = [(sight.key, *_source(tower, dtype, hidden))]
-    return bool(_recall(keys) or (files is not None and _read(keys, files)))
+    """Whether the embedding of `encoder_input` is in memory or in `files`."""
+    keys: list[Key] = [(encoder_input.key, *_source(image_encoder, dtype, hidden))]
+    return bool(CACHE.recall(keys) or (files is not None and _read(keys, files)))
 
 
-def _source(tower: TowerFile, dtype: torch.dtype, hidden: bool) -> tuple[object, ...]:
+def _source(
+    image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
+) -> tuple[object, ...]:
     """What tells the features of one encoder from another's."""
-    status = tower.path.stat()
-    return (str(tower.path), status.st_size, status.st_mtime_ns, dtype, hidden)
-
-
-def let_go() -> None:
-    """Free the encoder that was left on its device."""
-    for held in _kept.values():
-        held.entry.take_out()
-    _kept.clear()
+    status = image_encoder.path.stat()
+    return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 
 
 def _read(keys: Sequence[Key], files: EmbeddingFiles) -> dict[Key, torch.Tensor]:
     read = {key: files.get(key) for key in keys}
     return {key: tensor for key, tensor in read.items() if tensor is not None}
-
-
-def _recall(keys: Sequence[Key]) -> dict[Key, torch.Tensor]:
-    with _lock:
-        found = {key: _remembered[key] for key in keys if key in _remembered}
-        for key in found:
-            _remembered.move_to_end(key)
-    return found
-
-
-def _remember(tensors: dict[Key, torch.Tensor]) -> None:
-    with _lock:
-        _remembered.update(tensors)
-        held = sum(tensor.numel() * tensor.element_size() for tensor in _remembered.values())
-        while held > CAPACITY and len(_remembered) > 1:
-            _, oldest = _remembered.popitem(last=False)
-            held -= oldest.numel() * oldest.element_size()

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP, TowerKind
+from lib_instantstyle.pure.image_encoder_kind import HUGGING_FACE, OPEN_CLIP, ImageEncoderKind
+from lib_instantstyle.tensor.encoder_loading import MakeRoom, Weights, load_encoder, norm, take_room
 from lib_instantstyle.tensor.files import TensorReader, open_tensors
-from lib_instantstyle.tensor.tower_loading import MakeRoom, Weights, load_tower, norm, take_room
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
@@ -26,14 +26,14 @@ QUICK_GELU_WIDTH = 1024  # ViT-L/14 by OpenAI; OpenCLIP's H and bigG use the exa
 
 
 class ImageEncoder(nn.Module):
-    """A CLIP image tower.
+    """A CLIP image encoder.
 
     forward: pixels [B, 3, S, S] -> image vector [B, E], as projected, not normalised to length 1;
     or, built for hidden states, [B, N, W]: what leaves the last block but one, class token first,
     without a final norm.
     """
 
-    def __init__(self, kind: TowerKind, hidden_states: bool = False) -> None:
+    def __init__(self, kind: ImageEncoderKind, hidden_states: bool = False) -> None:
         super().__init__()
         tokens = (kind.image_size // kind.patch) ** 2 + 1
         quick = kind.width == QUICK_GELU_WIDTH
@@ -65,7 +65,7 @@ class ImageEncoder(nn.Module):
 
 def load_image_encoder(
     path: Path,
-    kind: TowerKind,
+    kind: ImageEncoderKind,
     device: torch.device,
     dtype: torch.dtype,
     hidden_states: bool = False,
@@ -83,10 +83,10 @@ def load_image_encoder(
     with torch.device("meta"):
         encoder = ImageEncoder(kind, hidden_states)
     weights = partial(_weights, layout=kind.layout, with_head=not hidden_states)
-    return load_tower(path, encoder, weights, device, dtype, make_room)
+    return load_encoder(path, encoder, weights, device, dtype, make_room)
 
 
-def class_embedding(path: Path, kind: TowerKind) -> torch.Tensor:
+def class_embedding(path: Path, kind: ImageEncoderKind) -> torch.Tensor:
     """The class embedding of the encoder in `path`: [W], as stored. Nothing else is read."""
     with open_tensors(path) as read:
         return _class_embedding(read, kind.layout)

@@ -18,10 +18,10 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.auto_weight import AutoWeight
+from lib_instantstyle.tensor.effect_meter import EffectMeter
+from lib_instantstyle.tensor.hook_handles import begin_hooks, remove_hooks_of
 from lib_instantstyle.tensor.layer_hook import CallState, LayerHook, Rows
-from lib_instantstyle.tensor.left_hooks import begin_hooks, remove_hooks_of
 from lib_instantstyle.tensor.lora_hook import LoraHook, lora_hooks
-from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers
 
@@ -58,7 +58,7 @@ class Clock:
 class Injection:
     """A plan on a UNet. Whoever makes one detaches it, however the sampling ends; see `inject`."""
 
-    def __init__(self, plan: Plan, clock: Clock, meter: Meter | None = None) -> None:
+    def __init__(self, plan: Plan, clock: Clock, meter: EffectMeter | None = None) -> None:
         self._plan = plan
         self._clock = clock
         self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}

@@ -1,4 +1,4 @@
-"""DDIM and its inverse, in terms of sigma (see pure/trajectory.py), as functions of a denoiser."""
+"""DDIM and its inverse in terms of sigma (see pure/sigma_schedule.py)."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 
-from lib_instantstyle.pure.trajectory import Step, scale
+from lib_instantstyle.pure.sigma_schedule import SigmaStep, latent_scale
 
 Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
-"""The noise [B, 4, h, w] that the UNet sees in a latent [B, 4, h, w] at a level."""
+"""The noise [B, 4, h, w] that the UNet sees in a latent [B, 4, h, w] at a sigma."""
 
 Trajectory = Mapping[float, torch.Tensor]
-"""The states [1, 4, h, w] of one picture, by their level."""
+"""The states [1, 4, h, w] of one picture, by their sigma."""
 
 
-def move(x: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
+def move(x: torch.Tensor, noise: torch.Tensor, step: SigmaStep) -> torch.Tensor:
     """One step of DDIM without added noise, or of its inverse."""
     return x + (step.end - step.start) * noise
 
 
 def invert(
-    latent: torch.Tensor, steps: Sequence[Step], denoiser: Denoiser, keep: Collection[float]
+    latent: torch.Tensor, steps: Sequence[SigmaStep], denoiser: Denoiser, keep: Collection[float]
 ) -> dict[float, torch.Tensor]:
-    """The trajectory from a picture's latent to noise: its states at the levels to `keep`.
+    """The trajectory from a picture's latent to noise: its states at the sigmas to `keep`.
 
     latent: [1, 4, h, w] as the autoencoder gives it, in the scale of the timesteps.
     """
-    x = latent * scale(steps[0].start)
+    x = latent * latent_scale(steps[0].start)
     states = {steps[0].start: x} if steps[0].start in keep else {}
     for step in steps:
         x = move(x, denoiser(x, step.at), step)
@@ -38,7 +38,7 @@ def invert(
 
 
 def state_at(trajectory: Trajectory, sigma: float) -> torch.Tensor:
-    """The state at any level: between two known ones, or beyond the last, on their line.
+    """The state at any sigma: between two known ones, or beyond the last, on their line.
 
     Between two states a trajectory is a line, for that is how a step is made.
     """

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.auto_weight import AutoWeight
+from lib_instantstyle.tensor.effect_meter import EffectMeter
 from lib_instantstyle.tensor.masks import token_grid
-from lib_instantstyle.tensor.meter import Meter
-from lib_instantstyle.tensor.plan import Term, When
+from lib_instantstyle.tensor.plan import AttentionTerm, When
 from lib_instantstyle.tensor.unet import CrossAttention
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see pure/rows.py)
@@ -33,7 +33,7 @@ class CallState:
     latent: tuple[int, int] = (0, 0)  # height, width
     serial: int = 0  # of the call
     rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
-    meter: Meter | None = None
+    meter: EffectMeter | None = None
     auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
 
 
@@ -41,7 +41,7 @@ class CallState:
 class _Group:
     """Terms that are attended to at once. key, value: [B, U * H, T, d]."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[AttentionTerm, ...]
     key: torch.Tensor
     value: torch.Tensor
 
@@ -49,7 +49,9 @@ class _Group:
 class LayerHook:
     """The hook pair of one cross-attention."""
 
-    def __init__(self, found: CrossAttention, terms: Sequence[Term], call: CallState) -> None:
+    def __init__(
+        self, found: CrossAttention, terms: Sequence[AttentionTerm], call: CallState
+    ) -> None:
         self.fired = 0
         self._found = found
         self._terms = tuple(terms)
@@ -127,7 +129,11 @@ class LayerHook:
         return tuple(rows[place % len(rows)] for place in range(first, first + count))
 
     def _attended(
-        self, hidden: torch.Tensor, query: torch.Tensor, acting: tuple[Term, ...], rows: Rows
+        self,
+        hidden: torch.Tensor,
+        query: torch.Tensor,
+        acting: tuple[AttentionTerm, ...],
+        rows: Rows,
     ) -> torch.Tensor:
         batch, tokens, width = query.shape
         heads = self._found.heads
@@ -147,7 +153,7 @@ class LayerHook:
         return hidden
 
     def _add(
-        self, hidden: torch.Tensor, image: torch.Tensor, term: Term, rows: Rows
+        self, hidden: torch.Tensor, image: torch.Tensor, term: AttentionTerm, rows: Rows
     ) -> torch.Tensor:
         # Never in place: the WebUI may keep the tensor it handed over.
         amount = term.weight * self._call.strengths[term.when]
@@ -162,7 +168,7 @@ class LayerHook:
             return torch.add(hidden, image, alpha=amount)
         return torch.addcmul(hidden, image, share, value=amount)
 
-    def _mask(self, hidden: torch.Tensor, term: Term) -> torch.Tensor | None:
+    def _mask(self, hidden: torch.Tensor, term: AttentionTerm) -> torch.Tensor | None:
         if term.mask is None:
             return None
         grid = token_grid(*self._call.latent, hidden.shape[1])
@@ -173,12 +179,14 @@ class LayerHook:
             )
         return term.mask.on_grid(*grid, hidden.device, hidden.dtype)
 
-    def _groups(self, acting: tuple[Term, ...], rows: Rows, query: torch.Tensor) -> list[_Group]:
+    def _groups(
+        self, acting: tuple[AttentionTerm, ...], rows: Rows, query: torch.Tensor
+    ) -> list[_Group]:
         """Gathered once for each set of terms and pattern of rows, then looked up."""
         pattern = (tuple(map(id, acting)), rows, query.dtype, query.device)
         groups = self._ready.get(pattern)
         if groups is None:
-            by_tokens: dict[int, list[Term]] = {}
+            by_tokens: dict[int, list[AttentionTerm]] = {}
             for term in acting:
                 by_tokens.setdefault(term.key.shape[1], []).append(term)
             groups = self._ready[pattern] = [
@@ -192,7 +200,7 @@ class LayerHook:
         return groups
 
     def _gather(
-        self, banks: list[torch.Tensor], terms: list[Term], rows: Rows, query: torch.Tensor
+        self, banks: list[torch.Tensor], terms: list[AttentionTerm], rows: Rows, query: torch.Tensor
     ) -> torch.Tensor:
         """[B, U * H, T, d] from [R, T, h] of each term."""
         parts = []

@@ -35,7 +35,7 @@ def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:
     }
 
 
-def check_fit(halves: Halves, unet: nn.Module) -> list[str]:
+def check_lora(halves: Halves, unet: nn.Module) -> list[str]:
     """Lay `halves` against `unet`; paths of those layers that it lacks, as a pruned one may.
 
     Raises InstantStyleError, the end of a sentence, where shapes differ or no layer is there.

@@ -13,12 +13,12 @@ Run = Callable[[torch.device, torch.dtype], torch.Tensor]
 
 
 def or_on_cpu(
-    run: Run, device: torch.device, dtype: torch.dtype, what: str, say: Callable[[str], None]
+    run: Run, device: torch.device, dtype: torch.dtype, what: str, notify: Callable[[str], None]
 ) -> torch.Tensor:
     """`run(device, dtype)`, once more on the CPU in float32 if the device has no memory left.
 
-    what: the encoder, as a sentence calls it; say: told of it. Raises InstantStyleError where the
-    CPU has none either.
+    what: the encoder, as a sentence calls it. notify: called with a sentence where the CPU is used.
+    Raises InstantStyleError where the CPU has no memory left either.
     """
     try:
         return run(device, dtype)
@@ -30,8 +30,8 @@ def or_on_cpu(
         raise InstantStyleError(f"there is not enough memory for {what}.")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    say(f"{device} has not enough memory for {what}; it ran on the CPU, which takes longer.")
-    return or_on_cpu(run, CPU, torch.float32, what, say)
+    notify(f"{device} has not enough memory for {what}; it ran on the CPU, which takes longer.")
+    return or_on_cpu(run, CPU, torch.float32, what, notify)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from lib_instantstyle.pure.choices import BASE, BOTH, HIRES
 from lib_instantstyle.pure.layers import Block, Layer
-from lib_instantstyle.pure.presets import PRESETS, Gain
+from lib_instantstyle.pure.presets import PRESETS, BlockWeight
 from lib_instantstyle.pure.rows import image_of, kind_of
 from lib_instantstyle.pure.schedule import acting_steps, strength
 from lib_instantstyle.pure.units import Unit
@@ -40,7 +40,7 @@ class When:
 
 
 @dataclass(frozen=True)
-class Term:
+class AttentionTerm:
     """One unit's image attention in one layer.
 
     key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
@@ -82,7 +82,7 @@ class LoraTerm:
 class Plan:
     """All terms of a generation."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[AttentionTerm, ...]
     loras: tuple[LoraTerm, ...] = ()
 
     @property
@@ -137,15 +137,15 @@ class Plan:
         )
 
 
-def layer_gains(unit: Unit, unet: UnetLayers) -> dict[int, Gain]:
+def layer_weights(unit: Unit, layers: UnetLayers) -> dict[int, BlockWeight]:
     """What each layer gets of `unit`, by adapter number N; layers that get nothing are left out.
 
     Raises InstantStyleError where own block weights or the preset do not fit the UNet's layout.
     """
     chosen = unit.blocks or PRESETS[unit.preset]
-    gains = chosen.gains(unet.layout, unit.weight, unit.layout_weight, unit.boost)
+    block_weights = chosen.block_weights(layers.layout, unit.weight, unit.layout_weight, unit.boost)
     return {
-        number: gains[found.layer.block.index]
-        for number, found in unet.by_number.items()
-        if found.layer.block.index in gains
+        number: block_weights[found.layer.block.index]
+        for number, found in layers.by_number.items()
+        if found.layer.block.index in block_weights
     }

@@ -65,8 +65,8 @@ class QueryAttention(nn.Module):
 
     def forward(self, hidden: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         queries = self.norm2(queries)
-        seen = torch.cat([self.norm1(hidden), queries], dim=1)  # [B, N + T, W']
-        key, value = self.to_kv(seen).chunk(2, dim=-1)
+        tokens = torch.cat([self.norm1(hidden), queries], dim=1)  # [B, N + T, W']
+        key, value = self.to_kv(tokens).chunk(2, dim=-1)
         q, k, v = (
             x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, tokens, W' / H]
             for x in (self.to_q(queries), key, value)

@@ -16,21 +16,21 @@ from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import parse_attn2
-from lib_instantstyle.tensor.left_hooks import begin_hooks, remove_hooks_of
+from lib_instantstyle.tensor.hook_handles import begin_hooks, remove_hooks_of
 from lib_instantstyle.tensor.unet import find_layers
 
-QUERY, KEY, VALUE = PARTS = ("to_q", "to_k", "to_v")
+TO_Q, TO_K, TO_V = PARTS = ("to_q", "to_k", "to_v")
 ATTENDED = "to_out"  # what attention makes of the three, before its last projection
 _MARK = "_instantstyle_self_attention"
 
-Features = Mapping[tuple[int, str], torch.Tensor]
+AttentionFeatures = Mapping[tuple[int, str], torch.Tensor]
 """Queries, keys and values [B, N, h], by the number of the layer and the part."""
 
-Act = Callable[[int, str, torch.Tensor], "torch.Tensor | None"]
+AttentionCallback = Callable[[int, str, torch.Tensor], "torch.Tensor | None"]
 """Called with the number of the layer, the part and its tensor; may return another tensor."""
 
 
-Look = Callable[[torch.Tensor], None]
+LatentCallback = Callable[[torch.Tensor], None]
 """Shown the latents [rows, 4, h, w] of a UNet call before it begins."""
 
 
@@ -43,7 +43,7 @@ class SelfAttention:
 
     @property
     def heads(self) -> int:
-        """H"""
+        """H, the number of attention heads."""
         module: Any = self.module
         return int(module.heads)
 
@@ -72,8 +72,8 @@ class SelfAttentionHooks:
 
     def __init__(self, layers: Collection[SelfAttention]) -> None:
         self._layers = tuple(layers)
-        self._act: Act | None = None
-        self._look: Look | None = None
+        self._act: AttentionCallback | None = None
+        self._look: LatentCallback | None = None
         self._unet: nn.Module | None = None
         self.replaced = 0  # how often something was replaced
 
@@ -99,7 +99,7 @@ class SelfAttentionHooks:
             self._unet = None
 
     @contextmanager
-    def acting(self, act: Act, look: Look | None = None) -> Iterator[None]:
+    def acting(self, act: AttentionCallback, look: LatentCallback | None = None) -> Iterator[None]:
         """Call `act` for all that flows through the layers in this block."""
         previous = self._act, self._look
         self._act, self._look = act, look
@@ -109,7 +109,7 @@ class SelfAttentionHooks:
             self._act, self._look = previous
 
     @contextmanager
-    def capturing(self, parts: Collection[str] = PARTS) -> Iterator[Features]:
+    def capturing(self, parts: Collection[str] = PARTS) -> Iterator[AttentionFeatures]:
         """Keep what flows through the layers in this block."""
         features: dict[tuple[int, str], torch.Tensor] = {}
 

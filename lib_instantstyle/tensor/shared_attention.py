@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.tensor.self_attention import ATTENDED, KEY, QUERY, VALUE, Features
+from lib_instantstyle.tensor.self_attention import ATTENDED, TO_K, TO_Q, TO_V, AttentionFeatures
 from lib_instantstyle.tensor.shared_norms import Moments
 from lib_instantstyle.tensor.statistics import adain
 
@@ -38,7 +38,7 @@ class Sharing:
     adain: float = 1.0  # share of the reference's statistics in queries and keys
 
 
-class Reference(ABC):
+class SharedFeatures(ABC):
     """Whose tokens the rows of a UNet call attend to."""
 
     @abstractmethod
@@ -54,24 +54,26 @@ class Reference(ABC):
         return scale
 
 
-class Captured(Reference):
+class Captured(SharedFeatures):
     """One row, captured in a UNet call of its own."""
 
-    def __init__(self, features: Features, moments: Mapping[int, Moments] | None = None) -> None:
+    def __init__(
+        self, features: AttentionFeatures, moments: Mapping[int, Moments] | None = None
+    ) -> None:
         """moments: of the group norms, where they are to be shared."""
         self._features = features
         self._moments = moments or {}
 
     def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
-        """See Reference."""
+        """See SharedFeatures."""
         return self._features[number, part].to(x.dtype).expand(len(x), -1, -1)
 
     def moments(self, number: int, own: Moments) -> Moments:
-        """See Reference."""
+        """See SharedFeatures."""
         return self._moments[number]
 
 
-class FirstOfBatch(Reference):
+class FirstOfBatch(SharedFeatures):
     """The first picture of the batch, in rows of the same call; it stays as it is."""
 
     def __init__(self, rows: Callable[[], Sequence[int]]) -> None:
@@ -79,16 +81,16 @@ class FirstOfBatch(Reference):
         self._rows = rows
 
     def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
-        """See Reference."""
+        """See SharedFeatures."""
         return x[list(self._rows())]
 
     def moments(self, number: int, own: Moments) -> Moments:
-        """See Reference."""
+        """See SharedFeatures."""
         rows = list(self._rows())
         return Moments(own.mean[rows], own.variance[rows], own.count)
 
     def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
-        """See Reference. The reference sees itself unscaled."""
+        """See SharedFeatures. The reference sees itself unscaled."""
         factors = [1.0 if i == row else scale for i, row in enumerate(self._rows())]
         return x.new_tensor(factors).view(-1, 1, 1)
 
@@ -103,7 +105,7 @@ class StyleAligned:
     and not by the WebUI, whose own gets a single key to be done with it quickly.
     """
 
-    def __init__(self, reference: Reference, heads: Sequence[int], sharing: Sharing) -> None:
+    def __init__(self, reference: SharedFeatures, heads: Sequence[int], sharing: Sharing) -> None:
         """heads: H of each layer."""
         self._reference = reference
         self._heads = heads
@@ -118,21 +120,21 @@ class StyleAligned:
         if not self._sharing.shift:
             return shared
         self._seen[part] = shared
-        return x if part == QUERY else x[:, :1]
+        return x if part == TO_Q else x[:, :1]
 
     def _shared(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
         """Queries with the reference's statistics; keys and values with the reference's behind."""
         reference = self._reference.of(number, part, x)
-        if part != VALUE and self._sharing.adain:
+        if part != TO_V and self._sharing.adain:
             x = torch.lerp(x, adain(x, reference, (1,), _ADDED_VARIANCE), self._sharing.adain)
-        if part == QUERY:
+        if part == TO_Q:
             return x
-        if part == KEY:
+        if part == TO_K:
             reference = reference * self._reference.scales(self._sharing.scale, x)
         return torch.cat([x, reference], dim=1)
 
     def _attend(self, number: int) -> torch.Tensor:
-        parts = (self._seen.pop(part) for part in (QUERY, KEY, VALUE))
+        parts = (self._seen.pop(part) for part in (TO_Q, TO_K, TO_V))
         query, key, value = (_split(x, self._heads[number]) for x in parts)
         bias = key.new_zeros(key.shape[2])
         bias[query.shape[2] :] = self._sharing.shift
@@ -147,12 +149,12 @@ class Swapped:
     https://github.com/naver-ai/Visual-Style-Prompting.
     """
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: SharedFeatures) -> None:
         self._reference = reference
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
         """See self_attention.Act."""
-        if part not in (KEY, VALUE):
+        if part not in (TO_K, TO_V):
             return None
         return self._reference.of(number, part, x).contiguous()
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.left_hooks import begin_hooks, remove_hooks_of
+from lib_instantstyle.tensor.hook_handles import begin_hooks, remove_hooks_of
 
 _MARK = "_instantstyle_norms"
 
@@ -50,7 +50,7 @@ class Moments:
         return Moments(a * self.mean + b * other.mean, variance, count)
 
 
-Reference = Callable[[int, Moments], Moments]
+SharedMoments = Callable[[int, Moments], Moments]
 """For a norm's number and the moments of a call's rows: the moments [B or 1, G, 1] to share."""
 
 
@@ -58,7 +58,7 @@ class NormHooks:
     """Hooks on all group norms of a UNet. Idle until told to capture or to share."""
 
     def __init__(self, unet: nn.Module) -> None:
-        self._act: Reference | None = None
+        self._act: SharedMoments | None = None
         handles = begin_hooks(unet, _MARK)
         norms = [module for module in unet.modules() if isinstance(module, nn.GroupNorm)]
         self._count = len(norms)
@@ -83,7 +83,7 @@ class NormHooks:
             )
 
     @contextmanager
-    def sharing(self, reference: Reference) -> Iterator[None]:
+    def sharing(self, reference: SharedMoments) -> Iterator[None]:
         """Normalise by a picture and `reference` together in this block."""
         previous = self._act
         self._act = reference

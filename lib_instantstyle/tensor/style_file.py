@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 
 from lib_instantstyle.pure.atomic_file import write_file
-from lib_instantstyle.pure.catalog import TowerFile
+from lib_instantstyle.pure.catalog import ImageEncoderFile
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.style_info import (
     FINGERPRINT,
@@ -47,21 +47,21 @@ class Style:
     fingerprint: torch.Tensor  # [W]
 
     def features(self, hidden_states: bool) -> torch.Tensor:
-        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as embedding.features_of gives it."""
+        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as ImageEmbeds.features gives it."""
         if hidden_states:
             return self.hidden
         if self.vectors is None:
             raise ValueError("the encoder of this style makes no image vectors")
         return self.vectors
 
-    def is_by(self, tower: TowerFile) -> bool:
-        """Whether `tower` is the image encoder that made it, in whatever format or precision.
+    def is_by(self, image_encoder: ImageEncoderFile) -> bool:
+        """Whether `image_encoder` made it, in whatever format or precision.
 
         The class embedding, trained with all the rest, is stored in every one of them.
         """
-        if tower.kind.width != self.info.kind.width:
+        if image_encoder.kind.width != self.info.kind.width:
             return False
-        found = class_embedding(tower.path, tower.kind).float()
+        found = class_embedding(image_encoder.path, image_encoder.kind).float()
         if found.shape != self.fingerprint.shape:
             return False
         distance = torch.linalg.vector_norm(found - self.fingerprint)

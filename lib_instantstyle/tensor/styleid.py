@@ -19,21 +19,21 @@ from dataclasses import dataclass
 import torch
 
 from lib_instantstyle.pure.schedule import acts
-from lib_instantstyle.pure.trajectory import Walk, scale
+from lib_instantstyle.pure.sigma_schedule import Schedule, latent_scale
 from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, move
 from lib_instantstyle.tensor.self_attention import (
     ATTENDED,
-    KEY,
-    QUERY,
-    VALUE,
-    Features,
+    TO_K,
+    TO_Q,
+    TO_V,
+    AttentionFeatures,
     SelfAttentionHooks,
 )
 from lib_instantstyle.tensor.statistics import adain
 
 # Transformer indices. SD1.5: output_blocks.6 to 11, as published. SDXL (no part of the paper):
 # output_blocks.3 to 5, the only ones of its decoder with as many tokens as SD1.5's last.
-BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": range(8, 11)}
+DEFAULT_BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": range(8, 11)}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Settings:
     end: float = 1.0
 
 
-class Injection:
+class StyleInjection:
     """Replaces queries, keys and values of a UNet call by those of style and content.
 
     style: keys and values; contents: queries of each; latents [B, 4, h, w]: the batch in this
@@ -56,15 +56,15 @@ class Injection:
 
     def __init__(
         self,
-        style: Features,
-        contents: Sequence[Features],
+        style: AttentionFeatures,
+        contents: Sequence[AttentionFeatures],
         latents: torch.Tensor,
         content_of: Sequence[int],
         settings: Settings,
     ) -> None:
         self._style = style
         self._alike = len(contents) == 1
-        self._queries: Features = (
+        self._queries: AttentionFeatures = (
             contents[0]
             if self._alike  # no copy: it would be a third of all that is kept
             else {key: torch.cat([each[key] for each in contents]) for key in contents[0]}
@@ -75,15 +75,15 @@ class Injection:
         self._rows: torch.Tensor | None = None  # content of each row of the call under way
 
     def look(self, latents: torch.Tensor) -> None:
-        """See self_attention.Look. Which row belongs to which picture shows in the latents."""
+        """See self_attention.LatentCallback. The latents show which row is of which picture."""
         if not self._alike:
             self._rows = self._content_of[nearest(latents, self._latents)]
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
-        """See self_attention.Act."""
+        """See self_attention.AttentionCallback."""
         if part == ATTENDED:
             return None
-        if part != QUERY:
+        if part != TO_Q:
             return self._style[number, part].to(x.dtype).expand(len(x), -1, -1).contiguous()
         query = self._queries[number, part].to(x.dtype)
         if self._rows is not None:
@@ -93,68 +93,69 @@ class Injection:
 
 
 def first_state(
-    walk: Walk, style: Trajectory, contents: Sequence[Trajectory], share: float
+    schedule: Schedule, style: Trajectory, contents: Sequence[Trajectory], share: float
 ) -> torch.Tensor:
     """The states [contents, 4, h, w] from which the way down begins.
 
     share: 1 for contents with the style's mean and deviation per channel, 0 for them as they are.
     """
-    top = walk.up[-1].end
+    top = schedule.up[-1].end
     content = torch.cat([trajectory[top] for trajectory in contents])
     x = torch.lerp(content, adain(content, style[top], (2, 3)), share)
-    return x / scale(top) * scale(walk.down[0].start)
+    return x / latent_scale(top) * latent_scale(schedule.down[0].start)
 
 
-def sample(
-    walk: Walk,
-    style: Trajectory,
-    contents: Sequence[Trajectory],
-    content_of: Sequence[int],
-    settings: Settings,
-    hooks: SelfAttentionHooks,
-    predict: Denoiser,
-    aside: Denoiser,
-    after_step: Callable[[int, torch.Tensor], None],
-) -> torch.Tensor:
-    """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+@dataclass(frozen=True)
+class StyleTransfer:
+    """What one stylised sampling is made from.
 
-    style, contents: trajectories that hold the levels `walk.kept`.
-    content_of: for each picture of the batch, which of `contents` it shows.
-    predict: the noise in the batch, by the sampling that the user set up.
-    aside: the noise in a single latent, without prompt; called to see features.
-    after_step: told the number of each finished step, and the state after it.
+    style, contents: trajectories that hold the sigmas `schedule.kept`. content_of: for each picture
+    of the batch, which of `contents` it shows. hooks: on the self-attentions to replace.
     """
-    x = first_state(walk, style, contents, settings.adain)[list(content_of)]
-    for i, step in enumerate(walk.down):
-        with ExitStack() as styled:
-            if acts(settings.start, settings.end, i / len(walk.down)):
-                injection = Injection(
-                    _features(hooks, (KEY, VALUE), aside, style[step.at], step.at),
-                    [
-                        _features(hooks, (QUERY,), aside, each[step.at], step.at)
-                        for each in contents
-                    ],
-                    x,
-                    content_of,
-                    settings,
-                )
-                styled.enter_context(hooks.acting(injection.act, injection.look))
-            noise = predict(x, step.at)
-        x = move(x, noise, step)
-        after_step(i, x)
-    return x / scale(walk.down[-1].end)
 
+    schedule: Schedule
+    style: Trajectory
+    contents: Sequence[Trajectory]
+    content_of: Sequence[int]
+    settings: Settings
+    hooks: SelfAttentionHooks
 
-def _features(
-    hooks: SelfAttentionHooks,
-    parts: Collection[str],
-    aside: Denoiser,
-    latent: torch.Tensor,
-    sigma: float,
-) -> Features:
-    with hooks.capturing(parts) as features:
-        aside(latent, sigma)
-    return features
+    def sample(
+        self,
+        predict: Denoiser,
+        unconditional: Denoiser,
+        after_step: Callable[[int, torch.Tensor], None],
+    ) -> torch.Tensor:
+        """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+
+        predict: the noise in the batch, by the sampling that the user set up.
+        unconditional: the noise in a single latent, without prompt; called to capture features.
+        after_step: called with the number of each finished step, and the state after it.
+        """
+        settings, steps = self.settings, self.schedule.down
+        x = first_state(self.schedule, self.style, self.contents, settings.adain)
+        x = x[list(self.content_of)]
+        for i, step in enumerate(steps):
+            with ExitStack() as styled:
+                if acts(settings.start, settings.end, i / len(steps)):
+                    injection = self._injection(x, step.at, unconditional)
+                    styled.enter_context(self.hooks.acting(injection.act, injection.look))
+                noise = predict(x, step.at)
+            x = move(x, noise, step)
+            after_step(i, x)
+        return x / latent_scale(steps[-1].end)
+
+    def _injection(
+        self, latents: torch.Tensor, sigma: float, unconditional: Denoiser
+    ) -> StyleInjection:
+        def captured(parts: Collection[str], trajectory: Trajectory) -> AttentionFeatures:
+            with self.hooks.capturing(parts) as features:
+                unconditional(trajectory[sigma], sigma)
+            return features
+
+        style = captured((TO_K, TO_V), self.style)
+        contents = [captured((TO_Q,), each) for each in self.contents]
+        return StyleInjection(style, contents, latents, self.content_of, self.settings)
 
 
 def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from lib_instantstyle.pure.clip_tokens import END, START
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.text_kind import VOCABULARY, TextKind
-from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP
+from lib_instantstyle.pure.image_encoder_kind import HUGGING_FACE, OPEN_CLIP
+from lib_instantstyle.pure.text_encoder_kind import VOCABULARY, TextEncoderKind
+from lib_instantstyle.tensor.encoder_loading import MakeRoom, Weights, load_encoder, norm, take_room
 from lib_instantstyle.tensor.files import TensorReader
-from lib_instantstyle.tensor.tower_loading import MakeRoom, Weights, load_tower, norm, take_room
 from lib_instantstyle.tensor.transformer import TransformerBlock
 from lib_instantstyle.tensor.transformer_weights import block_weights
 
@@ -29,14 +29,14 @@ PADDING = 0
 
 
 class TextEncoder(nn.Module):
-    """A CLIP text tower.
+    """A CLIP text encoder.
 
     forward: token ids [B, N] and the place [B] of each end token -> text vectors [B, E], as
     projected, not normalised to length 1. What stands behind the end token does not matter: no
     token sees a later one.
     """
 
-    def __init__(self, kind: TextKind) -> None:
+    def __init__(self, kind: TextEncoderKind) -> None:
         super().__init__()
         quick = kind.width == QUICK_GELU_WIDTH
         # Not nn.Embedding, which draws numbers even on the meta device: for that torch imports its
@@ -70,7 +70,7 @@ class TextEncoder(nn.Module):
 
 def load_text_encoder(
     path: Path,
-    kind: TextKind,
+    kind: TextEncoderKind,
     device: torch.device,
     dtype: torch.dtype,
     make_room: MakeRoom = take_room,
@@ -87,7 +87,7 @@ def load_text_encoder(
     with torch.device("meta"):
         encoder = TextEncoder(kind)
     weights = partial(_weights, layout=kind.layout)
-    return load_tower(path, encoder, weights, device, dtype, make_room)
+    return load_encoder(path, encoder, weights, device, dtype, make_room)
 
 
 @dataclass(frozen=True)

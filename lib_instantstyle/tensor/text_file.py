@@ -9,12 +9,12 @@ from threading import Lock
 
 import torch
 
-from lib_instantstyle.pure.catalog import TextFile
+from lib_instantstyle.pure.catalog import TextEncoderFile
 from lib_instantstyle.pure.clip_tokens import check_length
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.encoder_loading import MakeRoom, take_room
 from lib_instantstyle.tensor.memory import or_on_cpu
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
-from lib_instantstyle.tensor.tower_loading import MakeRoom, take_room
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
@@ -28,15 +28,15 @@ class FileTextEncoder:
     """A text encoder file, run for the texts not seen before and let go of at once.
 
     token_ids: CLIP's token ids of texts, or None where the WebUI has no tokenizer for them.
-    say: told where the encoder had to run on the CPU.
+    notify: called with a sentence where the encoder had to run on the CPU.
     """
 
-    file: TextFile
+    file: TextEncoderFile
     token_ids: Callable[[Sequence[str]], list[list[int]] | None]
     device: torch.device
     dtype: torch.dtype
     make_room: MakeRoom = take_room
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
 
     @property
     def title(self) -> str:
@@ -92,5 +92,5 @@ class FileTextEncoder:
                     progress(min(start + BATCH, len(ids)))
             return torch.cat(found)
 
-        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.say)
+        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
         return [row.clone() for row in rows]  # a view would keep all of them alive

@@ -8,13 +8,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn import functional as F
 
-from lib_instantstyle.pure.stock_words import STOCK_WORDS
+from lib_instantstyle.pure.probe_words import PROBE_WORDS
 
 STOCK_FILE = Path(__file__).parents[1] / "data" / "stock_words.safetensors"
 
 
 def stock_vectors(width: int, path: Path = STOCK_FILE) -> torch.Tensor | None:
-    """What the stock encoder with vectors of `width` numbers makes of STOCK_WORDS: [n, E].
+    """What the stock encoder with vectors of `width` numbers makes of PROBE_WORDS: [n, E].
 
     None where the file has none for it. It is made by `python -m tests.stock_words` (see there);
     its tensors are named by their width, and its metadata hold the words.
@@ -22,7 +22,7 @@ def stock_vectors(width: int, path: Path = STOCK_FILE) -> torch.Tensor | None:
     try:
         with safe_open(str(path), framework="pt") as file:
             words = (file.metadata() or {}).get("words", "")
-            if words.split(",") != list(STOCK_WORDS) or str(width) not in file.keys():  # noqa: SIM118
+            if words.split(",") != list(PROBE_WORDS) or str(width) not in file.keys():  # noqa: SIM118
                 return None
             vectors: torch.Tensor = file.get_tensor(str(width)).float()
     except (OSError, SafetensorError):

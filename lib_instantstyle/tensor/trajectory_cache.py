@@ -1,4 +1,4 @@
-"""Trajectories seen before, so that a picture is inverted once and not for every generation."""
+"""Trajectories kept, so that a picture is inverted once and not for every generation."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 
 import torch
 
-from lib_instantstyle.pure.trajectory import Walk
+from lib_instantstyle.pure.sigma_schedule import Schedule
 from lib_instantstyle.tensor.inversion import Denoiser, Trajectory, invert
 
-LIMIT = 256 * 1024 * 1024  # bytes; a picture of 512 x 512 with 50 steps takes 3.3 MB
-_TOLERANCE = 2e-3  # half precision may answer differently by so much from call to call
+CACHE_LIMIT = 256 * 1024 * 1024  # bytes; a picture of 512 x 512 with 50 steps takes 3.3 MB
+_TOLERANCE = 2e-3  # half precision may differ by so much from call to call
 
 
 @dataclass(frozen=True)
 class _Entry:
     states: Trajectory
-    asked: torch.Tensor  # the state half-way up
-    answer: torch.Tensor  # and the noise in it
+    probe_latent: torch.Tensor  # the state half-way up
+    probe_noise: torch.Tensor  # and the noise in it
 
     @property
     def size(self) -> int:
-        tensors = (self.asked, self.answer, *self.states.values())
+        tensors = (self.probe_latent, self.probe_noise, *self.states.values())
         return sum(x.numel() * x.element_size() for x in tensors)
 
 
 class TrajectoryCache:
     """The trajectories used last, in main memory."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = CACHE_LIMIT) -> None:
         self._limit = limit
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
@@ -41,23 +41,23 @@ class TrajectoryCache:
         return sum(entry.size for entry in self._entries.values())
 
     def trajectory(
-        self, latent: torch.Tensor, walk: Walk, checkpoint: Hashable, denoiser: Denoiser
+        self, latent: torch.Tensor, schedule: Schedule, checkpoint: Hashable, denoiser: Denoiser
     ) -> Trajectory:
-        """The inversion of `latent` [1, 4, h, w] on the way up of `walk`.
+        """The inversion of `latent` [1, 4, h, w] on the way up of `schedule`.
 
         checkpoint: what tells the model apart, as far as it is known by name. What is not, such
         as a LoRA or a changed setting, shows in the noise half-way up, which is asked for each
         time and compared.
         """
-        level = walk.up[len(walk.up) // 2].at
-        key = (_digest(latent), walk, checkpoint)
+        sigma = schedule.up[len(schedule.up) // 2].at
+        key = (_digest(latent), schedule, checkpoint)
         found = self._entries.get(key)
         if found is not None:
-            answer = denoiser(found.asked.to(latent.device), level).cpu()
-            if (found.answer - answer).norm() > _TOLERANCE * found.answer.norm():
+            noise = denoiser(found.probe_latent.to(latent.device), sigma).cpu()
+            if (found.probe_noise - noise).norm() > _TOLERANCE * found.probe_noise.norm():
                 found = None
         if found is None:
-            found = self._entries[key] = _inverted(latent, walk, level, denoiser)
+            found = self._entries[key] = _inverted(latent, schedule, sigma, denoiser)
         self._entries.move_to_end(key)
         while self.size > self._limit and len(self._entries) > 1:
             self._entries.popitem(last=False)
@@ -68,17 +68,17 @@ class TrajectoryCache:
         self._entries.clear()
 
 
-def _inverted(latent: torch.Tensor, walk: Walk, level: float, denoiser: Denoiser) -> _Entry:
-    seen: list[torch.Tensor] = []
+def _inverted(latent: torch.Tensor, schedule: Schedule, sigma: float, denoiser: Denoiser) -> _Entry:
+    probe: list[torch.Tensor] = []
 
-    def listening(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        noise = denoiser(x, sigma)
-        if sigma == level:
-            seen[:] = x.cpu(), noise.cpu()
+    def listening(x: torch.Tensor, current: float) -> torch.Tensor:
+        noise = denoiser(x, current)
+        if current == sigma:
+            probe[:] = x.cpu(), noise.cpu()
         return noise
 
-    states = invert(latent, walk.up, listening, walk.kept)
-    return _Entry({sigma: x.cpu() for sigma, x in states.items()}, *seen)
+    states = invert(latent, schedule.up, listening, schedule.kept)
+    return _Entry({sigma: x.cpu() for sigma, x in states.items()}, *probe)
 
 
 def _digest(latent: torch.Tensor) -> str:

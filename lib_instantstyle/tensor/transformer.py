@@ -1,4 +1,4 @@
-"""The transformer block of CLIP, for image and text towers alike.
+"""The transformer block of CLIP, for image and text encoders alike.
 
 Shapes: B batch, N tokens, W width, H heads. Source: Radford et al. 2021, arXiv 2103.00020.
 """
@@ -15,7 +15,7 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
     return x * torch.sigmoid(1.702 * x)
 
 
-class SelfAttention(nn.Module):
+class ClipSelfAttention(nn.Module):
     """Multi-head self-attention with biases."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -43,7 +43,7 @@ class TransformerBlock(nn.Module):
     def __init__(self, width: int, heads: int, mlp_width: int, quick: bool = False) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads)
+        self.attention = ClipSelfAttention(width, heads)
         self.norm2 = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, mlp_width)
         self.fc2 = nn.Linear(mlp_width, width)

@@ -1,6 +1,6 @@
 """The weights of one transformer block, read from either layout that CLIP comes in.
 
-The same names serve image and text towers; only what stands before them differs.
+The same names serve image and text encoders; only what stands before them differs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import torch
 
-from lib_instantstyle.pure.tower_kind import HUGGING_FACE
+from lib_instantstyle.pure.image_encoder_kind import HUGGING_FACE
 from lib_instantstyle.tensor.files import TensorReader
 
 _ENDS = ("weight", "bias")

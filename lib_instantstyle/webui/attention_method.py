@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import Diffusion, announce, diffusion_of
+from lib_instantstyle import hosts
+from lib_instantstyle.hosts.diffusion import Diffusion, announce
 from lib_instantstyle.methods import STYLE_ALIGNED, STYLEID, SWAP
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.infotext import KEY, unit_to_text
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.pure.layers import Layout
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.inversion import Denoiser
@@ -27,7 +28,7 @@ from lib_instantstyle.tensor.self_attention import (
     self_attention_hooks,
 )
 from lib_instantstyle.tensor.shared_attention import SHARED_BLOCKS, SWAPPED_BLOCKS
-from lib_instantstyle.tensor.styleid import BLOCKS
+from lib_instantstyle.tensor.styleid import DEFAULT_BLOCKS
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.unit_pictures import HASH_LENGTH
@@ -37,7 +38,7 @@ FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is 
 
 
 _USUAL_BLOCKS: Mapping[str, Mapping[str, Collection[int]]] = {
-    STYLEID.name: BLOCKS,
+    STYLEID.name: DEFAULT_BLOCKS,
     STYLE_ALIGNED.name: SHARED_BLOCKS,
     SWAP.name: SWAPPED_BLOCKS,
 }
@@ -82,7 +83,7 @@ class AttentionMethod(ABC):
     @property
     def infotext(self) -> dict[str, str]:
         hashes = {"image": self.picture.sha256[:HASH_LENGTH]} if self.picture else {}
-        return {KEY.format(self.unit.number): unit_to_text(self.unit, hashes)}
+        return {INFOTEXT_KEY.format(self.unit.number): unit_to_text(self.unit, hashes)}
 
     def listen(self, p: Any) -> None:  # noqa: B027  # most have nothing to hear
         """See what the next `p.init` makes of the picture to change."""
@@ -95,7 +96,7 @@ class AttentionMethod(ABC):
         """Encode the reference and the empty prompt; before the UNet is needed."""
         if self.picture is None:
             return
-        diffusion = diffusion_of(p)
+        diffusion = hosts.current(p).diffusion(p)
         width, height = self.size(p)
         pixels = to_pixels(self.picture.image, width, height, self.unit.crop)
         self.reference = diffusion.encode(pixels)
@@ -113,7 +114,7 @@ class AttentionMethod(ABC):
     @contextmanager
     def standing(self, p: Any, unet: torch.nn.Module, current: Pass) -> Iterator[Scene]:
         """Hooks on the unit's layers for the length of a `with` block."""
-        diffusion = diffusion_of(p)
+        diffusion = hosts.current(p).diffusion(p)
         layers = find_self_attention(unet, blocks_of(self.unit, find_layers(unet).layout))
         with self_attention_hooks(unet, layers) as hooks:
             asking = current.aside(diffusion.asking(self._empty_prompt))

@@ -13,15 +13,15 @@ from lib_instantstyle.hosts import lora_folders
 from lib_instantstyle.methods import B_LORA
 from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.infotext import KEY, unit_to_text
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.pure.layers import SDXL, Layout
 from lib_instantstyle.pure.lora_files import find_lora, lora_files
 from lib_instantstyle.pure.lora_layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.lora import check_fit, read_terms
+from lib_instantstyle.tensor.attention_terms import when_of
+from lib_instantstyle.tensor.lora import check_lora, read_terms
 from lib_instantstyle.tensor.plan import LoraTerm, Plan
-from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.checking import naming
 from lib_instantstyle.webui.preparing import Prepared
@@ -66,7 +66,9 @@ def prepare_blora(units: Sequence[Unit], layers: UnetLayers, unet: nn.Module) ->
             lacking = fit(chosen, unet)
             terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
         comments += remarks(unit, chosen, lacking)
-        infotext[KEY.format(unit.number)] = unit_to_text(unit.changed(lora=chosen.name), {})
+        infotext[INFOTEXT_KEY.format(unit.number)] = unit_to_text(
+            unit.changed(lora=chosen.name), {}
+        )
     said = tuple(f"InstantStyle: {comment}" for comment in dict.fromkeys(comments))
     return Prepared(Plan((), tuple(terms)), infotext, said)
 
@@ -98,7 +100,7 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
 def fit(chosen: ChosenLora, unet: nn.Module) -> list[str]:
     """Names of those layers of `chosen` that `unet` lacks; raises if it does not fit."""
     with _finishing(chosen.path):
-        return check_fit(chosen.halves, unet)
+        return check_lora(chosen.halves, unet)
 
 
 def describe(unit: Unit, layout: Layout) -> str:

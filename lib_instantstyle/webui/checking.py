@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.presets import BlockWeight
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.fit import describe_layers
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.compatibility import describe_layers
+from lib_instantstyle.tensor.encoder_input import has_negative_input
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import has_negative_sight
 from lib_instantstyle.tensor.style_file import Style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.saved_style import saved_style
@@ -27,8 +27,10 @@ class CheckedUnit:
 
     unit: Unit
     pictures: UnitPictures
-    choice: Choice  # its tower is the one that made the style, if there is a style
-    gains: Mapping[int, Gain]  # by adapter number N, of layers that the adapter holds
+    choice: Choice  # its image_encoder is the one that made the style, if there is a style
+    block_weights: Mapping[
+        int, BlockWeight
+    ]  # by adapter number N, of layers that the adapter holds
     style: Style | None = None  # instead of references
 
 
@@ -38,17 +40,21 @@ def check(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host) -> Check
     Raises InstantStyleError, naming the unit, for anything that cannot be had.
     """
     with naming(unit):
-        gains = layer_gains(unit, layers)
-        if not gains:
+        block_weights = layer_weights(unit, layers)
+        if not block_weights:
             return None  # all weights are zero: nothing to add, nothing to check
         pictures = pictures_of(unit, host)
         style = None
         if unit.style:
-            style, choice = saved_style(unit, catalog, layers, gains)
+            style, choice = saved_style(unit, catalog, layers, block_weights)
             pictures = replace(pictures, weights=style.info.weights)
         else:
-            choice = choose(unit.adapter, catalog, layers, gains)
-        held = {number: gain for number, gain in gains.items() if number not in choice.muted}
+            choice = choose(unit.adapter, catalog, layers, block_weights)
+        held = {
+            number: block_weight
+            for number, block_weight in block_weights.items()
+            if number not in choice.muted
+        }
         return CheckedUnit(unit, pictures, choice, held, style)
 
 
@@ -62,8 +68,8 @@ def remarks(checked: CheckedUnit, layers: UnetLayers, cfg_scale: float) -> list[
             "this part stays without style."
         )
     unit = checked.unit
-    swapped = any(gain.swapped for gain in checked.gains.values())
-    if cfg_scale == 1 and (swapped or unit.negative_weight != 1 or has_negative_sight(unit)):
+    swapped = any(block_weight.negated for block_weight in checked.block_weights.values())
+    if cfg_scale == 1 and (swapped or unit.negative_weight != 1 or has_negative_input(unit)):
         said.append(
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
             "negative_weight, negative_image and noise do nothing."

@@ -18,14 +18,14 @@ from lib_instantstyle.hosts import (
     model_folders,
     queue_lock,
 )
-from lib_instantstyle.pure.catalog import TowerFile, scan
+from lib_instantstyle.pure.catalog import ImageEncoderFile, scan
 from lib_instantstyle.pure.nouns import caption, nouns
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts, remove_content
-from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.embedding import ImageEmbeds
+from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.pictures import Picture, decode_picture
 from lib_instantstyle.tensor.selection import choose
-from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.tensor.word_vectors import word_vectors
 from lib_instantstyle.tensor.zero_shot import best_matches, cosines
@@ -89,12 +89,12 @@ def describe_content(
         catalog = scan(model_folders())
         choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
         check_subtraction(choice.adapter)
-        image = _seen(picture, unit, choice.tower, host)
+        image = _seen(picture, unit, choice.image_encoder, host)
         source = content_source(len(image), unit.clip_source, catalog, host, p)
         texts, removed = _subtraction(image, unit, source)
         return ContentReport(
             adapter=choice.adapter.name,
-            image_encoder=choice.tower.name,
+            image_encoder=choice.image_encoder.name,
             text_encoder=source.encoder.title,
             agreement=source.agreement,
             texts=texts,
@@ -104,15 +104,18 @@ def describe_content(
         )
 
 
-def _seen(picture: Picture, unit: Unit, tower: TowerFile, host: Host) -> torch.Tensor:
+def _seen(
+    picture: Picture, unit: Unit, image_encoder: ImageEncoderFile, host: Host
+) -> torch.Tensor:
     """The image vector [E] of `picture` with the unit's crop and mask."""
     mask = None
     if unit.reference_mask:
         mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
-    sight = sight_of(picture, unit, mask)
+    encoder_input = reference_input(picture, unit, mask)
     device, dtype = host.device(), host.encoder_dtype()
     keep, files = host.keeps_encoder(), host.embedding_files()
-    (image,) = encode([sight], tower, device, dtype, False, keep, host, files)
+    embeds = ImageEmbeds(device, dtype, keep, host, files)
+    (image,) = embeds.encode([encoder_input], image_encoder, hidden=False)
     return image
 
 

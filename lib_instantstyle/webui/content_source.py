@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.hosts import Host, TextEncoder
-from lib_instantstyle.pure.catalog import Catalog, TextFile
+from lib_instantstyle.pure.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.pure.choices import AUTO, FILE, LOADED
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
+from lib_instantstyle.pure.probe_words import MIN_AGREEMENT, PROBE_WORDS
 from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.tensor.text_space import agreement, stock_vectors
 from lib_instantstyle.tensor.word_vectors import word_vectors
@@ -56,7 +56,7 @@ def content_source(
         if file is None:
             raise InstantStyleError(
                 f"clip_source is 'file', but no text encoder file with vectors of {width} numbers "
-                f"was found{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}."
+                f"was found{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}."
             )
         return ContentSource(file)
     loaded = host.text_encoder(p)
@@ -84,7 +84,7 @@ def content_source(
 def _file_encoder(
     width: int, catalog: Catalog, host: Host, p: Any, say: Callable[[str], None]
 ) -> FileTextEncoder | None:
-    for file in catalog.texts:
+    for file in catalog.text_encoders:
         if file.kind.embedding_width == width:
             return FileTextEncoder(
                 file,
@@ -103,9 +103,9 @@ def _agreement(loaded: TextEncoder, file: TextEncoder | None, host: Host) -> flo
     if stock is None and file is None:
         return None
     if stock is None and file is not None:
-        stock = word_vectors(file, STOCK_WORDS, host.cache_folder()).float()
+        stock = word_vectors(file, PROBE_WORDS, host.cache_folder()).float()
     assert stock is not None
-    return agreement(word_vectors(loaded, STOCK_WORDS, host.cache_folder()).float(), stock)
+    return agreement(word_vectors(loaded, PROBE_WORDS, host.cache_folder()).float(), stock)
 
 
 def _nothing_fits(
@@ -124,7 +124,7 @@ def _nothing_fits(
         return f"clip_source is 'loaded', but {why}; {help_}, or clear content."
     return (
         f"content cannot be read: {why}, and no text encoder file that does was found"
-        f"{_found(catalog.texts)}; put {wanted(width)} into {FOLDER}, or clear content."
+        f"{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}, or clear content."
     )
 
 
@@ -136,7 +136,7 @@ def wanted(width: int) -> str:
     return f"the text encoder of {title} ({source})"
 
 
-def _found(files: Sequence[TextFile]) -> str:
+def _found(files: Sequence[TextEncoderFile]) -> str:
     listed = ", ".join(
         f"{file.name} makes {file.kind.embedding_width}"
         if file.kind.embedding_width

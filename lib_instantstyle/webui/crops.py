@@ -16,8 +16,8 @@ def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path
     """Write the squares that CLIP sees of a picture into `folder`, each once.
 
     sha256: of the picture; its start, as in infotext, begins the name. key: of what is seen of it
-    (see tensor/sights.py); where it is not the plain picture its own hash follows. None, or a
-    sentence for the user where it could not be written: no reason to make no picture.
+    (see tensor/encoder_input.py); where it is not the plain picture its own hash follows. None, or
+    a sentence for the user where it could not be written: no reason to make no picture.
     """
     name = f"{sha256[:12]}-{views[0].width}"
     if key != sha256:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib_instantstyle.hosts import model_folders, own_folder
-from lib_instantstyle.hosts.visitors import may_be_strangers
+from lib_instantstyle.hosts.access import is_public
 from lib_instantstyle.pure import published_files
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.model_folder import model_files
 from lib_instantstyle.pure.part_file import part_path
 from lib_instantstyle.pure.published_files import PublishedFile
-from lib_instantstyle.pure.resumable_download import Progress, download
+from lib_instantstyle.pure.resumable_download import DownloadProgress, download
 
 FORBIDDEN = (
     "Visitors of this WebUI may be strangers (--share, --listen and the like), so nothing is "
@@ -31,7 +31,7 @@ class _Job:
     """One click's worth."""
 
     file: PublishedFile
-    progress: Progress = field(default_factory=Progress)
+    progress: DownloadProgress = field(default_factory=DownloadProgress)
     runs: bool = True
     said: str = ""  # at the end
 
@@ -59,25 +59,25 @@ def start(name: str) -> None:
 
     Raises InstantStyleError where there is no such file, or who looks at the page may not.
     """
-    if may_be_strangers():
+    if is_public():
         raise InstantStyleError(FORBIDDEN)
     file = _published(name)
     with _changing:
         job = _jobs.get(name)
         if job is None or not job.runs:
-            spoken_for = sum(
+            reserved_bytes = sum(
                 other.file.size - other.progress.received for other in _jobs.values() if other.runs
             )
             job = _jobs[name] = _Job(file)
             thread = threading.Thread(
-                target=_run, args=(job, spoken_for), name=f"download {name}", daemon=True
+                target=_run, args=(job, reserved_bytes), name=f"download {name}", daemon=True
             )
             thread.start()
 
 
 def stop(name: str) -> None:
     """Stop the file of that name; what has arrived is kept. Raises as `start` does."""
-    if may_be_strangers():
+    if is_public():
         raise InstantStyleError(FORBIDDEN)
     job = _jobs.get(_published(name).name)
     if job:
@@ -87,12 +87,12 @@ def stop(name: str) -> None:
 def states() -> list[State]:
     """How all published files stand."""
     sizes = _sizes()
-    return [_state(file, sizes) for file in published_files.PUBLISHED]
+    return [_state(file, sizes) for file in published_files.PUBLISHED_FILES]
 
 
-def _run(job: _Job, spoken_for: int) -> None:
+def _run(job: _Job, reserved_bytes: int) -> None:
     try:
-        download(job.file, own_folder(), job.progress, spoken_for)
+        download(job.file, own_folder(), job.progress, reserved_bytes)
     except InstantStyleError as error:
         job.said = str(error)
     except Exception as error:  # a thread's exceptions reach nobody else
@@ -102,7 +102,7 @@ def _run(job: _Job, spoken_for: int) -> None:
 
 
 def _published(name: str) -> PublishedFile:
-    for file in published_files.PUBLISHED:
+    for file in published_files.PUBLISHED_FILES:
         if file.name == name:
             return file
     raise InstantStyleError(f"{shorten(name)} is not among the files to download.")

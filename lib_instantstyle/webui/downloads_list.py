@@ -6,7 +6,7 @@ import html
 import time
 
 from lib_instantstyle.hosts import own_folder
-from lib_instantstyle.hosts.visitors import may_be_strangers
+from lib_instantstyle.hosts.access import is_public
 from lib_instantstyle.pure.published_files import address
 from lib_instantstyle.webui import downloads
 from lib_instantstyle.webui.downloads import State
@@ -18,7 +18,7 @@ def download_list(problem: str) -> str:
     `data-at` makes every answer a new one, which Gradio then draws.
     """
     states = downloads.states()
-    forbidden = may_be_strangers()
+    forbidden = is_public()
     said = problem or (downloads.FORBIDDEN if forbidden else "")
     runs = " data-runs" if any(state.runs for state in states) else ""
     folder = "models/InstantStyle" if forbidden else str(own_folder())

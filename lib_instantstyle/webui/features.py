@@ -11,10 +11,15 @@ from lib_instantstyle.hosts import Host
 from lib_instantstyle.pure.catalog import Catalog
 from lib_instantstyle.pure.choices import CONCAT, EACH
 from lib_instantstyle.tensor.combining import combine, weighted
-from lib_instantstyle.tensor.embedding import encode, features_of
+from lib_instantstyle.tensor.embedding import ImageEmbeds
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
-from lib_instantstyle.tensor.encoder_match import tower_for
-from lib_instantstyle.tensor.sights import Sight, has_negative_sight, negative_sight_of, sight_of
+from lib_instantstyle.tensor.encoder_input import (
+    EncoderInput,
+    has_negative_input,
+    negative_input,
+    reference_input,
+)
+from lib_instantstyle.tensor.encoder_match import image_encoder_for
 from lib_instantstyle.webui.checking import CheckedUnit
 from lib_instantstyle.webui.subtracting import without_content
 
@@ -41,16 +46,16 @@ def unit_features(
     return torch.cat([left, negative[None]]), weights
 
 
-def sights_of(checked: CheckedUnit) -> tuple[list[Sight], Sight | None]:
+def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInput | None]:
     """What there is to look at: the references, and what negative rows get instead of nothing."""
     unit, pictures = checked.unit, checked.pictures
     mask = pictures.reference_mask
     negative = None
     if pictures.negative is not None:
-        negative = negative_sight_of(pictures.negative, unit)
-    elif has_negative_sight(unit):
-        negative = negative_sight_of(pictures.references[0], unit, mask)
-    return [sight_of(picture, unit, mask) for picture in pictures.references], negative
+        negative = negative_input(pictures.negative, unit)
+    elif has_negative_input(unit):
+        negative = negative_input(pictures.references[0], unit, mask)
+    return [reference_input(picture, unit, mask) for picture in pictures.references], negative
 
 
 def _looked_at(
@@ -61,21 +66,16 @@ def _looked_at(
     say: Callable[[str], None],
 ) -> torch.Tensor:
     """What the adapter takes of each reference and, last, of what negative rows get."""
-    sights, negative = sights_of(checked)
+    inputs, negative = encoder_inputs(checked)
     adapter, style = checked.choice.adapter, checked.style
-    run: dict[str, Any] = {
-        "device": host.device(),
-        "dtype": host.encoder_dtype(),
-        "keep": host.keeps_encoder(),
-        "memory": host,
-        "files": files,
-        "say": say,
-    }
+    embeds = ImageEmbeds(
+        host.device(), host.encoder_dtype(), host.keeps_encoder(), host, files, say
+    )
     if style is None:
-        return features_of(sights, negative, adapter.kind, checked.choice.tower, **run)
+        return embeds.features(inputs, negative, adapter.kind, checked.choice.image_encoder)
     hidden = adapter.kind.projection.takes_hidden_states
     features = style.features(hidden)
     if negative is not None:
-        other = encode([negative], tower_for(adapter, catalog), hidden=hidden, **run)
+        other = embeds.encode([negative], image_encoder_for(adapter, catalog), hidden)
         features = torch.stack([*features[:-1], *other])
     return features

@@ -12,17 +12,17 @@ from PIL import Image
 
 from lib_instantstyle.hosts import Host, model_folders
 from lib_instantstyle.methods import IP_ADAPTER
-from lib_instantstyle.pure.catalog import Catalog, TowerFile, scan
+from lib_instantstyle.pure.catalog import Catalog, ImageEncoderFile, scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.content import content_texts
-from lib_instantstyle.tensor.embedding import encode, let_go
+from lib_instantstyle.tensor.embedding import CACHE, ImageEmbeds
+from lib_instantstyle.tensor.encoder_input import EncoderInput, reference_input
 from lib_instantstyle.tensor.picture_modes import to_rgb
 from lib_instantstyle.tensor.pictures import Picture
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import choose
-from lib_instantstyle.tensor.sights import Sight, sight_of
 from lib_instantstyle.tensor.style_file import read_style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.tensor.zero_shot import cosines
@@ -41,7 +41,7 @@ class LeakMeter:
     """
 
     number: int
-    tower: TowerFile
+    image_encoder: ImageEncoderFile
     references: torch.Tensor
     texts: torch.Tensor | None
 
@@ -78,38 +78,44 @@ def measure(
     """
     plain = to_rgb(image)
     digest = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).hexdigest()
-    sight = sight_of(Picture(plain, digest))
+    encoder_input = reference_input(Picture(plain, digest))
     found = {}
     for meter in meters:
-        (vector,) = _vectors([sight], meter.tower, host, keep=True)
+        (vector,) = _vectors([encoder_input], meter.image_encoder, host, keep=True)
         found[LEAK_KEY.format(meter.number)] = meter.read(vector)
     if last and not host.keeps_encoder():
-        let_go()
+        CACHE.release_encoder()
     return found
 
 
 def _meter(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host, p: Any) -> LeakMeter:
     with naming(unit):
         if unit.style:
-            tower, references = _saved_references(unit, catalog)
+            image_encoder, references = _saved_references(unit, catalog)
         else:
-            tower = _tower(unit, layers, catalog)
+            image_encoder = _image_encoder(unit, layers, catalog)
             pictures = pictures_of(unit, host)
-            sights = [sight_of(each, unit, pictures.reference_mask) for each in pictures.references]
-            references = torch.stack(_vectors(sights, tower, host, host.keeps_encoder()))
+            inputs = [
+                reference_input(each, unit, pictures.reference_mask) for each in pictures.references
+            ]
+            references = torch.stack(_vectors(inputs, image_encoder, host, host.keeps_encoder()))
         texts = None
         if named := content_texts(unit.content):
             source = content_source(references.shape[1], unit.clip_source, catalog, host, p)
             texts = source.encoder.vectors(named)
-        return LeakMeter(unit.number, tower, references, texts)
+        return LeakMeter(unit.number, image_encoder, references, texts)
 
 
-def _saved_references(unit: Unit, catalog: Catalog) -> tuple[TowerFile, torch.Tensor]:
+def _saved_references(unit: Unit, catalog: Catalog) -> tuple[ImageEncoderFile, torch.Tensor]:
     """The encoder that made the unit's saved style, which has to be here, and its vectors."""
     style = read_style(library().find(unit.style).path)
-    for tower in catalog.towers:
-        if style.vectors is not None and style.is_by(tower) and tower.kind.embedding_width:
-            return tower, style.vectors[:-1]
+    for image_encoder in catalog.image_encoders:
+        if (
+            style.vectors is not None
+            and style.is_by(image_encoder)
+            and image_encoder.kind.embedding_width
+        ):
+            return image_encoder, style.vectors[:-1]
     raise InstantStyleError(
         f"leak_meter is on, but the image encoder {style.info.encoder} that style "
         f"{shorten(unit.style)} was made with was not found, or makes no image vectors; switch "
@@ -118,14 +124,14 @@ def _saved_references(unit: Unit, catalog: Catalog) -> tuple[TowerFile, torch.Te
 
 
 def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
-    return unit.method != IP_ADAPTER.name or bool(layer_gains(unit, layers))
+    return unit.method != IP_ADAPTER.name or bool(layer_weights(unit, layers))
 
 
 def _vectors(
-    sights: Sequence[Sight], tower: TowerFile, host: Host, keep: bool
+    inputs: Sequence[EncoderInput], image_encoder: ImageEncoderFile, host: Host, keep: bool
 ) -> list[torch.Tensor]:
     device, dtype = host.device(), host.encoder_dtype()
-    return encode(sights, tower, device, dtype, False, keep, host)
+    return ImageEmbeds(device, dtype, keep, host).encode(inputs, image_encoder, hidden=False)
 
 
 def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:
@@ -134,17 +140,19 @@ def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:
         if unit.style:
             _saved_references(unit, catalog)
         else:
-            _tower(unit, layers, catalog)
+            _image_encoder(unit, layers, catalog)
 
 
-def _tower(unit: Unit, layers: UnetLayers, catalog: Catalog) -> TowerFile:
+def _image_encoder(unit: Unit, layers: UnetLayers, catalog: Catalog) -> ImageEncoderFile:
     """The unit's own image encoder if it makes vectors, else the first one that does."""
-    towers = list(catalog.towers)
+    image_encoders = list(catalog.image_encoders)
     if unit.method == IP_ADAPTER.name:
-        towers.insert(0, choose(unit.adapter, catalog, layers, layer_gains(unit, layers)).tower)
-    for tower in towers:
-        if tower.kind.embedding_width:
-            return tower
+        image_encoders.insert(
+            0, choose(unit.adapter, catalog, layers, layer_weights(unit, layers)).image_encoder
+        )
+    for image_encoder in image_encoders:
+        if image_encoder.kind.embedding_width:
+            return image_encoder
     raise InstantStyleError(
         "leak_meter is on, but no CLIP image encoder with a projection to image vectors was "
         "found; put one into models/clip_vision, or switch leak_meter off."

@@ -20,20 +20,20 @@ def adapters() -> Listing:
     return {
         "adapters": [_adapter(file, catalog) for file in catalog.adapters],
         "encoders": [
-            {"name": tower.name, "vector": tower.kind.embedding_width, "hidden": tower.kind.width}
-            for tower in catalog.towers
+            {"name": file.name, "vector": file.kind.embedding_width, "hidden": file.kind.width}
+            for file in catalog.image_encoders
         ],
         "refused": [{"name": name, "problem": text} for name, text in catalog.refused],
     }
 
 
 def _adapter(file: AdapterFile, catalog: Catalog) -> Listing:
-    from lib_instantstyle.hosts.loaded import chosen_layers
+    from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers
     from lib_instantstyle.tensor.selection import choose
 
     encoder, problem = None, None
     try:
-        encoder = choose(file.name, catalog, chosen_layers()).tower.name
+        encoder = choose(file.name, catalog, chosen_layers()).image_encoder.name
     except InstantStyleError as error:
         problem = str(error)
     layout = file.kind.layout
@@ -62,12 +62,12 @@ def _preset(preset: Preset) -> Listing:
                 {
                     "index": index,
                     "name": LAYOUTS[layout].blocks[index].diffusers,
-                    "factor": share.factor,
-                    "of": share.of,
+                    "factor": factor.factor,
+                    "of": factor.multiplies,
                 }
-                for index, share in shares.items()
+                for index, factor in weight_factors.items()
             ]
-            for layout, shares in preset.shares.items()
+            for layout, weight_factors in preset.weight_factors.items()
         },
     }
 
@@ -98,7 +98,7 @@ def blocks() -> Listing:
 
     Raises InstantStyleError where it is of another family or there is none.
     """
-    from lib_instantstyle.hosts.loaded import chosen_layers, chosen_name
+    from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers, chosen_name
 
     layers = chosen_layers()
     present = [found.layer.block.index for found in layers.by_number.values()]

@@ -6,18 +6,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lib_instantstyle.hosts import model_folders
-from lib_instantstyle.hosts.loaded import chosen_layers, chosen_text_width
+from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers, chosen_text_width
 from lib_instantstyle.methods import B_LORA, STYLE_ALIGNED, STYLEID, SWAP
 from lib_instantstyle.methods.styleid.fields import PUBLISHED, SAMPLER
 from lib_instantstyle.pure.advice import advice
 from lib_instantstyle.pure.block_map import block_map
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.errors import InstantStyleError, MissingFileError
-from lib_instantstyle.pure.tower_kind import TITLES
-from lib_instantstyle.pure.trajectory import exact_steps
+from lib_instantstyle.pure.image_encoder_kind import TITLES
+from lib_instantstyle.pure.sigma_schedule import exact_steps
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.fit import describe_layers
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.compatibility import describe_layers
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import Choice, choose
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.blora import describe
@@ -71,7 +71,7 @@ def of(unit: Unit) -> Outlook:
         return Outlook(_ON_SELF_ATTENTION[unit.method], False, None)
     if unit.method == B_LORA.name:
         return Outlook(describe(unit, layers.layout), False, None)
-    selected = layer_gains(unit, layers)
+    selected = layer_weights(unit, layers)
     if not selected:
         return Outlook("All weights are 0, so nothing of the style gets in.", False, drawn)
     catalog = scan(model_folders())
@@ -93,8 +93,8 @@ def of(unit: Unit) -> Outlook:
 
 
 def _adapter(selected: Collection[int], choice: Choice, layers: UnetLayers) -> str:
-    tower = choice.tower
-    title = TITLES.get(tower.kind.width, tower.name)
+    image_encoder = choice.image_encoder
+    title = TITLES.get(image_encoder.kind.width, image_encoder.name)
     acting = len(selected) - len(choice.muted)
     said = (
         f"{choice.adapter.name} with image encoder {title} gets the style into {acting} of "
@@ -112,7 +112,7 @@ def _content(choice: Choice, catalog: Catalog) -> str:
     width = projection.feature_width
     if chosen_text_width() == width:
         return "Content can be taken out by words, with the checkpoint's own text encoder."
-    for file in catalog.texts:
+    for file in catalog.text_encoders:
         if file.kind.embedding_width == width:
             return f"Content can be taken out by words, with the text encoder {file.name}."
     return f"To take out content by words, put {wanted(width)} into {FOLDER}."

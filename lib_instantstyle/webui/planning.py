@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.hosts import Host, LoadedCheckpoint, current, model_folders
-from lib_instantstyle.hosts.loaded import checkpoint_in_memory, chosen_layers, chosen_name
+from lib_instantstyle.hosts.chosen_checkpoint import (
+    checkpoint_in_memory,
+    chosen_layers,
+    chosen_name,
+)
 from lib_instantstyle.methods import B_LORA, IP_ADAPTER, STYLEID, TABLE
 from lib_instantstyle.pure.catalog import Catalog, scan
 from lib_instantstyle.pure.choices import BASE, HIRES
@@ -19,13 +23,13 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.field import SELF_ATTENTION
 from lib_instantstyle.pure.lora_layers import BLOCKS
 from lib_instantstyle.pure.units import NO_REFERENCE, Unit
+from lib_instantstyle.tensor.attention_terms import when_of
 from lib_instantstyle.tensor.content import content_texts
 from lib_instantstyle.tensor.embedding import is_remembered
-from lib_instantstyle.tensor.plan import layer_gains
+from lib_instantstyle.tensor.encoder_input import reference_input
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import sight_of
 from lib_instantstyle.tensor.style_file import Style
-from lib_instantstyle.tensor.terms import when_of
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.asked_generation import AskedGeneration
 from lib_instantstyle.webui.attention_method import (
@@ -136,8 +140,8 @@ class _Check:
                 check_meter(self.unit, self.layers, self.catalog)
             self._subtraction(choice, host)
             if pictures:
-                gains = self._gains(self.layers)
-                checked = CheckedUnit(self.unit, pictures[0], choice, gains, self.style)
+                block_weights = self._layer_weights(self.layers)
+                checked = CheckedUnit(self.unit, pictures[0], choice, block_weights, self.style)
                 said = remarks(checked, self.layers, self.circumstances.cfg_scale)
                 self.made.remarks += said
 
@@ -226,30 +230,30 @@ class _Check:
                     pictures_of(each[0].changed(**{name: getattr(self.unit, name)}), host)
         return found
 
-    def _gains(self, layers: UnetLayers) -> dict[int, Any]:
-        return layer_gains(self.unit, layers)
+    def _layer_weights(self, layers: UnetLayers) -> dict[int, Any]:
+        return layer_weights(self.unit, layers)
 
     def _choice(self, layers: UnetLayers) -> Choice | None:
         with self.made.noting():
-            gains = self._gains(layers)
-            if not gains:
+            weights = self._layer_weights(layers)
+            if not weights:
                 if self.unit.blocks and self.unit.weight:
                     self.made.idle.append("it changes nothing, because no block has a weight.")
                 return None
             self.made.blocks = [
-                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].swapped, len(of))
+                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].negated, len(of))
                 for block in layers.layout.blocks
-                if (of := [gains[n] for n in gains if layers.by_number[n].layer.block is block])
+                if (of := [weights[n] for n in weights if layers.by_number[n].layer.block is block])
             ]
             if self.unit.style:
-                style, choice = saved_style(self.unit, self.catalog, layers, gains)
+                style, choice = saved_style(self.unit, self.catalog, layers, weights)
                 self.made.style = self.unit.style
                 self.style = style
             else:
-                choice = choose(self.unit.adapter, self.catalog, layers, gains)
+                choice = choose(self.unit.adapter, self.catalog, layers, weights)
             self.made.adapter = choice.adapter.name
             self.made.kind = choice.adapter.kind.projection.title
-            self.made.encoder = choice.tower.name
+            self.made.encoder = choice.image_encoder.name
             return choice
         return None
 
@@ -259,9 +263,13 @@ class _Check:
             remembered = False
             if choice is not None:
                 hidden = choice.adapter.kind.projection.takes_hidden_states
-                sight = sight_of(picture, self.unit, each.reference_mask)
+                encoder_input = reference_input(picture, self.unit, each.reference_mask)
                 remembered = is_remembered(
-                    sight, choice.tower, host.encoder_dtype(), hidden, host.embedding_files()
+                    encoder_input,
+                    choice.image_encoder,
+                    host.encoder_dtype(),
+                    hidden,
+                    host.embedding_files(),
                 )
             size = picture.image.size
             self.made.references.append(ReferencePlan(*size, picture.sha256, weight, remembered))

@@ -86,7 +86,7 @@ def block_axis() -> Axis:
 
 
 def _block_names() -> list[str]:
-    from lib_instantstyle.hosts.loaded import chosen_layers
+    from lib_instantstyle.hosts.chosen_checkpoint import chosen_layers
 
     layers = chosen_layers()
     present = {found.layer.block for found in layers.by_number.values()}

@@ -11,12 +11,12 @@ import torch
 
 from lib_instantstyle.hosts import Host, model_folders
 from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.infotext import KEY, unit_to_text
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.plan import Plan, Term
-from lib_instantstyle.tensor.sights import sight_of, views_of
-from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.attention_terms import attention_term
+from lib_instantstyle.tensor.encoder_input import input_views, reference_input
+from lib_instantstyle.tensor.plan import AttentionTerm, Plan
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.checking import CheckedUnit, check, naming, remarks
 from lib_instantstyle.webui.crops import save_crops
@@ -61,7 +61,9 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
             ready.append((checked, unit_features(checked, catalog, host, p, comments.append)))
         if not unit.tag:  # a tag stands in the prompt, which infotext holds already
             written = unit.changed(adapter=checked.choice.adapter.name)
-            infotext[KEY.format(unit.number)] = unit_to_text(written, checked.pictures.hashes)
+            infotext[INFOTEXT_KEY.format(unit.number)] = unit_to_text(
+                written, checked.pictures.hashes
+            )
     by_adapter: dict[Path, list[Ready]] = {}
     for each in ready:
         by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
@@ -70,11 +72,11 @@ def prepare(units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any) -> Pr
     return Prepared(Plan(tuple(terms)), infotext, said)
 
 
-def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[Term]:
+def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[AttentionTerm]:
     """The terms of all units with one adapter: its weights are read once for them."""
     adapter = group[0][0].choice.adapter
     stacks = [features for _, (features, _) in group]
-    numbers = sorted({number for checked, _ in group for number in checked.gains})
+    numbers = sorted({number for checked, _ in group for number in checked.block_weights})
     with naming(group[0][0].unit):
         tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), host.device())
         banks = keys_and_values(adapter.path, numbers, tokens)
@@ -83,24 +85,28 @@ def _terms(group: Sequence[Ready], layers: UnetLayers, host: Host) -> list[Term]
     for checked, (features, weights) in group:
         rows = slice(first, first + len(features))
         first = rows.stop
-        for number, gain in checked.gains.items():
+        for number, block_weight in checked.block_weights.items():
             key, value = banks[number]
             layer = layers.by_number[number].layer
             mask = checked.pictures.mask
-            terms.append(term_of(layer, gain, key[rows], value[rows], checked.unit, weights, mask))
+            terms.append(
+                attention_term(
+                    layer, block_weight, (key[rows], value[rows]), checked.unit, weights, mask
+                )
+            )
     return terms
 
 
 def _save_crops(checked: CheckedUnit, host: Host) -> list[str]:
-    folder, size = host.crops_folder(), checked.choice.tower.kind.image_size
+    folder, size = host.crops_folder(), checked.choice.image_encoder.kind.image_size
     if folder is None:
         return []
     unit, mask = checked.unit, checked.pictures.reference_mask
     said = (
         save_crops(
             picture.sha256,
-            sight_of(picture, unit, mask).key,
-            views_of(picture, unit, size, mask),
+            reference_input(picture, unit, mask).key,
+            input_views(picture, unit, size, mask),
             folder,
         )
         for picture in checked.pictures.references

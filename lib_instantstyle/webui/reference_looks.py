@@ -64,8 +64,8 @@ def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
 
 
 def _crops(unit: Unit) -> str:
+    from lib_instantstyle.tensor.crops import reference_views
     from lib_instantstyle.tensor.pictures import decode_picture
-    from lib_instantstyle.tensor.reference_view import reference_views
 
     mask = decode_picture(unit.reference_mask, "reference_mask") if unit.reference_mask else None
     squares = []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lib_instantstyle.pure.layers import Layout
-from lib_instantstyle.tensor.meter import LayerEffect
+from lib_instantstyle.tensor.effect_meter import LayerEffect
 
 KEY = "InstantStyle {} effect"  # in infotext, by unit
 _WEAK = 0.01  # of the text attention: what is below cannot be seen

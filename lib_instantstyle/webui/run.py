@@ -21,10 +21,10 @@ from lib_instantstyle.hosts import Host, current
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.methods import IP_ADAPTER
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.infotext import KEY
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.left_hooks import remove_all_hooks
-from lib_instantstyle.tensor.meter import Meter
+from lib_instantstyle.tensor.effect_meter import EffectMeter
+from lib_instantstyle.tensor.hook_handles import remove_all_hooks
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from lib_instantstyle.webui import report
 from lib_instantstyle.webui.attention_methods import prepare_attention_method
@@ -51,7 +51,7 @@ class Run:
         self._leak_meters = leak_meters(units, layers, host, p)
         self._signature = layers.signature
         self._layout = layers.layout
-        self._meter = Meter() if any(unit.report for unit in units) else None
+        self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
 
@@ -184,7 +184,7 @@ class Run:
 
     def _report(self, p: Any) -> None:
         for unit, factor in (self._passes[0].found_weights() if self._passes else {}).items():
-            p.extra_generation_params[f"{KEY.format(unit)} auto"] = f"{factor:.3g}"
+            p.extra_generation_params[f"{INFOTEXT_KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
             return
         effects = report.block_effects(self._meter.effects(), self._layout)

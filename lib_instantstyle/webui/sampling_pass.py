@@ -11,11 +11,11 @@ from torch import nn
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.tensor.effect_meter import EffectMeter
+from lib_instantstyle.tensor.hook_handles import remove_all_hooks
 from lib_instantstyle.tensor.injection import Clock, Injection, UnetCall
 from lib_instantstyle.tensor.inversion import Denoiser
 from lib_instantstyle.tensor.layer_hook import Rows
-from lib_instantstyle.tensor.left_hooks import remove_all_hooks
-from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 
@@ -31,7 +31,7 @@ class SamplingPass:
         steps: int,
         host: Host,
         p: Any,
-        meter: Meter | None = None,
+        meter: EffectMeter | None = None,
         tells_images_apart: bool = False,
     ) -> None:
         """tells_images_apart: `rows` name the image of each row, whatever the plan needs."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from lib_instantstyle.pure.catalog import AdapterFile, Catalog, TowerFile
+from lib_instantstyle.pure.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.pure.choices import AUTO
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.encoder_match import towers_for
-from lib_instantstyle.tensor.fit import check_fit
+from lib_instantstyle.tensor.compatibility import check_adapter
+from lib_instantstyle.tensor.encoder_input import has_negative_input
+from lib_instantstyle.tensor.encoder_match import image_encoders_for
 from lib_instantstyle.tensor.selection import Choice, choose
-from lib_instantstyle.tensor.sights import has_negative_sight
 from lib_instantstyle.tensor.style_file import Style, read_style
 from lib_instantstyle.tensor.unet import UnetLayers
 from lib_instantstyle.webui.style_library import SavedStyle, library
@@ -28,7 +28,7 @@ def saved_style(
     """
     for field, needs in (
         ("reference_mask", unit.reference_mask is not None),
-        ("noise", has_negative_sight(unit) and unit.negative_image is None),
+        ("noise", has_negative_input(unit) and unit.negative_image is None),
     ):
         if needs:
             raise InstantStyleError(
@@ -36,8 +36,10 @@ def saved_style(
                 f"{shorten(unit.style)} does not hold it; save the style with it, or leave it out."
             )
     saved = library().find(unit.style)
-    maker = TowerFile(saved.info.encoder, saved.path, saved.info.kind)
-    choice = _choose(unit.adapter, saved, replace(catalog, towers=(maker,)), layers, numbers)
+    maker = ImageEncoderFile(saved.info.encoder, saved.path, saved.info.kind)
+    choice = _choose(
+        unit.adapter, saved, replace(catalog, image_encoders=(maker,)), layers, numbers
+    )
     style = read_style(saved.path)
     _check_encoder(saved, style, choice.adapter, catalog)
     return style, choice
@@ -45,17 +47,17 @@ def saved_style(
 
 def has_other_encoder(saved: SavedStyle, catalog: Catalog) -> bool:
     """Whether there are image encoders here, and none of them made the style."""
-    if not catalog.towers:
+    if not catalog.image_encoders:
         return False
     style = read_style(saved.path)
-    return not any(style.is_by(tower) for tower in catalog.towers)
+    return not any(style.is_by(image_encoder) for image_encoder in catalog.image_encoders)
 
 
 def _choose(
     name: str, saved: SavedStyle, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
 ) -> Choice:
     """As selection.choose, among the adapters that take what the style holds."""
-    serving = tuple(adapter for adapter in catalog.adapters if towers_for(adapter, catalog))
+    serving = tuple(adapter for adapter in catalog.adapters if image_encoders_for(adapter, catalog))
     if name != AUTO:
         adapter = catalog.adapter(name)
         if adapter not in serving:
@@ -78,8 +80,8 @@ def _choose(
 
 def _check_encoder(saved: SavedStyle, style: Style, adapter: AdapterFile, catalog: Catalog) -> None:
     """An encoder of the same shape may still be another one: its vectors mean something else."""
-    here = towers_for(adapter, catalog)
-    if here and not any(style.is_by(tower) for tower in here):
+    here = image_encoders_for(adapter, catalog)
+    if here and not any(style.is_by(image_encoder) for image_encoder in here):
         raise InstantStyleError(
             f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, which "
             f"has other weights than {here[0].name}, the one here for adapter {adapter.name}; "
@@ -89,7 +91,7 @@ def _check_encoder(saved: SavedStyle, style: Style, adapter: AdapterFile, catalo
 
 def _fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
     try:
-        check_fit(adapter.name, adapter.kind, layers)
+        check_adapter(adapter.name, adapter.kind, layers)
     except InstantStyleError:
         return False
     return True

@@ -18,15 +18,15 @@ from lib_instantstyle.methods import STYLE_ALIGNED, SWAP
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import rows_of_first_image
 from lib_instantstyle.pure.schedule import acts
-from lib_instantstyle.pure.trajectory import along, ddim_timesteps
+from lib_instantstyle.pure.sigma_schedule import ddim_timesteps, sampler_schedule
 from lib_instantstyle.pure.units import NO_REFERENCE, Unit
 from lib_instantstyle.tensor.inversion import Trajectory, state_at
-from lib_instantstyle.tensor.self_attention import KEY, PARTS, VALUE, Act
+from lib_instantstyle.tensor.self_attention import PARTS, TO_K, TO_V, AttentionCallback
 from lib_instantstyle.tensor.shared_attention import (
     Captured,
     ColourCalibration,
     FirstOfBatch,
-    Reference,
+    SharedFeatures,
     Sharing,
     StyleAligned,
     Swapped,
@@ -91,7 +91,7 @@ class SharedReference(AttentionMethod):
         """The pictures [B, 4, h, w] with the colours of the reference."""
         return adain(predicted, self.reference.to(predicted), (2, 3))
 
-    def _act(self, reference: Reference, scene: Scene) -> Act:
+    def _act(self, reference: SharedFeatures, scene: Scene) -> AttentionCallback:
         if self.unit.method == SWAP.name:
             return Swapped(reference).act
         unit = self.unit
@@ -100,12 +100,12 @@ class SharedReference(AttentionMethod):
 
     def _references(
         self, p: Any, scene: Scene, norms: NormHooks | None, current: Pass
-    ) -> Callable[[float], Reference]:
+    ) -> Callable[[float], SharedFeatures]:
         """Makes the reference at a level."""
         found: list[Trajectory] = []
-        parts = (KEY, VALUE) if self.unit.method == SWAP.name else PARTS
+        parts = (TO_K, TO_V) if self.unit.method == SWAP.name else PARTS
 
-        def captured(sigma: float) -> Reference:
+        def captured(sigma: float) -> SharedFeatures:
             if not found:
                 found.append(self._trajectory(p, scene))
             with ExitStack() as capturing:
@@ -119,10 +119,10 @@ class SharedReference(AttentionMethod):
     def _trajectory(self, p: Any, scene: Scene) -> Trajectory:
         """The reference's states at DDIM's levels, whatever the sampler's are."""
         steps = max(self.unit.steps_of_inversion or p.steps, _FEWEST)
-        walk = along([scene.sigmas[t] for t in ddim_timesteps(steps)])
-        told = Told(scene.asking, "InstantStyle: inverting the reference", len(walk.up))
+        schedule = sampler_schedule([scene.sigmas[t] for t in ddim_timesteps(steps)])
+        told = Told(scene.asking, "InstantStyle: inverting the reference", len(schedule.up))
         checkpoint = scene.diffusion.checkpoint
-        states = trajectories.trajectory(self.reference, walk, checkpoint, told)
+        states = trajectories.trajectory(self.reference, schedule, checkpoint, told)
         return {0.0: self.reference, **states}
 
 
@@ -136,7 +136,7 @@ class SharedBatch(SharedReference):
 
     def _references(
         self, p: Any, scene: Scene, norms: NormHooks | None, current: Pass
-    ) -> Callable[[float], Reference]:
+    ) -> Callable[[float], SharedFeatures]:
         def rows() -> Sequence[int]:
             found = rows_of_first_image(current.rows or ())
             if not found:

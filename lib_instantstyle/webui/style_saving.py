@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 
 import torch
 from PIL import Image
@@ -15,13 +14,13 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError, shorten
 from lib_instantstyle.pure.style_info import StyleInfo, settings_of
 from lib_instantstyle.pure.units import Unit
-from lib_instantstyle.tensor.embedding import encode
+from lib_instantstyle.tensor.embedding import ImageEmbeds
+from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE
 from lib_instantstyle.tensor.image_encoder import class_embedding
-from lib_instantstyle.tensor.sights import ZERO_IMAGE
 from lib_instantstyle.tensor.style_file import Style, read_style, write_style
 from lib_instantstyle.tensor.unet import find_layers
 from lib_instantstyle.webui.checking import CheckedUnit, check
-from lib_instantstyle.webui.features import sights_of
+from lib_instantstyle.webui.features import encoder_inputs
 from lib_instantstyle.webui.style_library import SavedStyle, library
 
 THUMBNAIL_SIZE = 256  # pixels, of the longer side
@@ -70,38 +69,34 @@ def _encoded(unit: Unit) -> Style:
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
         hidden, vectors = _features(checked, host)
-    tower = checked.choice.tower
-    fingerprint = class_embedding(tower.path, tower.kind).float()
+    image_encoder = checked.choice.image_encoder
+    fingerprint = class_embedding(image_encoder.path, image_encoder.kind).float()
     return Style(_info(checked), vectors, hidden, fingerprint)
 
 
 def _features(checked: CheckedUnit, host: Host) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Hidden states and image vectors of the references and, last, of what negative rows get."""
-    sights, negative = sights_of(checked)
-    tower = checked.choice.tower
-    run = partial(
-        encode,
-        tower=tower,
-        device=host.device(),
-        dtype=host.encoder_dtype(),
-        keep=host.keeps_encoder(),
-        memory=host,
-        files=host.embedding_files(),
+    inputs, negative = encoder_inputs(checked)
+    image_encoder = checked.choice.image_encoder
+    embeds = ImageEmbeds(
+        host.device(), host.encoder_dtype(), host.keeps_encoder(), host, host.embedding_files()
     )
-    hidden = torch.stack(run([*sights, negative or ZERO_IMAGE], hidden=True))
-    if not tower.kind.embedding_width:
+    hidden = torch.stack(embeds.encode([*inputs, negative or ZERO_IMAGE], image_encoder, True))
+    if not image_encoder.kind.embedding_width:
         return hidden, None
-    vectors = run([*sights, *([negative] if negative else [])], hidden=False)
+    vectors = embeds.encode(
+        [*inputs, *([negative] if negative else [])], image_encoder, hidden=False
+    )
     if negative is None:
         vectors.append(torch.zeros_like(vectors[0]))  # as a linear adapter was trained
     return hidden, torch.stack(vectors)
 
 
 def _info(checked: CheckedUnit) -> StyleInfo:
-    pictures, tower = checked.pictures.references, checked.choice.tower
+    pictures, image_encoder = checked.pictures.references, checked.choice.image_encoder
     return StyleInfo(
-        encoder=tower.name,
-        kind=tower.kind,
+        encoder=image_encoder.name,
+        kind=image_encoder.kind,
         adapter=checked.choice.adapter.name,
         references=tuple(picture.sha256 for picture in pictures),
         weights=checked.pictures.weights,

@@ -13,12 +13,17 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.hosts.diffusion import diffusion_of
+from lib_instantstyle import hosts
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.methods.styleid.fields import PUBLISHED
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.trajectory import TIMESTEPS, Walk, along, published
+from lib_instantstyle.pure.sigma_schedule import (
+    TIMESTEPS,
+    Schedule,
+    published_schedule,
+    sampler_schedule,
+)
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import styleid
 from lib_instantstyle.tensor.inversion import Trajectory
@@ -46,7 +51,7 @@ class StyleID(AttentionMethod):
 
     def listen(self, p: Any) -> None:
         def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            with diffusion_of(p).recording_latents() as latents:
+            with hosts.current(p).diffusion(p).recording_latents() as latents:
                 result = init(*args, **kwargs)
             self._contents, self._content_of = _unlike(_contents(p, latents))
             return result
@@ -64,36 +69,29 @@ class StyleID(AttentionMethod):
             def sample(sampling: Sampling) -> torch.Tensor:
                 if _without_words(p):
                     sampling.extra_args["cond_scale"] = 1.0
-                walk = self._walk(sampling, scene.sigmas, p)
-                style, *contents = self._trajectories(walk, scene)
-                return styleid.sample(
-                    walk,
-                    style,
-                    contents,
-                    self._content_of,
-                    self._settings,
-                    scene.hooks,
-                    sampling.predict,
-                    scene.asking,
-                    sampling.after_step,
+                schedule = self._schedule(sampling, scene.sigmas, p)
+                style, *contents = self._trajectories(schedule, scene)
+                transfer = styleid.StyleTransfer(
+                    schedule, style, contents, self._content_of, self._settings, scene.hooks
                 )
+                return transfer.sample(sampling.predict, scene.asking, sampling.after_step)
 
             with sampler_function(p, scene.sigmas, sample):
                 yield
 
-    def _walk(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Walk:
+    def _schedule(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Schedule:
         if self.unit.schedule == PUBLISHED:
-            return published(p.steps, sigmas)
-        return along(sampling.levels, self.unit.steps_of_inversion)
+            return published_schedule(p.steps, sigmas)
+        return sampler_schedule(sampling.levels, self.unit.steps_of_inversion)
 
-    def _trajectories(self, walk: Walk, scene: Scene) -> list[Trajectory]:
+    def _trajectories(self, schedule: Schedule, scene: Scene) -> list[Trajectory]:
         found = []
         style = self.reference.to(self._contents)
         for number, latent in enumerate([style, *(content[None] for content in self._contents)]):
             what = "the content" if number else "the reference"
-            told = Told(scene.asking, f"InstantStyle: inverting {what}", len(walk.up))
+            told = Told(scene.asking, f"InstantStyle: inverting {what}", len(schedule.up))
             checkpoint = scene.diffusion.checkpoint
-            found.append(trajectories.trajectory(latent, walk, checkpoint, told))
+            found.append(trajectories.trajectory(latent, schedule, checkpoint, told))
         return found
 
 
@@ -106,7 +104,7 @@ def problems_of(unit: Unit, p: Any) -> Iterator[str]:
         yield "StyleID's published schedule begins with noise; set Denoising strength to 1."
     if unit.schedule == PUBLISHED:
         try:
-            published(p.steps, [1.0] * TIMESTEPS)
+            published_schedule(p.steps, [1.0] * TIMESTEPS)
         except InstantStyleError as error:
             yield str(error)
 

@@ -87,7 +87,7 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
 
 def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
     if text.startswith(("http://", "https://")):
-        data = host.download(text, pictures.MAX_BYTES, label)
+        data = host.fetch(text, pictures.MAX_BYTES, label)
         return Picture(pictures.open_picture(data, label, below), hashlib.sha256(data).hexdigest())
     return pictures.decode_picture(text, label, below)
 

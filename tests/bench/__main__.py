@@ -82,11 +82,11 @@ def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
             yield f"opening {name}", files.opening(Path(folder), shapes, style)
     with tempfile.TemporaryDirectory() as folder:
         torch.set_default_dtype(torch.float16)
-        tower = CLIPVisionModelWithProjection(VIT_H)
+        network = CLIPVisionModelWithProjection(VIT_H)
         torch.set_default_dtype(torch.float32)
-        tower.half().save_pretrained(folder)
-        yield "building ViT-H", files.building(Path(folder), tower)
-        del tower
+        network.half().save_pretrained(folder)
+        yield "building ViT-H", files.building(Path(folder), network)
+        del network
         yield "a reference seen by ViT-H, seconds", files.reference(Path(folder), COFFEE)
     if whole:
         for name, config, dtype, most in (

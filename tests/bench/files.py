@@ -19,9 +19,9 @@ from lib_instantstyle.tensor import adapter as adapter_module
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.tensor.encoder_input import reference_input
 from lib_instantstyle.tensor.files import open_tensors
 from lib_instantstyle.tensor.pictures import decode_picture
-from lib_instantstyle.tensor.sights import sight_of
 
 # The largest resident memory of a process begins with that of the one that started it (getrusage),
 # unless it is set back.
@@ -45,9 +45,10 @@ OURS = """
 from pathlib import Path
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
-(tower,) = scan([Path({folder!r})]).towers
+(encoder_file,) = scan([Path({folder!r})]).image_encoders
 def build():
-    return load_image_encoder(tower.path, tower.kind, torch.device("cpu"), torch.float16, False)
+    path, kind = encoder_file.path, encoder_file.kind
+    return load_image_encoder(path, kind, torch.device("cpu"), torch.float16, False)
 """
 THEIRS = """
 from transformers import CLIPVisionModelWithProjection
@@ -117,12 +118,12 @@ def _counting(read: list[int]) -> Callable[..., Any]:
     return Counted
 
 
-def building(folder: Path, tower: Any) -> dict[str, Any]:
+def building(folder: Path, network: Any) -> dict[str, Any]:
     """Peak memory over the size of the weights, each read once, and seconds; in its own process.
 
-    tower: a transformers vision model, whose weights in half precision are what is built.
+    network: a transformers vision model, whose weights in half precision are what is built.
     """
-    weights = sum(p.numel() * 2 for p in tower.parameters())
+    weights = sum(p.numel() * 2 for p in network.parameters())
     result: dict[str, Any] = {"weights": weights}
     if not Path("/proc/self/clear_refs").exists():
         return {**result, "peak": "not measured: only Linux tells"}
@@ -141,16 +142,17 @@ def reference(folder: Path, picture: Path) -> dict[str, Any]:
 
     new: the encoder is built, runs in float32 and is let go. known: from memory, and from disk.
     """
-    (tower,) = scan([folder]).towers
+    (encoder_file,) = scan([folder]).image_encoders
     text = base64.b64encode(picture.read_bytes()).decode()
     files = EmbeddingFiles(folder / "embeddings", 2**26)
     result: dict[str, Any] = {}
     for name, forget in (("new", True), ("known", False), ("known from disk", True)):
         if forget:
-            embedding._remembered.clear()
+            embedding.CACHE.tensors.clear()
         begin = time.perf_counter()
         with torch.no_grad():
-            sight = sight_of(decode_picture(text))
-            embedding.encode([sight], tower, torch.device("cpu"), torch.float32, False, files=files)
+            encoder_input = reference_input(decode_picture(text))
+            embeds = embedding.ImageEmbeds(torch.device("cpu"), torch.float32, files=files)
+            embeds.encode([encoder_input], encoder_file, hidden=False)
         result[name] = time.perf_counter() - begin
     return result

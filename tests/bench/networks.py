@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.plan import Plan
-from lib_instantstyle.tensor.terms import term_of
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
 from tests.miniature.networks.to_diffusers import diffusers_config
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
@@ -109,11 +109,11 @@ class Weights:
 
     def plan(self, unit: Unit = Unit()) -> Plan:  # noqa: B008
         """What our engine prepares once for a generation."""
-        gains = PRESETS[unit.preset].gains(self.layers.layout, unit.weight)
+        block_weights = PRESETS[unit.preset].block_weights(self.layers.layout, unit.weight)
         terms = []
         for number, found in self.layers.by_number.items():
-            gain = gains.get(found.layer.block.index)
-            if gain is not None:
+            block_weight = block_weights.get(found.layer.block.index)
+            if block_weight is not None:
                 key, value = (self.tokens @ matrix.T for matrix in self.matrices[number])
-                terms.append(term_of(found.layer, gain, key, value, unit, [1.0]))
+                terms.append(attention_term(found.layer, block_weight, (key, value), unit, [1.0]))
         return Plan(tuple(terms))

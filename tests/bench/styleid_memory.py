@@ -16,7 +16,7 @@ from torch import Tensor
 from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 
-from lib_instantstyle.pure.trajectory import Walk, published
+from lib_instantstyle.pure.sigma_schedule import Schedule, published_schedule
 from lib_instantstyle.tensor import styleid
 from lib_instantstyle.tensor.inversion import Trajectory
 from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
@@ -34,40 +34,34 @@ def measure() -> dict[str, float]:
     use_attention("sdp")
     unet = full_unet(SD15_FULL, torch.float32)
     context = torch.randn(1, 77, 768)
-    whole = published(_STEPS, SIGMAS)
-    walk = replace(whole, down=whole.down[:_RUN])
+    whole = published_schedule(_STEPS, SIGMAS)
+    schedule = replace(whole, down=whole.down[:_RUN])
 
     def noise(x: Tensor, sigma: float) -> Tensor:
         return _ask(unet, x, sigma, context)
 
     def plain() -> None:
         x = torch.randn(1, 4, _SIDE, _SIDE)
-        for step in walk.down:
+        for step in schedule.down:
             x = styleid.move(x, noise(x, step.at), step)
 
     def styled() -> None:
         kept = _trajectory(whole), _trajectory(whole)
-        layers = find_self_attention(unet, styleid.BLOCKS["sd15"])
+        layers = find_self_attention(unet, styleid.DEFAULT_BLOCKS["sd15"])
         with self_attention_hooks(unet, layers) as hooks:
-            styleid.sample(
-                walk,
-                kept[0],
-                [kept[1]],
-                [0],
-                styleid.Settings(),
-                hooks,
-                noise,
-                noise,
-                lambda i, x: None,
+            style, content = kept
+            transfer = styleid.StyleTransfer(
+                schedule, style, [content], [0], styleid.Settings(), hooks
             )
+            transfer.sample(noise, noise, lambda i, x: None)
 
     with torch.no_grad():
         found = {name: _allocated(run) for name, run in (("plain", plain), ("styled", styled))}
     return {**found, "extra": round(found["styled"] - found["plain"], 1)}
 
 
-def _trajectory(walk: Walk) -> Trajectory:
-    return {sigma: torch.randn(1, 4, _SIDE, _SIDE) for sigma in walk.kept}
+def _trajectory(schedule: Schedule) -> Trajectory:
+    return {sigma: torch.randn(1, 4, _SIDE, _SIDE) for sigma in schedule.kept}
 
 
 def _ask(unet: Any, x: Tensor, sigma: float, context: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
+from lib_instantstyle.tensor.effect_meter import EffectMeter
 from lib_instantstyle.tensor.injection import Clock, Injection, remove_hooks
-from lib_instantstyle.tensor.meter import Meter
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import UnetLayers, find_layers
 from tests.bench.networks import StyleBlock, Weights, diffusers_unet_of
@@ -33,7 +33,7 @@ class Ours:
     """
 
     def __init__(
-        self, unet: nn.Module, layers: UnetLayers, plan: Plan, meter: Meter | None = None
+        self, unet: nn.Module, layers: UnetLayers, plan: Plan, meter: EffectMeter | None = None
     ) -> None:
         self._unet, self._layers = unet, layers
         self._injection = Injection(plan, Clock(lambda call: ROWS, lambda: 0.0), meter)
@@ -74,7 +74,7 @@ class Bench:
     def plain(self) -> torch.Tensor:
         return self._call(self.text)
 
-    def ours(self, plan: Plan, meter: Meter | None = None) -> Call:
+    def ours(self, plan: Plan, meter: EffectMeter | None = None) -> Call:
         hooks = Ours(self.unet, self.layers, plan, meter)
         return lambda: hooks(self.plain)
 
@@ -126,7 +126,7 @@ def style_block(
         "plain": bench.plain,
         "ours": bench.ours(plan),
         "ours, two units": bench.ours(Plan(plan.terms + other.terms)),
-        "ours, with report": bench.ours(plan, Meter()),
+        "ours, with report": bench.ours(plan, EffectMeter()),
         "ours, auto weight": bench.ours(bench.weights.plan(parse_unit({"auto_weight": 0.3}))),
         "projecting in each call": bench.projecting(plan),
         "diffusers": bench.diffusers(plan),

@@ -41,10 +41,10 @@ class Painter:
         self.layers = find_layers(self.model.model.diffusion_model)
         self.judge = judge_of(weights)
         self._adapter = next(a for a in catalog.adapters if a.path.name == files[ADAPTER].name)
-        tower = next(t for t in catalog.towers if t.path.name == files[ENCODER].name)
-        self._size = tower.kind.image_size
+        encoder_file = next(t for t in catalog.image_encoders if t.path.name == files[ENCODER].name)
+        self._size = encoder_file.kind.image_size
         self._encoder = load_image_encoder(
-            tower.path, tower.kind, torch.device("cpu"), torch.float32
+            encoder_file.path, encoder_file.kind, torch.device("cpu"), torch.float32
         )
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ class Painter:
         return self._encoder(torch.cat(pixels))
 
     def text_vectors(self, texts: list[str]) -> Tensor:
-        """[n, E], by the checkpoint's own text tower."""
+        """[n, E], by the checkpoint's own text encoder."""
         return self.model.conditioner.embedders[1](texts)[1]
 
 

@@ -16,14 +16,14 @@ from PIL import Image
 
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.pure.nested_names import flatten
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.style_info import read_info
 from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import ELEMENT_BYTES, TensorInfo
-from lib_instantstyle.pure.text_kind import text_kind
-from lib_instantstyle.pure.tower_kind import tower_kind
+from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor.pictures import decode_picture
 from tests.fuzz.test_requests import json_values
 from tests.unit.test_torch_archive import LIES, archive_of, tensor_pickle
@@ -248,8 +248,8 @@ tensors = st.dictionaries(
 
 @given(tensors)
 def test_any_tensors_are_something_or_nothing(found):
-    tower_kind(found)
-    text_kind(found)
+    image_encoder_kind(found)
+    text_encoder_kind(found)
     try:
         adapter_kind(found)
     except InstantStyleError as error:

@@ -11,20 +11,26 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.style_info import KEY, THUMBNAIL, StyleInfo, metadata_of, read_info
+from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind, image_encoder_kind
+from lib_instantstyle.pure.style_info import (
+    METADATA_KEY,
+    THUMBNAIL,
+    StyleInfo,
+    metadata_of,
+    read_info,
+)
 from lib_instantstyle.pure.style_info import shapes_of as style_shapes
 from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.pure.text_kind import text_kind
-from lib_instantstyle.pure.tower_kind import TowerKind, tower_kind
+from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from tests.fuzz.test_requests import json_values
 from tests.unit.adapters import PROJECTIONS, Noise, attention_tensors, prefixed
-from tests.unit.text_towers import (
+from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors, open_clip_tensors
+from tests.unit.text_encoders import (
+    hugging_face_text_encoder,
     hugging_face_text_tensors,
-    hugging_face_text_tower,
+    open_clip_text_encoder,
     open_clip_text_tensors,
-    open_clip_text_tower,
 )
-from tests.unit.towers import hugging_face_tensors, hugging_face_tower, open_clip_tensors
 
 
 def described(tensors):
@@ -47,10 +53,10 @@ def _adapters():
 
 SOUND = [
     *_adapters(),
-    described(hugging_face_tensors(hugging_face_tower("H"))),
+    described(hugging_face_tensors(hugging_face_encoder("H"))),
     described(open_clip_tensors("H")),
-    described(hugging_face_text_tensors(hugging_face_text_tower("H"))),
-    described(open_clip_text_tensors(open_clip_text_tower("H"))),
+    described(hugging_face_text_tensors(hugging_face_text_encoder("H"))),
+    described(open_clip_text_tensors(open_clip_text_encoder("H"))),
 ]
 FOREIGN = [
     "id_adapter.x", "pulid_ca.x", "image_proj.mapping_0.0.weight", "ip_adapter_proj_model.x",
@@ -98,8 +104,8 @@ def test_changed_tensors_are_something_or_nothing(sound, changed, added):
         if not found:
             break
     found |= {name: TensorInfo("F16", shape, 1) for name, shape in added.items()}
-    tower_kind(found)
-    text_kind(found)
+    image_encoder_kind(found)
+    text_encoder_kind(found)
     try:
         adapter_kind(found)
     except InstantStyleError as error:
@@ -108,20 +114,20 @@ def test_changed_tensors_are_something_or_nothing(sound, changed, added):
 
 def test_what_is_not_changed_is_recognised():
     ours, relatives = SOUND[: -len(RELATIVES)], SOUND[-len(RELATIVES) :]
-    assert all(adapter_kind(s) or tower_kind(s) or text_kind(s) for s in ours)
+    assert all(adapter_kind(s) or image_encoder_kind(s) or text_encoder_kind(s) for s in ours)
     for relative in relatives:
         with pytest.raises(InstantStyleError, match="adapter"):
             adapter_kind(relative)
 
 
 INFO = StyleInfo(
-    encoder="H", kind=TowerKind("Hugging Face", 4, 1, 8, 14, 28, 3), adapter="a",
+    encoder="H", kind=ImageEncoderKind("Hugging Face", 4, 1, 8, 14, 28, 3), adapter="a",
     references=("1" * 64,), weights=(1.0,), created="2024-05-31T12:00:00Z",
     settings={"weight": 0.5}, thumbnail=b"jpeg",
 )  # fmt: skip
 METADATA = metadata_of(INFO)
-FIELDS = [*json.loads(METADATA[KEY]), "more"]
-KIND = [*json.loads(METADATA[KEY])["kind"], "more"]
+FIELDS = [*json.loads(METADATA[METADATA_KEY]), "more"]
+KIND = [*json.loads(METADATA[METADATA_KEY])["kind"], "more"]
 
 
 def style_file(metadata, tensors):
@@ -150,11 +156,11 @@ def path(tmp_path_factory):
     st.sampled_from([None, *style_shapes(INFO)]),
 )
 def test_a_changed_style(path, changed, kind, thumbnail, missing):
-    content = json.loads(METADATA[KEY])
+    content = json.loads(METADATA[METADATA_KEY])
     content["kind"] = {**content["kind"], **kind}
     content = {**content, **changed}
     tensors = {name: s for name, s in style_shapes(INFO).items() if name != missing}
-    path.write_bytes(style_file({KEY: json.dumps(content), THUMBNAIL: thumbnail}, tensors))
+    path.write_bytes(style_file({METADATA_KEY: json.dumps(content), THUMBNAIL: thumbnail}, tensors))
     try:
         read_info(path)
     except InstantStyleError as error:

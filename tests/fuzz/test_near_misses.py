@@ -22,13 +22,13 @@ from lib_instantstyle.pure import model_file, nested_names, style_info
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.block_weights import COUNTS, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.foreign_notations import NAMES
+from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
 from lib_instantstyle.pure.layers import LAYOUTS
-from lib_instantstyle.pure.other_tools import NAMES
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.pure.text_kind import text_kind
-from lib_instantstyle.pure.tower_kind import tower_kind
+from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor import pictures
 from tests.fuzz.test_files import read_or_refused
 from tests.fuzz.test_kinds import INFO, RELATIVES, SOUND, style_file
@@ -77,7 +77,7 @@ def test_one_tensor_is_wrong(sound, place, how):
         found[name], found["visual.attn_pool.query"] = info, info
     elif how != "drop":
         found[name] = TensorInfo(info.dtype, wrong(info.shape, how), 1)
-    for kind in (tower_kind(found), text_kind(found)):
+    for kind in (image_encoder_kind(found), text_encoder_kind(found)):
         assert kind is None or kind.heads > 0
     try:
         kind = adapter_kind(found)

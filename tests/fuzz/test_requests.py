@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.infotext import KEY, read, text_to_unit, unit_to_text
+from lib_instantstyle.pure.infotext import INFOTEXT_KEY, read, text_to_unit, unit_to_text
 from lib_instantstyle.pure.layers import LAYOUTS
 from lib_instantstyle.pure.presets import PRESETS
 from lib_instantstyle.pure.units import UNIT_LIMIT
@@ -152,8 +152,8 @@ def test_any_infotext(text, value):
     assert isinstance(text_to_unit(text, TABLE).unit, Unit)
     name = next(iter(FIELDS))
     for field in (*FIELDS, name):
-        assert isinstance(text_to_unit(f"{field}: {text}", TABLE).unit, Unit)
-    assert read({KEY.format(1): value}) is None or isinstance(value, str)
+        assert isinstance(text_to_unit(f"{field}: {text}").unit, Unit)
+    assert read({INFOTEXT_KEY.format(1): value}) is None or isinstance(value, str)
 
 
 @given(st.lists(units | broken_units | json_values, max_size=14))
@@ -184,9 +184,9 @@ def test_any_block_weights(kind, data):
         return
     assert isinstance(weights, BlockWeights)
     for layout in LAYOUTS.values():
-        gains = taken_or_refused(weights.gains, layout, 1.0)
+        block_weights = taken_or_refused(weights.block_weights, layout, 1.0)
         vector = taken_or_refused(weights.vector, layout)
-        assert (gains is None) == (vector is None)
+        assert (block_weights is None) == (vector is None)
         if vector is not None:
             assert vector.keys() <= set(range(len(layout.blocks)))
             assert all(weight and abs(weight) <= 10 for weight in vector.values())
@@ -202,6 +202,6 @@ def test_any_block_weights(kind, data):
     st.none() | st.floats(-5, 5),
 )
 def test_any_weights_of_a_preset(preset, layout, weight, layout_weight, boost):
-    gains = PRESETS[preset].gains(LAYOUTS[layout], weight, layout_weight, boost)
-    assert gains.keys() <= set(range(len(LAYOUTS[layout].blocks)))
-    assert all(gain.weight for gain in gains.values())
+    block_weights = PRESETS[preset].block_weights(LAYOUTS[layout], weight, layout_weight, boost)
+    assert block_weights.keys() <= set(range(len(LAYOUTS[layout].blocks)))
+    assert all(block_weight.weight for block_weight in block_weights.values())

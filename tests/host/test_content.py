@@ -39,12 +39,12 @@ def session():
 def text_h(session):
     """The text half of the tiny ViT-H, in our own folder while the test runs."""
     torch.manual_seed(3)
-    tower = OpenCLIPText(TEXT_H).eval().requires_grad_(False)
+    network = OpenCLIPText(TEXT_H).eval().requires_grad_(False)
     folder = own_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "open_clip_h.safetensors"
-    save_file(tower.state_dict(), path)
-    yield tower
+    save_file(network.state_dict(), path)
+    yield network
     path.unlink()
     shutil.rmtree(folder / "cache", ignore_errors=True)
 
@@ -141,7 +141,7 @@ def test_a_text_file_serves_where_the_loaded_encoder_does_not(name, session, tex
     assert "clip_source is 'loaded', but the loaded checkpoint" in answer.body["detail"]
 
 
-def test_the_vector_from_a_file_is_that_of_the_tower_in_it(session, text_h):
+def test_the_vector_from_a_file_is_that_of_the_encoder_in_it(session, text_h):
     from lib_instantstyle.webui.content_source import content_source
 
     session.use("tiny_sd15.")
@@ -171,7 +171,7 @@ def test_a_missing_side_is_refused_with_what_to_put_where(session):
 def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, monkeypatch):
     from modules import processing
 
-    from lib_instantstyle.pure.stock_words import STOCK_WORDS
+    from lib_instantstyle.pure.probe_words import PROBE_WORDS
     from lib_instantstyle.tensor import text_space
 
     said = []
@@ -180,10 +180,10 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
     )
     session.use("tiny_sdxl.")
     stock = tmp_path / "stock.safetensors"
-    words = {"words": ",".join(STOCK_WORDS)}
+    words = {"words": ",".join(PROBE_WORDS)}
     monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (stock,))
     host, checkpoint = loaded()
-    own = host.text_encoder(checkpoint).vectors(STOCK_WORDS)
+    own = host.text_encoder(checkpoint).vectors(PROBE_WORDS)
     try:
         save_file({"256": own.half()}, stock, metadata=words)
         session.txt2img(**style(CONTENT))
@@ -195,14 +195,14 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
         shutil.rmtree(own_folder() / "cache", ignore_errors=True)
 
 
-@pytest.mark.skipif(flavour() == FORGE, reason="Forge's towers take rows of any length")
-def test_a_tower_that_read_many_short_texts_is_whole_again(session):
+@pytest.mark.skipif(flavour() == FORGE, reason="Forge's encoders take rows of any length")
+def test_an_encoder_that_read_many_short_texts_is_whole_again(session):
     """Also when it fails in their midst."""
     session.use("tiny_sdxl.")
     host, p = loaded()
     encoder = host.text_encoder(p)
-    tower = encoder.embedder.wrapped.model
-    before = tower.positional_embedding, tower.attn_mask
+    network = encoder.embedder.wrapped.model
+    before = network.positional_embedding, network.attn_mask
     lengths = []
 
     def look(module, args):
@@ -210,14 +210,14 @@ def test_a_tower_that_read_many_short_texts_is_whole_again(session):
         if len(lengths) == 2:
             raise ZeroDivisionError("on purpose")
 
-    hook = tower.token_embedding.register_forward_pre_hook(look)
+    hook = network.token_embedding.register_forward_pre_hook(look)
     try:
         with pytest.raises(ZeroDivisionError):
             encoder.vectors([f"word{i}" for i in range(40)])
     finally:
         hook.remove()
     assert lengths == [3, 3]  # a word and its two ends
-    assert tower.positional_embedding is before[0] and tower.attn_mask is before[1]
+    assert network.positional_embedding is before[0] and network.attn_mask is before[1]
     assert encoder.vectors(["a cup"]).shape == (1, 256)
 
 
@@ -232,9 +232,9 @@ def picture():
 
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.pure.nouns import caption
-    from lib_instantstyle.tensor.embedding import encode
+    from lib_instantstyle.tensor.embedding import ImageEmbeds
+    from lib_instantstyle.tensor.encoder_input import reference_input
     from lib_instantstyle.tensor.selection import choose
-    from lib_instantstyle.tensor.sights import sight_of
     from lib_instantstyle.tensor.unet import find_layers
     from lib_instantstyle.webui.content_report import describe_content
     from tests.units import parse_unit
@@ -253,10 +253,10 @@ def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.hosts import model_folders
 
     catalog = scan(model_folders())
-    tower = choose("auto", catalog, find_layers(host.unet(p))).tower
+    network = choose("auto", catalog, find_layers(host.unet(p))).image_encoder
     with torch.no_grad():
-        device, dtype = host.device(), host.encoder_dtype()
-        (image,) = encode([sight_of(picture())], tower, device, dtype, hidden=False)
+        embeds = ImageEmbeds(host.device(), host.encoder_dtype())
+        (image,) = embeds.encode([reference_input(picture())], network, hidden=False)
     texts = [
         session.sd_model.get_learned_conditioning([text])["vector"][0, :256].float()
         for text in ("a cup", "tea", *(caption(s.noun) for s in report.suggestions))

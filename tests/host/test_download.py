@@ -96,7 +96,7 @@ def test_local_addresses_are_asked_nothing_where_they_are_forbidden(webui, host)
 
 
 def test_a_redirect_from_outside_to_a_local_address_is_not_followed(webui, monkeypatch):
-    from lib_instantstyle.hosts import download
+    from lib_instantstyle.hosts import fetch
 
     allow(webui, local=False)
     with site() as url:
@@ -105,9 +105,9 @@ def test_a_redirect_from_outside_to_a_local_address_is_not_followed(webui, monke
         def first_is_public(address):
             looked.append(address)
             if len(looked) > 1:
-                raise download._RefusedError("local addresses are off in Settings > API")
+                raise fetch._RefusedError("local addresses are off in Settings > API")
 
-        monkeypatch.setattr(download, "_refuse_local", first_is_public)
+        monkeypatch.setattr(fetch, "_refuse_local", first_is_public)
         answer = webui.txt2img(expect=422, **style({"image": f"{url}/to/{url}/coffee.jpg"}))
         assert [path for path in Site.asked if path == "/coffee.jpg"] == []
     assert "local addresses are off" in answer.body["detail"]
@@ -122,13 +122,13 @@ def test_a_redirect_from_outside_to_a_local_address_is_not_followed(webui, monke
     ],
 )  # fmt: skip
 def test_which_addresses_are_local(webui, address, public):
-    from lib_instantstyle.hosts import download
+    from lib_instantstyle.hosts import fetch
 
     if public:
-        download._refuse_local(address)
+        fetch._refuse_local(address)
     else:
-        with pytest.raises(download._RefusedError):
-            download._refuse_local(address)
+        with pytest.raises(fetch._RefusedError):
+            fetch._refuse_local(address)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def adapter(webui):
 def offer(monkeypatch, site, content):
     from lib_instantstyle.pure import published_files
 
-    monkeypatch.setattr(published_files, "PUBLISHED", (published(site, content, NAME),))
+    monkeypatch.setattr(published_files, "PUBLISHED_FILES", (published(site, content, NAME),))
 
 
 def ask(webui, asked=""):

@@ -252,15 +252,15 @@ def test_the_encoder_stays_only_where_the_user_asks_for_it(webui, monkeypatch):
     built = []
     real = embedding.load_image_encoder
     monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: built.append(1) or real(*a))
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     both = style(UNIT), style({"image": picture("deep_field.jpg")})
     webui.set(instantstyle_keep_encoder=True)
     for unit in both:
         webui.txt2img(**unit)
-    assert len(built) == 1 and len(embedding._kept) == 1
+    assert len(built) == 1 and len(embedding.CACHE.encoders) == 1
     webui.set(instantstyle_keep_encoder=False)
     webui.txt2img(**both[0])
-    assert not embedding._kept
+    assert not embedding.CACHE.encoders
 
 
 def test_what_the_encoder_sees_is_saved_on_request(webui):

@@ -59,7 +59,7 @@ def restart():
     """What only this process remembers of references is gone."""
     from lib_instantstyle.tensor import embedding
 
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
 
 
 def forget():
@@ -124,7 +124,7 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
     from lib_instantstyle.tensor import embedding
     from lib_instantstyle.webui import features
 
-    load, look, tried = embedding.load_image_encoder, features.features_of, []
+    load, tried = embedding.load_image_encoder, []
 
     def full(path, kind, device, *rest):
         tried.append(device.type)
@@ -139,8 +139,8 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
         patch.setattr(embedding, "load_image_encoder", full)
         patch.setattr(
             features,
-            "features_of",
-            lambda *args, **kwargs: look(*args, **{**kwargs, "device": torch.device("cuda")}),
+            "ImageEmbeds",
+            lambda _, *rest: embedding.ImageEmbeds(torch.device("cuda"), *rest),
         )
         assert webui.txt2img(**style(UNIT)).pixels == expected
     assert tried == ["cuda", "cpu"]

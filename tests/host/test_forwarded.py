@@ -118,7 +118,7 @@ def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_p
     frames.mkdir()
     for i in range(5):
         Image.new("RGB", (64, 64), (40 * i, 90, 200 - 30 * i)).save(frames / f"{i:03}.png")
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     encoded, read = [], []
     forward = image_encoder.ImageEncoder.forward

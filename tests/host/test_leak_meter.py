@@ -39,16 +39,18 @@ def similarity(session, image):
     """Of a finished picture and the reference, by the image encoder alone."""
     from lib_instantstyle import hosts
     from lib_instantstyle.pure.catalog import scan
-    from lib_instantstyle.tensor.embedding import encode
+    from lib_instantstyle.tensor.embedding import ImageEmbeds
+    from lib_instantstyle.tensor.encoder_input import reference_input
     from lib_instantstyle.tensor.pictures import Picture, decode_picture
-    from lib_instantstyle.tensor.sights import sight_of
 
-    (tower,) = (t for t in scan(hosts.model_folders()).towers if t.name == "CLIP-ViT-bigG")
+    (encoder_file,) = (
+        t for t in scan(hosts.model_folders()).image_encoders if t.name == "CLIP-ViT-bigG"
+    )
     picture = Picture(image.convert("RGB"), hashlib.sha256(image.tobytes()).hexdigest())
     cpu = torch.device("cpu")
     with torch.no_grad():
-        sights = [sight_of(each) for each in (picture, decode_picture(REFERENCE))]
-        result, own = encode(sights, tower, cpu, torch.float32, hidden=False)
+        inputs = [reference_input(each) for each in (picture, decode_picture(REFERENCE))]
+        result, own = ImageEmbeds(cpu, torch.float32).encode(inputs, encoder_file, hidden=False)
     return float(torch.nn.functional.cosine_similarity(result, own, dim=0))
 
 

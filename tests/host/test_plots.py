@@ -214,11 +214,11 @@ def test_a_checkpoint_that_is_chosen_but_not_in_memory_is_looked_up_in_its_file(
     """Forge loads a checkpoint with the next picture only."""
     from modules import sd_models
 
-    from lib_instantstyle.hosts import loaded
+    from lib_instantstyle.hosts import chosen_checkpoint
 
-    live = loaded.chosen_layers()
-    assert loaded.checkpoint_in_memory().sd_model is webui.sd_model
+    live = chosen_checkpoint.chosen_layers()
+    assert chosen_checkpoint.checkpoint_in_memory().sd_model is webui.sd_model
     monkeypatch.setattr(sd_models.model_data, "sd_model", object())
-    read = loaded.chosen_layers()
-    assert loaded.checkpoint_in_memory() is None
+    read = chosen_checkpoint.chosen_layers()
+    assert chosen_checkpoint.checkpoint_in_memory() is None
     assert read.signature == live.signature and read.by_number.keys() == live.by_number.keys()

@@ -70,10 +70,10 @@ def test_blocks_are_those_of_the_chosen_checkpoint(webui):
 
 
 def test_a_checkpoint_of_another_family_is_a_sentence(webui, monkeypatch):
-    from lib_instantstyle.hosts import loaded
+    from lib_instantstyle.hosts import chosen_checkpoint
 
-    monkeypatch.setattr(loaded, "checkpoint_in_memory", lambda override="": None)
-    monkeypatch.setattr(loaded, "read_tensors", lambda path: {})
+    monkeypatch.setattr(chosen_checkpoint, "checkpoint_in_memory", lambda override="": None)
+    monkeypatch.setattr(chosen_checkpoint, "read_tensors", lambda path: {})
     answer = get(webui, "blocks", expect=422)
     assert "of these two families" in answer["detail"]
 
@@ -176,7 +176,7 @@ def test_a_plan_says_which_references_are_remembered(webui, monkeypatch):
     from lib_instantstyle.hosts.a1111 import A1111
     from lib_instantstyle.tensor import embedding
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is False
     webui.txt2img(**style(UNIT))

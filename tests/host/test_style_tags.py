@@ -48,7 +48,7 @@ def no_encoder(monkeypatch):
 
     from lib_instantstyle.tensor import embedding
 
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     monkeypatch.setattr(embedding, "load_image_encoder", refuse)
     monkeypatch.setattr("lib_instantstyle.hosts.a1111.A1111.embedding_files", lambda self: None)
 
@@ -149,7 +149,7 @@ def test_a_reference_is_kept_and_no_encoder_is_needed_after_a_restart(webui, mon
     first = webui.txt2img(**style({"image": COFFEE}))
     digest = first.parameters["InstantStyle 1"].split("reference: ")[1].split(",")[0]
     assert store().get(digest) == base64.b64decode(COFFEE)
-    embedding._remembered.clear()  # as a restart does
+    embedding.CACHE.tensors.clear()  # as a restart does
 
     def refuse(*arguments):
         raise AssertionError("an image encoder was loaded")
@@ -164,7 +164,7 @@ def test_nothing_is_kept_where_the_user_wants_nothing_kept(webui, monkeypatch):
 
     for name in ("references", "cache"):
         shutil.rmtree(own_folder() / name, ignore_errors=True)
-    embedding._remembered.clear()
+    embedding.CACHE.tensors.clear()
     for name in ("instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"):
         monkeypatch.setitem(webui.shared.opts.data, name, 0)
     webui.txt2img(**style({"image": COFFEE}))

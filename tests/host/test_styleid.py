@@ -118,7 +118,7 @@ def test_it_draws_no_random_numbers(webui):
 
 def test_encoding_the_reference_takes_no_number_from_others(webui, monkeypatch):
     """Real WebUIs draw a latent from what the VAE says; the next picture would be another."""
-    from lib_instantstyle.hosts.diffusion import diffusion_of
+    from lib_instantstyle.hosts import current
 
     model = webui.sd_model
     encode = model.encode_first_stage
@@ -130,7 +130,7 @@ def test_encoding_the_reference_takes_no_number_from_others(webui, monkeypatch):
 
     pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     before = torch.get_rng_state()
-    latents = [diffusion_of(P).encode(pixels) for _ in range(2)]
+    latents = [current(P).diffusion(P).encode(pixels) for _ in range(2)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.testing.assert_close(latents[0], encode(2 * pixels - 1))
 

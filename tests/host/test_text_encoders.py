@@ -46,7 +46,7 @@ class StopsEarly:
         return model.ln_final(x)
 
 
-def tower():
+def network():
     torch.manual_seed(1)
     return OpenCLIPText(CONFIG).eval().requires_grad_(False)
 
@@ -63,8 +63,8 @@ def serves(embedder):
     return serves(embedder)
 
 
-def test_sd2s_tower_is_run_to_its_end_and_projected():
-    model = tower()
+def test_sd2s_encoder_is_run_to_its_end_and_projected():
+    model = network()
     embedder = Wrapper(wrapped=StopsEarly(model))
     assert serves(embedder) and encoder(embedder).width == 24
     texts = ["a cup", "a cup of coffee on a table"]
@@ -77,14 +77,14 @@ def test_sd2s_tower_is_run_to_its_end_and_projected():
 
 @pytest.mark.parametrize("missing", ["text_projection", "last block"])
 def test_sd2_without_the_weights_it_does_not_use_itself_does_not_serve(missing):
-    model = tower()
+    model = network()
     last = model.transformer.resblocks[-1].attn.out_proj.weight
     (model.text_projection if missing == "text_projection" else last).zero_()
     assert not serves(Wrapper(wrapped=StopsEarly(model)))
 
 
 def engine(projection):
-    """Forge's: it wraps nothing, and its tower is a Hugging Face one."""
+    """Forge's: it wraps nothing, and its encoder is a Hugging Face one."""
     transformer = SimpleNamespace(text_projection=projection) if projection else SimpleNamespace()
     return Wrapper(return_pooled=True, text_encoder=SimpleNamespace(transformer=transformer))
 
@@ -98,7 +98,7 @@ def test_forges_engine_serves_where_it_projects():
 
 
 def test_many_texts_are_read_in_batches_and_told():
-    embedder = Wrapper(wrapped=StopsEarly(tower()))
+    embedder = Wrapper(wrapped=StopsEarly(network()))
     texts, told = [f"word {i}" for i in range(70)], []
     together = encoder(embedder).vectors(texts, told.append)
     assert told == [32, 64, 70] and together.shape == (70, 24)
@@ -107,8 +107,8 @@ def test_many_texts_are_read_in_batches_and_told():
     )
 
 
-def test_forges_tower_gets_the_words_without_what_stands_behind_them():
-    """Hugging Face's towers take rows of any length."""
+def test_forges_encoder_gets_the_words_without_what_stands_behind_them():
+    """Hugging Face's encoders take rows of any length."""
     forge, lengths = engine(nn.Linear(64, 24, bias=False)), []
     forge.text_encoder.transformer.text_model = nn.Module()
 

@@ -45,7 +45,7 @@ watch = threading.Thread(target=look)
 watch.start()
 chance = random.Random(turn)
 for number in (chance.randrange(8) for _ in range(16)):
-    embedding._remembered.clear()  # so that what is on the disk counts
+    embedding.CACHE.tensors.clear()  # so that what is on the disk counts
     unit = {"image": references[number]}
     scripts = {"InstantStyle": {"args": [unit]}}
     answer = webui.txt2img(expect=None, steps=1, alwayson_scripts=scripts)

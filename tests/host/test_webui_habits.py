@@ -199,7 +199,7 @@ def test_nothing_of_the_plan_keeps_a_graph_alive(webui, monkeypatch):
         attach(self, plan, *args, **kwargs)
 
     monkeypatch.setattr(sampling_pass.Injection, "__init__", spy)
-    monkeypatch.setattr("lib_instantstyle.tensor.embedding._remembered", {})
+    monkeypatch.setattr("lib_instantstyle.tensor.embedding.CACHE.tensors", {})
     webui.txt2img(**style(UNIT))
     assert plans and tensors_of(plans[0])
     assert not [t for t in tensors_of(plans[0]) if t.requires_grad]

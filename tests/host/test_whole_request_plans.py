@@ -77,15 +77,15 @@ def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkey
     """The style needs none; the meter does."""
     from lib_instantstyle.webui import leak_meter, planning
 
-    def no_towers(folders):
+    def no_encoders(folders):
         from dataclasses import replace
 
         from lib_instantstyle.pure.catalog import scan
 
-        return replace(scan(folders), towers=())
+        return replace(scan(folders), image_encoders=())
 
     for module in (leak_meter, planning):
-        monkeypatch.setattr(module, "scan", no_towers)
+        monkeypatch.setattr(module, "scan", no_encoders)
     unit = {"style": "stars", "leak_meter": True}
     (problem,) = agreed(webui, {"prompt": "a cat", "steps": 2, **style(unit)})
     assert "leak_meter is on, but the image encoder" in problem

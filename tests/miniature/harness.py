@@ -304,8 +304,8 @@ def begin_file() -> None:
         shutil.rmtree(Path(paths_internal.models_path) / "InstantStyle" / kept, ignore_errors=True)
     embedding = sys.modules.get("lib_instantstyle.tensor.embedding")
     if embedding is not None:
-        embedding.let_go()
-        embedding._remembered.clear()
+        embedding.CACHE.release_encoder()
+        embedding.CACHE.tensors.clear()
 
 
 def session(**flags) -> WebUI:

@@ -65,12 +65,12 @@ MUTATIONS = [
     Mutation("added in place", "tensor/layer_hook.py",
              "return torch.add(hidden, image, alpha=amount)",
              "return hidden.add_(image, alpha=amount)", "tests/unit/test_layer_hook.py"),
-    Mutation("hooks not removed", "tensor/left_hooks.py",
+    Mutation("hooks not removed", "tensor/hook_handles.py",
              "        handle.remove()", "        pass", INJECTION),
     Mutation("a call of unknown rows is styled", "tensor/injection.py",
              "            self.unknown_calls += 1\n            return\n",
              "            call.rows = (0,) * len(x)\n", INJECTION),
-    Mutation("prompt and negative bank exchanged", "tensor/terms.py",
+    Mutation("prompt and negative bank exchanged", "tensor/attention_terms.py",
              "prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])",
              "negative, prompt = (key[:-1], value[:-1]), (key[-1:], value[-1:])", INJECTION),
     # -- CLIP and files
@@ -167,6 +167,6 @@ MUTATIONS = [
     Mutation("download: two write one file", "pure/part_file.py",
              "if not lock(self._stream):", "if False:", DOWNLOADS),
     Mutation("download: strangers may", "webui/downloads.py",
-             "    if may_be_strangers():\n        raise InstantStyleError(FORBIDDEN)\n    file",
+             "    if is_public():\n        raise InstantStyleError(FORBIDDEN)\n    file",
              "    file", "tests/host/test_downloads.py"),
 ]  # fmt: skip

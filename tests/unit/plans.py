@@ -3,23 +3,23 @@
 import torch
 
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.plan import Plan, layer_gains
-from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.attention_terms import attention_term
+from lib_instantstyle.tensor.plan import Plan, layer_weights
 
 CPU = torch.device("cpu")
 
 
 def terms(layers, path, kind, unit, vectors, weights=None, negative=None, mask=None):
     """What `unit` adds with the adapter at `path`: vectors [n, E] of its references."""
-    gains = layer_gains(unit, layers)
+    block_weights = layer_weights(unit, layers)
     negative = torch.zeros_like(vectors[0]) if negative is None else negative
     with torch.no_grad():
         tokens = image_tokens(path, kind, torch.cat([vectors, negative[None]]), CPU)
-        banks = keys_and_values(path, gains, tokens)
+        banks = keys_and_values(path, block_weights, tokens)
         weights = weights or [1.0] * len(vectors)
         return tuple(
-            term_of(layers.by_number[n].layer, gain, *banks[n], unit, weights, mask)
-            for n, gain in gains.items()
+            attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, weights, mask)
+            for n, block_weight in block_weights.items()
         )
 
 

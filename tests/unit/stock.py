@@ -195,7 +195,7 @@ FOREIGN = {  # shapes, and what the refusal calls them
 }
 
 
-def hugging_face_tower(width, layers, mlp_width, embedding):
+def hugging_face_encoder(width, layers, mlp_width, embedding):
     shapes = {
         "vision_model.embeddings.class_embedding": (width,),
         "vision_model.embeddings.patch_embedding.weight": (width, 3, 14, 14),
@@ -214,7 +214,7 @@ def hugging_face_tower(width, layers, mlp_width, embedding):
     return shapes
 
 
-def open_clip_tower(width, layers, mlp_width, embedding):
+def open_clip_encoder(width, layers, mlp_width, embedding):
     shapes = {
         "visual.class_embedding": (width,),
         "visual.conv1.weight": (width, 3, 14, 14),
@@ -237,7 +237,7 @@ def open_clip_tower(width, layers, mlp_width, embedding):
     return shapes
 
 
-TOWERS = {  # width, layers, MLP width, width of the image vector, published number of parameters
+ENCODERS = {  # width, layers, MLP width, width of the image vector, published number of parameters
     "ViT-L": (1024, 24, 4096, 768, 303_966_208),
     "ViT-H": (1280, 32, 5120, 1024, 632_076_800),
     "ViT-bigG": (1664, 48, 8192, 1280, 1_844_907_264),

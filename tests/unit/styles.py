@@ -2,11 +2,11 @@
 
 import torch
 
+from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind
 from lib_instantstyle.pure.style_info import StyleInfo
-from lib_instantstyle.pure.tower_kind import TowerKind
 from lib_instantstyle.tensor.style_file import Style
 
-KIND = TowerKind("Hugging Face", 80, 3, 320, 14, 28, 32)  # 5 tokens
+KIND = ImageEncoderKind("Hugging Face", 80, 3, 320, 14, 28, 32)  # 5 tokens
 INFO = StyleInfo(
     encoder="CLIP-ViT-H-14",
     kind=KIND,

@@ -10,9 +10,9 @@ from diffusers.loaders import IPAdapterMixin
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.injection import Clock, inject
-from lib_instantstyle.tensor.plan import Plan, layer_gains
-from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
@@ -94,13 +94,13 @@ class World:
         return unet(self.x, self.t, self.context, added_cond_kwargs=added).sample
 
     def plan(self, path, kind, feature, zero_image, unit):
-        gains = layer_gains(unit, self.layers)
+        block_weights = layer_weights(unit, self.layers)
         tokens = image_tokens(path, kind, torch.stack([feature, zero_image]), CPU)
-        banks = keys_and_values(path, gains, tokens)
+        banks = keys_and_values(path, block_weights, tokens)
         return Plan(
             tuple(
-                term_of(self.layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
-                for n, gain in gains.items()
+                attention_term(self.layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
+                for n, block_weight in block_weights.items()
             )
         )
 
@@ -152,7 +152,7 @@ def test_pictures_equal_diffusers(world, projection, file_format, tmp_path):
 def test_a_style_only_file_is_the_whole_one_with_the_rest_muted(world, tmp_path):
     tensors, unet = world.adapter("plus")
     unit = parse_unit({"preset": "style"})
-    kept = layer_gains(unit, world.layers)
+    kept = layer_weights(unit, world.layers)
     part = {
         name: tensor
         for name, tensor in tensors.items()

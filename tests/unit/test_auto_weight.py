@@ -5,8 +5,8 @@ import torch
 
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.auto_weight import LARGEST, AutoWeight
+from lib_instantstyle.tensor.effect_meter import EffectMeter
 from lib_instantstyle.tensor.injection import Clock, Injection
-from lib_instantstyle.tensor.meter import Meter
 from tests.unit.plans import plan
 from tests.unit.test_several_units import Adapters
 
@@ -20,7 +20,7 @@ def both(tmp_path_factory):
 
 def measured(both, unit, vector, calls=2, rows=ROWS):
     """The picture of the last call, the ratio over all layers of it, and the factor found."""
-    meter = Meter()
+    meter = EffectMeter()
     terms = both.terms(both.first, unit, vector[None])
     injection = Injection(plan(terms), Clock(lambda call: rows, lambda: 0.0), meter)
     with torch.no_grad():

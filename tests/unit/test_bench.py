@@ -13,7 +13,7 @@ from tests.bench import __main__ as bench
 from tests.bench import files, gpu, off, unet_calls
 from tests.miniature.networks.unet import SD15_TINY
 from tests.unit import stock
-from tests.unit.towers import hugging_face_tower
+from tests.unit.image_encoders import hugging_face_encoder
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_opening_reads_what_is_needed(tmp_path):
 
 def test_a_known_reference_needs_no_encoder(tmp_path):
     """Its times are for the table; that the encoder was built once is what can be held."""
-    hugging_face_tower("H").save_pretrained(tmp_path)
+    hugging_face_encoder("H").save_pretrained(tmp_path)
     with mock.patch.object(embedding, "load_image_encoder", wraps=load_image_encoder) as build:
         found = files.reference(tmp_path, bench.COFFEE)
     assert list(found) == ["new", "known", "known from disk"]

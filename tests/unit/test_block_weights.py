@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.foreign_notations import NAMED
 from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.pure.notations import LIMIT
-from lib_instantstyle.pure.other_tools import NAMED
-from lib_instantstyle.pure.presets import PRESETS, Gain
+from lib_instantstyle.pure.presets import PRESETS, BlockWeight
 
 STYLE = {6: 1.0}
 ONLY_PLUS = [
@@ -146,14 +146,16 @@ def test_weight_types_of_other_tools(text, preset):
         weights.append(parse_block_weights(f"ControlNet: {text.title()}"))
     for layout in (SDXL, SD15):
         for found in weights:
-            assert found.gains(layout, 0.8, 0.5, -1) == PRESETS[preset].gains(layout, 0.8, 0.5, -1)
+            assert found.block_weights(layout, 0.8, 0.5, -1) == PRESETS[preset].block_weights(
+                layout, 0.8, 0.5, -1
+            )
             assert found.vector(layout) == PRESETS[preset].vector(layout)
 
 
 def test_own_weights_are_multiplied_by_the_weight_alone():
     weights = parse_block_weights("6:1; 3:-0.5; 2:0")
-    assert weights.gains(SDXL, 0.8, 0.3, 5.0) == {3: Gain(-0.4), 6: Gain(0.8)}
-    assert weights.gains(SDXL, 0.0) == {}
+    assert weights.block_weights(SDXL, 0.8, 0.3, 5.0) == {3: BlockWeight(-0.4), 6: BlockWeight(0.8)}
+    assert weights.block_weights(SDXL, 0.0) == {}
 
 
 numbers = st.floats(-LIMIT, LIMIT).map(lambda x: 0.0 if x == 0 else x)

@@ -27,7 +27,7 @@ def unet_like(layout, context_width=16, width=8):
     return UnetLayers(layout, context_width, by_number)
 
 
-def tower_tensors(projection, width=32):
+def encoder_tensors(projection, width=32):
     return {
         "vision_model.embeddings.class_embedding": torch.zeros(width),
         "vision_model.embeddings.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
@@ -41,10 +41,10 @@ def test_names_and_folders_say_nothing(tmp_path):
     sdxl, sd15 = unet_like(SDXL), unet_like(SD15)
     write(tmp_path / "faceid_v2_portrait" / "sd15_plus.safetensors", adapter_tensors(sdxl, 24))
     write(tmp_path / "sdxl.safetensors", adapter_tensors(sd15, 40, tokens=8))
-    write(tmp_path / "ip-adapter.safetensors", tower_tensors(24))
+    write(tmp_path / "ip-adapter.safetensors", encoder_tensors(24))
     write(tmp_path / "lora.safetensors", {"a": torch.zeros(2)})
     catalog = scan([tmp_path, tmp_path / "missing"])
-    assert [t.name for t in catalog.towers] == ["ip-adapter"]
+    assert [t.name for t in catalog.image_encoders] == ["ip-adapter"]
     found = {
         a.name: (
             a.kind.layout,

@@ -1,7 +1,7 @@
 """From a picture and words to the UNet's output, against transformers and diffusers.
 
-The official computation: the image vector of transformers' image tower minus the scaled, projected
-and pooled vector of its text tower, through diffusers' projection and diffusers' UNet.
+The official computation: the image vector of transformers' image encoder minus the scaled,
+projected and pooled vector of its text encoder, through diffusers' projection and diffusers' UNet.
 """
 
 import pytest
@@ -11,14 +11,14 @@ from transformers import CLIPImageProcessorPil
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
 from tests.unit.adapters import adapter_tensors, write
+from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.test_adapter_types import World
 from tests.unit.test_preparing import reference
+from tests.unit.text_encoders import hugging_face_text_encoder, hugging_face_text_tensors, padded
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
-from tests.unit.text_towers import hugging_face_text_tensors, hugging_face_text_tower, padded
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
 from tests.units import parse_unit
 
-WIDTH = TOWERS["H"][3]
+WIDTH = ENCODERS["H"][3]
 
 
 @pytest.fixture(scope="module", params=[SDXL_TINY, SD15_TINY], ids=["sdxl", "sd15"])
@@ -29,8 +29,8 @@ def world(request):
 @pytest.fixture
 def models(world, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
-    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_tower("H")))
-    write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_tower("H")))
+    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
+    write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
     return tmp_path
 
@@ -39,12 +39,12 @@ def image_embeds():
     image, _ = reference()
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
-        return hugging_face_tower("H")(pixels).image_embeds[0]
+        return hugging_face_encoder("H")(pixels).image_embeds[0]
 
 
 def text_embeds(*texts):
     with torch.no_grad():
-        return hugging_face_text_tower("H")(padded(word_ids(texts), 0)).text_embeds
+        return hugging_face_text_encoder("H")(padded(word_ids(texts), 0)).text_embeds
 
 
 def plan_of(world, host, **unit):
@@ -96,5 +96,5 @@ def _image_vector(models):
     """The very vector that is subtracted from, as it is remembered."""
     from lib_instantstyle.tensor import embedding
 
-    (vector,) = (v for k, v in embedding._remembered.items() if str(models) in str(k))
+    (vector,) = (v for k, v in embedding.CACHE.tensors.items() if str(models) in str(k))
     return vector

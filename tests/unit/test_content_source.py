@@ -7,20 +7,20 @@ import torch
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.stock_words import MIN_AGREEMENT, STOCK_WORDS
+from lib_instantstyle.pure.probe_words import MIN_AGREEMENT, PROBE_WORDS
 from lib_instantstyle.tensor import text_file, text_space
 from lib_instantstyle.tensor.text_file import FileTextEncoder
 from lib_instantstyle.webui.content_source import content_source
 from tests.stock_words import write_stock_words
 from tests.unit.adapters import write
-from tests.unit.text_hosts import Loaded, TextHost, word_ids
-from tests.unit.text_towers import (
+from tests.unit.text_encoders import (
+    hugging_face_text_encoder,
     hugging_face_text_tensors,
-    hugging_face_text_tower,
+    open_clip_text_encoder,
     open_clip_text_tensors,
-    open_clip_text_tower,
     padded,
 )
+from tests.unit.text_hosts import Loaded, TextHost, word_ids
 
 WIDTH = 32  # of the vectors of the small "H"
 
@@ -34,7 +34,7 @@ def no_stock_vectors(monkeypatch, tmp_path):
 
 @pytest.fixture
 def file(tmp_path):
-    write(tmp_path / "models" / "clip_h.bin", open_clip_text_tensors(open_clip_text_tower("H")))
+    write(tmp_path / "models" / "clip_h.bin", open_clip_text_tensors(open_clip_text_encoder("H")))
     return scan([tmp_path / "models"])
 
 
@@ -65,7 +65,7 @@ def test_auto_takes_a_file_where_the_loaded_encoder_does_not_fit(loaded, tmp_pat
     found = source(tmp_path, file, loaded=loaded)
     assert isinstance(found.encoder, FileTextEncoder)
     assert (found.encoder.title, found.encoder.width) == ("text encoder clip_h", WIDTH)
-    expected = open_clip_text_tower("H")(padded(word_ids(["a cup", "tea"]), 0))
+    expected = open_clip_text_encoder("H")(padded(word_ids(["a cup", "tea"]), 0))
     vectors = found.encoder.vectors(["a cup", "tea"])
     torch.testing.assert_close(vectors, expected, atol=1e-5, rtol=1e-5)
 
@@ -137,7 +137,7 @@ def test_each_missing_side_has_its_sentence(tmp_path, file):
 
 
 def test_a_file_without_projection_is_named_where_it_could_be_meant(tmp_path):
-    tensors = hugging_face_text_tensors(hugging_face_text_tower("L"))
+    tensors = hugging_face_text_tensors(hugging_face_text_encoder("L"))
     del tensors["text_projection.weight"]
     write(tmp_path / "m" / "clip_l.safetensors", tensors)
     text = sentence(tmp_path, scan([tmp_path / "m"]), width=768)
@@ -192,9 +192,9 @@ def test_loaded_keeps_an_encoder_that_strayed_and_offers_the_file(tmp_path, file
 def test_the_verdict_is_kept_for_each_checkpoint(tmp_path, file):
     loaded = Loaded(WIDTH, stock(tmp_path, file), stray=1.0, identity="one")
     first = source(tmp_path, file, loaded=loaded).agreement
-    assert loaded.asked == list(STOCK_WORDS)
+    assert loaded.asked == list(PROBE_WORDS)
     assert source(tmp_path, file, loaded=loaded).agreement == first
-    assert loaded.asked == list(STOCK_WORDS)
+    assert loaded.asked == list(PROBE_WORDS)
     other = Loaded(WIDTH, stock(tmp_path, file), stray=0.0, identity="two")
     assert source(tmp_path, file, loaded=other).agreement > 0.999
 
@@ -220,15 +220,15 @@ def test_stock_vectors_of_other_words_do_not_count(tmp_path, file, monkeypatch):
     write_stock_words([tmp_path / "models" / "clip_h.bin"], data, word_ids)
     assert text_space.stock_vectors(WIDTH, data).shape == (20, WIDTH)
     assert text_space.stock_vectors(WIDTH + 1, data) is None
-    monkeypatch.setattr(text_space, "STOCK_WORDS", ("other", *STOCK_WORDS[1:]))
+    monkeypatch.setattr(text_space, "PROBE_WORDS", ("other", *PROBE_WORDS[1:]))
     assert text_space.stock_vectors(WIDTH, data) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_another_number_format_is_no_other_space(tmp_path, file, dtype):
     encoder = stock(tmp_path, file)
-    exact = encoder.vectors(STOCK_WORDS)
+    exact = encoder.vectors(PROBE_WORDS)
     text_file._remembered.clear()
-    rounded = replace(encoder, dtype=dtype).vectors(STOCK_WORDS)
+    rounded = replace(encoder, dtype=dtype).vectors(PROBE_WORDS)
     assert not torch.equal(rounded, exact)
     assert text_space.agreement(rounded, exact) > 0.999

@@ -6,7 +6,7 @@ import torch
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from tests.unit.adapters import write
-from tests.unit.towers import hugging_face_tensors, hugging_face_tower
+from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors
 
 KEY = ("hash", "/models/clip.safetensors", 10, 20, torch.float32, True)
 
@@ -75,8 +75,8 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
 
 def test_the_search_for_models_passes_the_folder_over(tmp_path, files):
     files.put(KEY, torch.zeros(4))
-    tower = hugging_face_tensors(hugging_face_tower("H"))
-    write(tmp_path / "cache" / "tower.safetensors", tower)
-    assert scan([tmp_path]).towers == ()
+    encoder_file = hugging_face_tensors(hugging_face_encoder("H"))
+    write(tmp_path / "cache" / "encoder.safetensors", encoder_file)
+    assert scan([tmp_path]).image_encoders == ()
     (tmp_path / "cache" / "CACHEDIR.TAG").unlink()
-    assert len(scan([tmp_path]).towers) == 1
+    assert len(scan([tmp_path]).image_encoders) == 1

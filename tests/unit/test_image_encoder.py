@@ -1,4 +1,4 @@
-"""Towers against transformers and against open_clip, each in its own layout."""
+"""Encoders against transformers and against open_clip, each in its own layout."""
 
 import os
 import re
@@ -14,10 +14,10 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.files import open_tensors
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from tests.unit.adapters import write
-from tests.unit.towers import (
-    TOWERS,
+from tests.unit.image_encoders import (
+    ENCODERS,
+    hugging_face_encoder,
     hugging_face_tensors,
-    hugging_face_tower,
     open_clip_reference,
     open_clip_tensors,
     text_half,
@@ -36,8 +36,8 @@ def no_grad():
 
 
 def found_in(folder):
-    (tower,) = scan([folder]).towers
-    return tower
+    (encoder_file,) = scan([folder]).image_encoders
+    return encoder_file
 
 
 def loaded(folder, hidden_states=False, dtype=torch.float32):
@@ -45,10 +45,10 @@ def loaded(folder, hidden_states=False, dtype=torch.float32):
     return load_image_encoder(found.path, found.kind, CPU, dtype, hidden_states)
 
 
-@pytest.mark.parametrize("name", list(TOWERS))
+@pytest.mark.parametrize("name", list(ENCODERS))
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_hugging_face_tower_equals_transformers(name, suffix, tmp_path):
-    oracle = hugging_face_tower(name)
+def test_hugging_face_encoder_equals_transformers(name, suffix, tmp_path):
+    oracle = hugging_face_encoder(name)
     write(tmp_path / f"open_clip ViT-L{suffix}", hugging_face_tensors(oracle))
     pixels = torch.randn(2, 3, 224, 224)
     theirs = oracle(pixels, output_hidden_states=True)
@@ -56,14 +56,14 @@ def test_hugging_face_tower_equals_transformers(name, suffix, tmp_path):
     torch.testing.assert_close(ours, theirs.image_embeds, atol=1e-5, rtol=1e-5)
     ours = loaded(tmp_path, hidden_states=True)(pixels)
     torch.testing.assert_close(ours, theirs.hidden_states[-2], atol=1e-5, rtol=1e-5)
-    assert ours.shape == (2, 257, TOWERS[name][0])
+    assert ours.shape == (2, 257, ENCODERS[name][0])
     assert theirs.image_embeds.std() > 0.01
     assert (theirs.hidden_states[-2] - theirs.hidden_states[-1]).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("name", list(TOWERS))
+@pytest.mark.parametrize("name", list(ENCODERS))
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_open_clip_tower_equals_its_layout(name, suffix, tmp_path):
+def test_open_clip_encoder_equals_its_layout(name, suffix, tmp_path):
     tensors = open_clip_tensors(name)
     write(tmp_path / f"model{suffix}", tensors)
     pixels = torch.randn(2, 3, 224, 224)
@@ -73,9 +73,9 @@ def test_open_clip_tower_equals_its_layout(name, suffix, tmp_path):
     assert vector.std() > 0.01 and hidden.std() > 0.01
 
 
-@pytest.mark.parametrize("name", list(TOWERS))
-def test_one_tower_in_both_layouts_gives_one_vector(name, tmp_path):
-    hugging_face = hugging_face_tensors(hugging_face_tower(name))
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_one_encoder_in_both_layouts_gives_one_vector(name, tmp_path):
+    hugging_face = hugging_face_tensors(hugging_face_encoder(name))
     write(tmp_path / "hf" / "a.safetensors", hugging_face)
     write(tmp_path / "oc" / "a.safetensors", as_open_clip(hugging_face))
     kinds = [found_in(tmp_path / folder).kind for folder in ("hf", "oc")]
@@ -126,7 +126,7 @@ def test_what_is_not_needed_is_not_read(layout, suffix, tmp_path):
         last = "visual.transformer.resblocks.2."
         head = ["visual.proj", "visual.ln_post.weight", "visual.ln_post.bias"]
     else:
-        tensors = hugging_face_tensors(hugging_face_tower("H"))
+        tensors = hugging_face_tensors(hugging_face_encoder("H"))
         last = "vision_model.encoder.layers.2."
         head = ["visual_projection.weight"]
         head += [f"vision_model.post_layernorm.{end}" for end in ("weight", "bias")]
@@ -158,7 +158,7 @@ def test_the_parts_of_a_packed_tensor_are_views(tmp_path):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("stored", [torch.float16, torch.float32])
 def test_half_precision_stays_close(dtype, stored, tmp_path):
-    oracle = hugging_face_tower("H")
+    oracle = hugging_face_encoder("H")
     tensors = hugging_face_tensors(oracle)
     write(
         tmp_path / "a.safetensors",
@@ -174,8 +174,8 @@ def test_half_precision_stays_close(dtype, stored, tmp_path):
         assert error < 2e-2
 
 
-def test_a_tower_without_projection_serves_hidden_states_only(tmp_path):
-    oracle = hugging_face_tower("H")
+def test_an_encoder_without_projection_serves_hidden_states_only(tmp_path):
+    oracle = hugging_face_encoder("H")
     tensors = hugging_face_tensors(oracle)
     del tensors["visual_projection.weight"]
     write(tmp_path / "a.safetensors", tensors)
@@ -186,8 +186,8 @@ def test_a_tower_without_projection_serves_hidden_states_only(tmp_path):
         loaded(tmp_path)
 
 
-def test_a_damaged_tower_is_refused_with_a_sentence(tmp_path):
-    tensors = hugging_face_tensors(hugging_face_tower("H"))
+def test_a_damaged_encoder_is_refused_with_a_sentence(tmp_path):
+    tensors = hugging_face_tensors(hugging_face_encoder("H"))
     tensors["visual_projection.weight"][0, 0] = float("nan")
     write(tmp_path / "t.safetensors", tensors)
     with pytest.raises(InstantStyleError, match=r"visual_projection.weight .* no finite numbers"):
@@ -203,16 +203,16 @@ def test_a_damaged_tower_is_refused_with_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["Hugging Face", "OpenCLIP"])
-def test_a_tower_is_never_used_without_one_of_its_tensors(layout, tmp_path):
+def test_an_encoder_is_never_used_without_one_of_its_tensors(layout, tmp_path):
     """Each left out alone; the last layer must not go unseen for what it lacks."""
     if layout == "OpenCLIP":
         tensors = open_clip_tensors("H")
     else:
-        tensors = hugging_face_tensors(hugging_face_tower("H"))
+        tensors = hugging_face_tensors(hugging_face_encoder("H"))
     for number, name in enumerate(tensors):
         folder = tmp_path / str(number)
         write(folder / "t.safetensors", {n: t for n, t in tensors.items() if n != name})
-        if scan([folder]).towers and name != "vision_model.embeddings.position_ids":
+        if scan([folder]).image_encoders and name != "vision_model.embeddings.position_ids":
             with pytest.raises(InstantStyleError, match=f"{re.escape(name)}|has no projection"):
                 loaded(folder)
 
@@ -244,7 +244,7 @@ from lib_instantstyle.tensor.image_encoder import load_image_encoder
 def resident(field):
     return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-(found,) = scan([Path(sys.argv[1])]).towers
+(found,) = scan([Path(sys.argv[1])]).image_encoders
 hidden, dtype = sys.argv[2] == "hidden", getattr(torch, sys.argv[3])
 Path("/proc/self/clear_refs").write_text("5")
 before = resident("VmRSS")

@@ -12,10 +12,10 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.injection import Clock, inject
 from lib_instantstyle.tensor.layer_hook import LayerHook
-from lib_instantstyle.tensor.plan import Plan, layer_gains
-from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
@@ -80,14 +80,14 @@ class World:
 
     def plan(self, unit, layers=None):
         layers = layers or self.layers
-        gains = layer_gains(unit, layers)
+        block_weights = layer_weights(unit, layers)
         features = torch.stack([self.vector, torch.zeros_like(self.vector)])
         tokens = image_tokens(self.path, self.adapter.kind, features, torch.device("cpu"))
-        banks = keys_and_values(self.path, gains, tokens)
+        banks = keys_and_values(self.path, block_weights, tokens)
         return Plan(
             tuple(
-                term_of(layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
-                for n, gain in gains.items()
+                attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
+                for n, block_weight in block_weights.items()
             )
         )
 
@@ -138,7 +138,7 @@ def test_output_equals_diffusers_with_the_same_scales(world, preset):
         theirs = world.run_diffusers(oracle, rows)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
         assert (ours - plain).abs().max() > 1e-3  # the comparison must have something to see
-        assert injection.fired == len(layer_gains(unit, world.layers))
+        assert injection.fired == len(layer_weights(unit, world.layers))
 
 
 def _scaled(scale, factor):
@@ -166,7 +166,7 @@ def test_the_added_term_is_linear_in_the_weight_and_only_in_the_selected_layers(
             lambda m, args, out, number=number: seen.setdefault(number, []).append(args[0].clone())
         )
     unit = Unit(preset="style")
-    selected = layer_gains(unit, world.layers)
+    selected = layer_weights(unit, world.layers)
     for weight in (0.0, 1.0, 2.0):
         if weight:
             world.run_with(world.plan(Unit(preset="style", weight=weight)), ROWS[0])
@@ -204,7 +204,7 @@ def test_nothing_is_left_on_the_unet(world):
             world.unet, world.layers, world.plan(Unit()), Clock(lambda call: ROWS[0], lambda: 0.0)
         ),
     ):
-        assert len(hooks_on(world.unet)) == 1 + 2 * len(layer_gains(Unit(), world.layers))
+        assert len(hooks_on(world.unet)) == 1 + 2 * len(layer_weights(Unit(), world.layers))
         raise ZeroDivisionError
     assert hooks_on(world.unet) == []
     assert set(vars(world.unet)) == attributes
@@ -296,7 +296,7 @@ def test_a_pruned_sdxl_keeps_the_names_of_what_it_has():
     unet.middle_block = nn.ModuleList([unet.middle_block[0], unet.middle_block[2]])
     layers = find_layers(unet)
     assert layers.layout.id == "sdxl"
-    style = layer_gains(Unit(), layers)
+    style = layer_weights(Unit(), layers)
     assert list(style) == [69, 71, 73, 75]  # numbers of the same layers in a whole SDXL
     assert not [n for n in layers.by_number if n > 119]
 

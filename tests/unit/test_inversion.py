@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.trajectory import Step, along, published, scale
+from lib_instantstyle.pure.sigma_schedule import (
+    SigmaStep,
+    latent_scale,
+    published_schedule,
+    sampler_schedule,
+)
 from lib_instantstyle.tensor.inversion import invert, move, state_at
 from lib_instantstyle.tensor.statistics import adain
 from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
@@ -24,19 +29,19 @@ def test_a_step_in_sigma_is_ddim_without_added_noise(t, t_next):
     x, noise = latents(), latents()
     a, b = ALPHAS[t], ALPHAS[t_next]
     ddim = b.sqrt() * (x - (1 - a).sqrt() * noise) / a.sqrt() + (1 - b).sqrt() * noise
-    step = Step(SIGMAS[t], SIGMAS[t_next], SIGMAS[t])
-    ours = move(x * scale(SIGMAS[t]), noise, step) / scale(SIGMAS[t_next])
+    step = SigmaStep(SIGMAS[t], SIGMAS[t_next], SIGMAS[t])
+    ours = move(x * latent_scale(SIGMAS[t]), noise, step) / latent_scale(SIGMAS[t_next])
     torch.testing.assert_close(ours, ddim, atol=1e-13, rtol=0)
 
 
 def test_the_inverse_is_exact_where_the_noise_is_the_same():
     noise = latents()
-    walk = along([SIGMAS[t] for t in (981, 500, 20, 1)])
+    schedule = sampler_schedule([SIGMAS[t] for t in (981, 500, 20, 1)])
     x = latents()
-    states = invert(x, walk.up, lambda state, sigma: noise, walk.kept)
-    assert set(states) == walk.kept
+    states = invert(x, schedule.up, lambda state, sigma: noise, schedule.kept)
+    assert set(states) == schedule.kept
     back = states[SIGMAS[981]]
-    for step in walk.down:
+    for step in schedule.down:
         torch.testing.assert_close(back, states[step.at], atol=1e-12, rtol=0)
         back = move(back, noise, step)
     torch.testing.assert_close(back, x, atol=1e-12, rtol=0)
@@ -44,14 +49,14 @@ def test_the_inverse_is_exact_where_the_noise_is_the_same():
 
 def smooth(x, sigma):
     """A denoiser that changes slowly with the level and the state, as a trained UNet does."""
-    return torch.tanh(x / scale(sigma)) + 0.1 * torch.sin(x) / scale(sigma)
+    return torch.tanh(x / latent_scale(sigma)) + 0.1 * torch.sin(x) / latent_scale(sigma)
 
 
 def error(inversion_steps):
-    walk = along([SIGMAS[t] for t in range(981, 0, -20)], inversion_steps)
+    schedule = sampler_schedule([SIGMAS[t] for t in range(981, 0, -20)], inversion_steps)
     x = latents()
-    back = invert(x, walk.up, smooth, walk.kept)[SIGMAS[981]]
-    for step in walk.down:
+    back = invert(x, schedule.up, smooth, schedule.kept)[SIGMAS[981]]
+    for step in schedule.down:
         back = move(back, smooth(back, step.at), step)
     return ((back - x).norm() / x.norm()).item()
 
@@ -68,10 +73,10 @@ def test_the_trajectory_tells_where_it_was_asked():
         asked.append(sigma)
         return torch.zeros_like(x)
 
-    walk = published(50, SIGMAS)
-    states = invert(latents(), walk.up, denoiser, walk.kept)
-    assert asked == [step.at for step in walk.up]
-    assert set(states) == walk.kept
+    schedule = published_schedule(50, SIGMAS)
+    states = invert(latents(), schedule.up, denoiser, schedule.kept)
+    assert asked == [step.at for step in schedule.up]
+    assert set(states) == schedule.kept
 
 
 def test_between_known_states_and_beyond_the_last_lies_the_line():
@@ -121,41 +126,41 @@ class Counting:
         return self.factor * smooth(x, sigma)
 
 
-WALK = along([SIGMAS[t] for t in range(981, 0, -100)])
+SCHEDULE = sampler_schedule([SIGMAS[t] for t in range(981, 0, -100)])
 
 
 def test_a_picture_is_inverted_once():
     cache, x, model = TrajectoryCache(), latents(), Counting()
-    first = cache.trajectory(x, WALK, "a", model)
-    assert model.calls == len(WALK.up)
-    second = cache.trajectory(x.clone(), WALK, "a", model)
-    assert model.calls == len(WALK.up) + 1
-    assert all(torch.equal(first[sigma], second[sigma]) for sigma in WALK.kept)
+    first = cache.trajectory(x, SCHEDULE, "a", model)
+    assert model.calls == len(SCHEDULE.up)
+    second = cache.trajectory(x.clone(), SCHEDULE, "a", model)
+    assert model.calls == len(SCHEDULE.up) + 1
+    assert all(torch.equal(first[sigma], second[sigma]) for sigma in SCHEDULE.kept)
 
 
-@pytest.mark.parametrize("what", ["picture", "checkpoint", "walk", "model"])
+@pytest.mark.parametrize("what", ["picture", "checkpoint", "schedule", "model"])
 def test_what_changes_the_trajectory_makes_it_anew(what):
     cache, x, model = TrajectoryCache(), latents(), Counting()
-    cache.trajectory(x, WALK, "a", model)
+    cache.trajectory(x, SCHEDULE, "a", model)
     x = latents() if what == "picture" else x
-    walk = along([9.0, 1.0]) if what == "walk" else WALK
+    schedule = sampler_schedule([9.0, 1.0]) if what == "schedule" else SCHEDULE
     other = Counting(1.02 if what == "model" else 1.0)
-    found = cache.trajectory(x, walk, "b" if what == "checkpoint" else "a", other)
+    found = cache.trajectory(x, schedule, "b" if what == "checkpoint" else "a", other)
     # A model of the same name is asked once, and found to be another.
-    assert other.calls == len(walk.up) + (what == "model")
-    direct = invert(x, walk.up, Counting(other.factor), walk.kept)
-    assert all(torch.equal(found[sigma], direct[sigma]) for sigma in walk.kept)
+    assert other.calls == len(schedule.up) + (what == "model")
+    direct = invert(x, schedule.up, Counting(other.factor), schedule.kept)
+    assert all(torch.equal(found[sigma], direct[sigma]) for sigma in schedule.kept)
 
 
 def test_the_cache_keeps_to_its_limit_and_forgets_the_oldest():
     cache, model = TrajectoryCache(limit=30_000), Counting()
     pictures = [latents() for _ in range(3)]
     for x in pictures:
-        cache.trajectory(x, WALK, "a", model)
-    one = (len(WALK.kept) + 2) * 4 * 8 * 8 * 8
+        cache.trajectory(x, SCHEDULE, "a", model)
+    one = (len(SCHEDULE.kept) + 2) * 4 * 8 * 8 * 8
     assert cache.size == 30_000 // one * one == one
     before = model.calls
-    cache.trajectory(pictures[2], WALK, "a", model)
+    cache.trajectory(pictures[2], SCHEDULE, "a", model)
     assert model.calls == before + 1
-    cache.trajectory(pictures[0], WALK, "a", model)
-    assert model.calls == before + 1 + len(WALK.up)
+    cache.trajectory(pictures[0], SCHEDULE, "a", model)
+    assert model.calls == before + 1 + len(SCHEDULE.up)

@@ -12,14 +12,14 @@ from lib_instantstyle.tensor import embedding
 from lib_instantstyle.webui import leak_meter
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from tests.unit.adapters import adapter_tensors, write
+from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.test_catalog import unet_like
 from tests.unit.test_content_end_to_end import image_embeds
 from tests.unit.test_preparing import reference
 from tests.unit.text_hosts import Loaded, TextHost
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
 from tests.units import parse_unit
 
-WIDTH = TOWERS["H"][3]
+WIDTH = ENCODERS["H"][3]
 
 
 def test_the_line_is_read_as_written():
@@ -32,7 +32,7 @@ def test_the_line_is_read_as_written():
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     monkeypatch.setattr(leak_meter, "model_folders", lambda: [tmp_path])
-    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_tower("H")))
+    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(unet_like(SDXL), WIDTH))
     return TextHost(tmp_path, Loaded(WIDTH))
 
@@ -54,12 +54,12 @@ def test_cosines_are_those_of_the_libraries_vectors(host):
     flat = Image.new("RGB", (80, 60), (200, 30, 90))
     line = measure(meters(host, content="a cup | tea"), flat, host, True)["InstantStyle 3 leak"]
     read = text_to_leak(line)
-    tower = hugging_face_tower("H")
+    network = hugging_face_encoder("H")
     from transformers import CLIPImageProcessorPil
 
     with torch.no_grad():
         pixels = CLIPImageProcessorPil()(flat, return_tensors="pt")["pixel_values"]
-        result = tower(pixels).image_embeds[0]
+        result = network(pixels).image_embeds[0]
     words = host.loaded.vectors(["a cup", "tea"]).mean(dim=0)
     cosine = torch.nn.functional.cosine_similarity
     assert read["content"] == pytest.approx(float(cosine(result, words, dim=0)), abs=1e-3)
@@ -82,19 +82,19 @@ def test_who_does_not_ask_gets_no_meter(host):
 def test_the_encoder_stays_for_the_pictures_of_a_batch_and_no_longer(host):
     image, _ = reference()
     found = meters(host)
-    embedding.let_go()
+    embedding.CACHE.release_encoder()
     measure(found, Image.new("RGB", (9, 9)), host, last=False)
-    assert len(embedding._kept) == 1
+    assert len(embedding.CACHE.encoders) == 1
     measure(found, image, host, last=True)
-    assert not embedding._kept
+    assert not embedding.CACHE.encoders
 
 
-def test_a_tower_without_projection_is_refused(host, tmp_path):
-    tensors = hugging_face_tensors(hugging_face_tower("H"))
+def test_an_encoder_without_projection_is_refused(host, tmp_path):
+    tensors = hugging_face_tensors(hugging_face_encoder("H"))
     del tensors["visual_projection.weight"]
     write(tmp_path / "clip.pth", tensors)
-    plus = adapter_tensors(unet_like(SDXL), TOWERS["H"][0], projection="plus")
+    plus = adapter_tensors(unet_like(SDXL), ENCODERS["H"][0], projection="plus")
     write(tmp_path / "adapter.safetensors", plus)
-    assert not scan([tmp_path]).towers[0].kind.embedding_width
+    assert not scan([tmp_path]).image_encoders[0].kind.embedding_width
     with pytest.raises(Exception, match="unit 3: leak_meter is on, but no CLIP image encoder"):
         meters(host)

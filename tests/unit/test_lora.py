@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from lib_instantstyle.pure.lora_layers import BLOCKS, lora_halves
 from lib_instantstyle.pure.model_file import read_tensors
 from lib_instantstyle.tensor.injection import Clock, inject
-from lib_instantstyle.tensor.lora import check_fit, read_terms
+from lib_instantstyle.tensor.lora import check_lora, read_terms
 from lib_instantstyle.tensor.plan import LoraTerm, Plan, When
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.networks.to_diffusers import diffusers_unet
@@ -159,7 +159,7 @@ def test_layers_in_few_bits_take_it_too(world, both, kind, tmp_path):
     path = write(tmp_path, loras.published(both))
     amounts = {"style": 1.0, "content": 1.0}
     unet = in_few_bits(world.unet, kind)
-    assert check_fit(lora_halves(read_tensors(path)), unet) == []
+    assert check_lora(lora_halves(read_tensors(path)), unet) == []
     with hooked(world, terms_of(path, amounts), unet):
         styled = run(world, unet)
     with hooked(world, terms_of(path, amounts)):
@@ -262,16 +262,16 @@ def test_other_shapes_are_refused_and_missing_layers_told(world, both, tmp_path)
     layer.in_features = 7
     halves = halves_of(tmp_path, loras.published(both))
     with pytest.raises(ValueError, match=r"attn2.to_k is 64 x 320, the checkpoint's 64 x 7"):
-        check_fit(halves, smaller)
+        check_lora(halves, smaller)
     pruned = copy.deepcopy(world.unet)
     del pruned.get_submodule(STYLE.ldm).transformer_blocks[9]
-    lacking = check_fit(halves, pruned)
+    lacking = check_lora(halves, pruned)
     assert len(lacking) == 8
     assert f"{STYLE.diffusers}.transformer_blocks.9.attn1.to_q" in lacking
 
 
 def test_every_term_is_of_a_layer_that_is_there(world, both, tmp_path):
-    assert check_fit(halves_of(tmp_path, loras.published(both)), world.unet) == []
+    assert check_lora(halves_of(tmp_path, loras.published(both)), world.unet) == []
     terms = terms_of(tmp_path / "ink.safetensors", {"style": 1.0, "content": 1.0})
     assert len(terms) == 160
     assert {type(term) for term in terms} == {LoraTerm}

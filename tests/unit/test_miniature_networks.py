@@ -152,7 +152,7 @@ def test_clip_text_tower_equals_transformers() -> None:
     from transformers import CLIPTextConfig
     from transformers import CLIPTextModel as Oracle
 
-    tower = CLIPTextModel(CLIP_L_TINY).eval()
+    network = CLIPTextModel(CLIP_L_TINY).eval()
     config = CLIPTextConfig(
         hidden_size=CLIP_L_TINY.width,
         intermediate_size=CLIP_L_TINY.mlp_width,
@@ -164,10 +164,10 @@ def test_clip_text_tower_equals_transformers() -> None:
     # transformers 5 dropped the level `text_model.` that every checkpoint has.
     flat = not any(key.startswith("text_model.") for key in oracle.state_dict())
     cut = len("text_model.") if flat else 0
-    oracle.load_state_dict({key[cut:]: tensor for key, tensor in tower.state_dict().items()})
+    oracle.load_state_dict({key[cut:]: tensor for key, tensor in network.state_dict().items()})
     tokens = torch.randint(0, 49406, (2, 77), generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        last, penultimate = tower(tokens)
+        last, penultimate = network(tokens)
         expected = oracle(tokens, output_hidden_states=True)
     torch.testing.assert_close(last, expected.last_hidden_state, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(penultimate, expected.hidden_states[-2], rtol=1e-5, atol=1e-5)
@@ -176,7 +176,7 @@ def test_clip_text_tower_equals_transformers() -> None:
 def test_open_clip_tower_equals_the_projected_text_model_of_transformers(family) -> None:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-    tower = load_checkpoint(family["tiny_sdxl"]).conditioner.embedders[1].model
+    network = load_checkpoint(family["tiny_sdxl"]).conditioner.embedders[1].model
     cfg = OPEN_CLIP_TINY
     config = CLIPTextConfig(
         hidden_size=cfg.width,
@@ -190,7 +190,7 @@ def test_open_clip_tower_equals_the_projected_text_model_of_transformers(family)
         pad_token_id=0,
     )
     oracle = CLIPTextModelWithProjection(config).eval()
-    state = tower.state_dict()
+    state = network.state_dict()
     names = {
         "text_model.embeddings.token_embedding.weight": state["token_embedding.weight"],
         "text_model.embeddings.position_embedding.weight": state["positional_embedding"],
@@ -219,7 +219,7 @@ def test_open_clip_tower_equals_the_projected_text_model_of_transformers(family)
     tokens[0, 5], tokens[0, 6:] = 49407, 0
     tokens[1, 76] = 49407
     with torch.no_grad():
-        hidden, pooled = tower(tokens)
+        hidden, pooled = network(tokens)
         expected = oracle(tokens, output_hidden_states=True)
     torch.testing.assert_close(hidden, expected.hidden_states[-2], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(pooled, expected.text_embeds, rtol=1e-5, atol=1e-5)
@@ -351,9 +351,9 @@ def test_yaml_beside_every_checkpoint_names_the_text_tower(family) -> None:
         text = family[name].with_suffix(".yaml").read_text()
         model = json.loads(text)["model"]
         assert model["params"]
-        tower = family[name].parents[1] / "tiny_clip_text"
-        assert str(tower) in text
-        assert json.loads((tower / "config.json").read_text())["hidden_size"] == 64
+        network = family[name].parents[1] / "tiny_clip_text"
+        assert str(network) in text
+        assert json.loads((network / "config.json").read_text())["hidden_size"] == 64
 
 
 def test_tokenizer_folder_loads_into_transformers(tmp_path: Path) -> None:

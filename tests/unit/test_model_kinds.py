@@ -42,7 +42,7 @@ def test_stock_adapters_in_their_real_shapes(name, file_name, tmp_path):
     assert stock.count(shapes) == parameters
     stock.write_hole(tmp_path / file_name, shapes)
     catalog = scan([tmp_path])
-    assert not catalog.refused and not catalog.towers
+    assert not catalog.refused and not catalog.image_encoders
     (kind,) = (adapter.kind for adapter in catalog.adapters)
     projection = kind.projection
     assert (
@@ -62,7 +62,7 @@ def test_relatives_are_refused_by_what_they_are(name, tmp_path):
     shapes, called = stock.FOREIGN[name]
     stock.write_hole(tmp_path / "ip-adapter_sdxl.safetensors", shapes)
     catalog = scan([tmp_path])
-    assert not catalog.adapters and not catalog.towers
+    assert not catalog.adapters and not catalog.image_encoders
     for asked in ("ip-adapter_sdxl", "ip-adapter_sdxl.safetensors"):
         with pytest.raises(InstantStyleError) as caught:
             catalog.adapter(asked)
@@ -91,11 +91,13 @@ def test_layouts_of_training_are_the_same_adapter(name, tmp_path):
     assert first == second == third
 
 
-@pytest.mark.parametrize("name", list(stock.TOWERS))
+@pytest.mark.parametrize("name", list(stock.ENCODERS))
 @pytest.mark.parametrize("layout", ["Hugging Face", "OpenCLIP"])
-def test_stock_towers_in_their_real_shapes(name, layout, tmp_path):
-    width, layers, mlp, embedding, parameters = stock.TOWERS[name]
-    describe = {"Hugging Face": stock.hugging_face_tower, "OpenCLIP": stock.open_clip_tower}[layout]
+def test_stock_encoders_in_their_real_shapes(name, layout, tmp_path):
+    width, layers, mlp, embedding, parameters = stock.ENCODERS[name]
+    describe = {"Hugging Face": stock.hugging_face_encoder, "OpenCLIP": stock.open_clip_encoder}[
+        layout
+    ]
     shapes = describe(width, layers, mlp, embedding)
     assert stock.count(shapes) == parameters
     stock.write_hole(tmp_path / "ip-adapter" / "sdxl.safetensors", shapes)
@@ -108,31 +110,31 @@ def test_stock_towers_in_their_real_shapes(name, layout, tmp_path):
     stock.write_hole(tmp_path / "full" / "pytorch_model.bin", {**text, **shapes})
     catalog = scan([tmp_path])
     assert not catalog.adapters and not catalog.refused
-    for tower in catalog.towers:
-        kind = tower.kind
+    for encoder_file in catalog.image_encoders:
+        kind = encoder_file.kind
         assert (kind.layout, kind.width, kind.layers) == (layout, width, layers)
         assert (kind.mlp_width, kind.embedding_width) == (mlp, embedding)
         assert (kind.patch, kind.image_size, kind.heads) == (14, 224, 16)
-    assert len(catalog.towers) == 2
+    assert len(catalog.image_encoders) == 2
 
 
-NOT_A_TOWER = {
+NOT_A_ENCODER = {
     "SigLIP, which has no class token": {"vision_model.embeddings.position_embedding.weight":
                                          (256, 1024)},
     "pooled by attention": {"visual.attn_pool.query": (256, 1024)},
-    "a layer missing": {name: None for name in stock.open_clip_tower(*stock.TOWERS["ViT-L"][:4])
+    "a layer missing": {name: None for name in stock.open_clip_encoder(*stock.ENCODERS["ViT-L"][:4])
                         if ".resblocks.7." in name},
     "no class embedding": {"visual.class_embedding": None},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", list(NOT_A_TOWER))
-def test_what_is_no_plain_clip_tower_is_not_listed(case, tmp_path):
+@pytest.mark.parametrize("case", list(NOT_A_ENCODER))
+def test_what_is_no_plain_clip_encoder_is_not_listed(case, tmp_path):
     hugging_face = case.startswith("SigLIP")
-    describe = stock.hugging_face_tower if hugging_face else stock.open_clip_tower
-    shapes = describe(*stock.TOWERS["ViT-L"][:4]) | NOT_A_TOWER[case]
+    describe = stock.hugging_face_encoder if hugging_face else stock.open_clip_encoder
+    shapes = describe(*stock.ENCODERS["ViT-L"][:4]) | NOT_A_ENCODER[case]
     stock.write_hole(tmp_path / "a.safetensors", {n: s for n, s in shapes.items() if s})
-    assert scan([tmp_path]).towers == ()
+    assert scan([tmp_path]).image_encoders == ()
 
 
 def infos(shapes, dtype="F16"):

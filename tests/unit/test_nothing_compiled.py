@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from tests.unit.adapters import write
-from tests.unit.text_towers import open_clip_text_tensors, open_clip_text_tower
-from tests.unit.towers import open_clip_tensors
+from tests.unit.image_encoders import open_clip_tensors
+from tests.unit.text_encoders import open_clip_text_encoder, open_clip_text_tensors
 
 ROOT = Path(__file__).parents[2]
 LOAD = """
@@ -21,9 +21,11 @@ known = scan([Path(sys.argv[1])])
 cpu = torch.device("cpu")
 before = set(sys.modules)
 with torch.no_grad():
-    image = load_image_encoder(known.towers[0].path, known.towers[0].kind, cpu, torch.float32)
+    file = known.image_encoders[0]
+    image = load_image_encoder(file.path, file.kind, cpu, torch.float32)
     image(torch.zeros(1, 3, 224, 224))
-    text = load_text_encoder(known.texts[0].path, known.texts[0].kind, cpu, torch.float32)
+    file = known.text_encoders[0]
+    text = load_text_encoder(file.path, file.kind, cpu, torch.float32)
     text.encode([[320]])
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
@@ -31,7 +33,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 def test_encoders_are_built_without_it(tmp_path):
     write(tmp_path / "image.safetensors", open_clip_tensors("H"))
-    write(tmp_path / "text.safetensors", open_clip_text_tensors(open_clip_text_tower("H")))
+    write(tmp_path / "text.safetensors", open_clip_text_tensors(open_clip_text_encoder("H")))
     run = [sys.executable, "-c", LOAD, str(tmp_path)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     fetched = json.loads(done.stdout.splitlines()[-1])

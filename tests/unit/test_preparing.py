@@ -16,9 +16,9 @@ from lib_instantstyle.webui import preparing
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SD15_TINY
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.test_adapter_types import World
 from tests.unit.test_catalog import unet_like
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
 from tests.unit.webui_host import Host
 from tests.units import Unit
 
@@ -34,7 +34,7 @@ def reference():
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
-    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_tower("H")))
+    write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     return tmp_path
 
 
@@ -42,7 +42,7 @@ def models(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
 def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, models):
     world = World(SD15_TINY)
-    width, _, _, vector, _ = TOWERS["H"]
+    width, _, _, vector, _ = ENCODERS["H"]
     takes = vector if projection == "linear" else width
     tensors = adapter_tensors(world.layers, takes, projection=projection)
     write(
@@ -52,12 +52,12 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
     prepared = preparing.prepare([Unit(image=(Reference(text),))], world.layers, Host(), None)
 
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
-    tower = hugging_face_tower("H")
+    network = hugging_face_encoder("H")
     unet = diffusers_unet(world.unet)
     load_adapters(unet, as_diffusers(tensors))
     (oracle,) = unet.encoder_hid_proj.image_projection_layers
     with torch.no_grad():
-        both = tower(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)
+        both = network(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)
         if projection == "linear":
             features = torch.stack([both.image_embeds[0], torch.zeros(vector)])
         else:
@@ -76,7 +76,7 @@ def test_muted_layers_are_named_to_the_user(models):
     sdxl = unet_like(SDXL)
     tensors = {
         name: tensor
-        for name, tensor in adapter_tensors(sdxl, TOWERS["H"][3]).items()
+        for name, tensor in adapter_tensors(sdxl, ENCODERS["H"][3]).items()
         if name.startswith("image_proj") or int(name.split(".")[1]) in (29, 31, *range(69, 88))
     }
     write(models / "some.safetensors", tensors)
@@ -99,7 +99,7 @@ def test_a_unit_all_of_whose_layers_are_missing_is_refused(models):
     sd15 = unet_like(SD15)
     tensors = {
         name: tensor
-        for name, tensor in adapter_tensors(sd15, TOWERS["H"][3]).items()
+        for name, tensor in adapter_tensors(sd15, ENCODERS["H"][3]).items()
         if name.startswith("image_proj") or int(name.split(".")[1]) == 1
     }
     write(models / "some.safetensors", tensors)

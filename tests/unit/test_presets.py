@@ -4,17 +4,19 @@ import pytest
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import LAYOUTS, SD15, SDXL
-from lib_instantstyle.pure.presets import PRESETS, Gain, Preset, Share
+from lib_instantstyle.pure.presets import PRESETS, BlockWeight, Preset, WeightFactor
 
 W, LAYOUT, BOOST = 0.8, 0.5, -1.5  # told apart in every product below
 
 
 def of(indices, weight, swapped=False):
-    return dict.fromkeys(indices, Gain(pytest.approx(weight), swapped))
+    return dict.fromkeys(indices, BlockWeight(pytest.approx(weight), swapped))
 
 
 def listed(text, by=W):
-    return {i: Gain(pytest.approx(float(x) * by, abs=5e-5)) for i, x in enumerate(text.split())}
+    return {
+        i: BlockWeight(pytest.approx(float(x) * by, abs=5e-5)) for i, x in enumerate(text.split())
+    }
 
 
 ALL_SDXL, ALL_SD15 = range(11), range(16)
@@ -109,27 +111,33 @@ def test_the_table_names_every_preset():
 @pytest.mark.parametrize("preset", TABLE)
 @pytest.mark.parametrize(("layout", "column"), [(SDXL, 0), (SD15, 1)], ids=["sdxl", "sd15"])
 def test_gains(preset, layout, column):
-    assert PRESETS[preset].gains(layout, W, LAYOUT, BOOST) == TABLE[preset][column]
+    assert PRESETS[preset].block_weights(layout, W, LAYOUT, BOOST) == TABLE[preset][column]
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.id)
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.id)
 def test_weights_not_given_are_the_weight(preset, layout):
     vector = preset.vector(layout)
-    gains = preset.gains(layout, -2.0)
-    assert {i: gain.weight for i, gain in gains.items()} == {i: -2.0 * f for i, f in vector.items()}
+    block_weights = preset.block_weights(layout, -2.0)
+    assert {i: block_weight.weight for i, block_weight in block_weights.items()} == {
+        i: -2.0 * f for i, f in vector.items()
+    }
     assert list(vector) == sorted(vector)
 
 
 def test_zero_weights_are_left_out():
-    assert PRESETS["style+layout"].gains(SDXL, 1.0, layout_weight=0.0) == {6: Gain(1.0)}
-    assert PRESETS["style+layout"].gains(SDXL, 0.0, layout_weight=0.5) == {3: Gain(0.5)}
-    assert PRESETS["style precise"].gains(SDXL, 1.0, boost=0.0) == {6: Gain(1.0)}
-    assert PRESETS["original"].gains(SDXL, 0.0) == {}
+    assert PRESETS["style+layout"].block_weights(SDXL, 1.0, layout_weight=0.0) == {
+        6: BlockWeight(1.0)
+    }
+    assert PRESETS["style+layout"].block_weights(SDXL, 0.0, layout_weight=0.5) == {
+        3: BlockWeight(0.5)
+    }
+    assert PRESETS["style precise"].block_weights(SDXL, 1.0, boost=0.0) == {6: BlockWeight(1.0)}
+    assert PRESETS["original"].block_weights(SDXL, 0.0) == {}
 
 
 def test_a_preset_of_another_layout_is_refused():
-    preset = Preset("one", "", "", {SDXL.id: {6: Share(1.0)}})
-    for ask in (preset.vector, lambda layout: preset.gains(layout, 1.0)):
+    preset = Preset("one", "", "", {SDXL.id: {6: WeightFactor(1.0)}})
+    for ask in (preset.vector, lambda layout: preset.block_weights(layout, 1.0)):
         with pytest.raises(InstantStyleError, match=r"'one', which exists for SDXL only.* SD1\.5"):
             ask(SD15)

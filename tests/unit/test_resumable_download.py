@@ -15,8 +15,8 @@ import pytest
 
 from lib_instantstyle.pure import part_file, published_files, resumable_download
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.published_files import HUB, PUBLISHED, address
-from lib_instantstyle.pure.resumable_download import Progress, download
+from lib_instantstyle.pure.published_files import HUB, PUBLISHED_FILES, address
+from lib_instantstyle.pure.resumable_download import DownloadProgress, download
 from tests.unit.publisher import CONTENT, published, publisher
 
 ROOT = Path(__file__).parents[2]
@@ -37,12 +37,12 @@ def folder(tmp_path):
 
 
 def fetch(file, folder, progress=None):
-    return download(file, folder, progress or Progress())
+    return download(file, folder, progress or DownloadProgress())
 
 
-def refused(file, folder, progress=None, spoken_for=0):
+def refused(file, folder, progress=None, reserved_bytes=0):
     with pytest.raises(InstantStyleError) as caught:
-        download(file, folder, progress or Progress(), spoken_for)
+        download(file, folder, progress or DownloadProgress(), reserved_bytes)
     sentence = str(caught.value)
     assert file.name in sentence and sentence.endswith(".") and "\n" not in sentence
     return sentence
@@ -58,7 +58,7 @@ def leave_part(folder, content):
 
 
 def test_a_file_arrives_whole_and_alone(folder):
-    progress = Progress()
+    progress = DownloadProgress()
     with publisher() as site:
         path = fetch(published(site), folder, progress)
         assert site.asked == [None]
@@ -84,7 +84,7 @@ def test_the_next_click_goes_on_where_the_last_one_ended(folder):
         sentence = refused(published(site), folder)
     assert "broken off after 400,000 of 3,000,000 bytes" in sentence
     assert names(folder) == [PART]
-    progress = Progress()
+    progress = DownloadProgress()
     with publisher() as site:
         assert fetch(published(site), folder, progress).read_bytes() == CONTENT
         assert site.asked == ["bytes=400000-"] and site.sent == len(CONTENT) - 400_000
@@ -191,7 +191,7 @@ def test_a_server_that_falls_silent_is_not_waited_for(folder, monkeypatch):
 
 
 def test_a_download_that_is_stopped_keeps_what_has_arrived(folder):
-    progress = Progress()
+    progress = DownloadProgress()
 
     class Stopped(type(progress.stop)):
         def is_set(self):
@@ -225,10 +225,10 @@ CHILD = """
 import sys
 from pathlib import Path
 from lib_instantstyle.pure.published_files import PublishedFile
-from lib_instantstyle.pure.resumable_download import Progress, download
+from lib_instantstyle.pure.resumable_download import DownloadProgress, download
 url, folder, size, digest = sys.argv[1:]
 file = PublishedFile("model.safetensors", "", url, int(size), digest, "")
-print(download(file, Path(folder), Progress()))
+print(download(file, Path(folder), DownloadProgress()))
 """
 
 
@@ -318,7 +318,7 @@ def test_no_byte_is_asked_for_where_there_is_no_room(folder, monkeypatch):
         sentence = refused(published(site), folder)
         assert "needs 2,000,000 bytes more and 1,999,999 are free" in sentence
         free(monkeypatch, 2_500_000)
-        sentence = refused(published(site), folder, spoken_for=500_001)
+        sentence = refused(published(site), folder, reserved_bytes=500_001)
         assert "and 1,999,999 are free" in sentence and site.asked == []
         free(monkeypatch, 2_000_000)
         assert fetch(published(site), folder).read_bytes() == CONTENT
@@ -364,10 +364,16 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
 
 
 def test_the_list_tells_files_apart_by_size_and_by_name():
-    assert len({file.size for file in PUBLISHED}) == len(PUBLISHED) == 8
-    assert len({file.name for file in PUBLISHED}) == len({f.sha256 for f in PUBLISHED}) == 8
-    assert all(len(bytes.fromhex(file.sha256)) == 32 for file in PUBLISHED)
-    assert all(file.url.startswith(f"{HUB}/") and "/main/" not in file.url for file in PUBLISHED)
+    assert len({file.size for file in PUBLISHED_FILES}) == len(PUBLISHED_FILES) == 8
+    assert (
+        len({file.name for file in PUBLISHED_FILES})
+        == len({f.sha256 for f in PUBLISHED_FILES})
+        == 8
+    )
+    assert all(len(bytes.fromhex(file.sha256)) == 32 for file in PUBLISHED_FILES)
+    assert all(
+        file.url.startswith(f"{HUB}/") and "/main/" not in file.url for file in PUBLISHED_FILES
+    )
 
 
 @pytest.mark.parametrize(
@@ -384,12 +390,12 @@ def test_the_list_tells_files_apart_by_size_and_by_name():
     ],
 )
 def test_a_listed_size_is_that_of_the_parameters_and_a_header(name, parameters, bytes_each):
-    (file,) = [file for file in PUBLISHED if file.name == name]
+    (file,) = [file for file in PUBLISHED_FILES if file.name == name]
     assert 0 < file.size - parameters * bytes_each < 200_000
 
 
 def test_a_mirror_takes_the_place_of_the_hub(monkeypatch):
-    file = PUBLISHED[0]
+    file = PUBLISHED_FILES[0]
     assert address(file) == file.url
     monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/ ")
     assert address(file) == file.url.replace(published_files.HUB, "https://mirror.example")

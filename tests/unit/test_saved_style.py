@@ -14,14 +14,19 @@ from lib_instantstyle.tensor.style_file import read_style, write_style
 from lib_instantstyle.webui import preparing, saved_style, style_saving
 from lib_instantstyle.webui.style_library import StyleLibrary
 from tests.unit.adapters import adapter_tensors, write
+from tests.unit.image_encoders import (
+    ENCODERS,
+    hugging_face_encoder,
+    hugging_face_tensors,
+    open_clip_tensors,
+)
 from tests.unit.test_catalog import unet_like
 from tests.unit.test_preparing import reference
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower, open_clip_tensors
 from tests.unit.webui_host import Host
 from tests.units import parse_unit
 
 LAYERS = unet_like(SD15)
-WIDTH, _, _, VECTOR, _ = TOWERS["H"]
+WIDTH, _, _, VECTOR, _ = ENCODERS["H"]
 PICTURE = reference()[1]
 
 
@@ -44,8 +49,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(style_saving, "loaded_checkpoint", lambda: None)
     monkeypatch.setattr(style_saving, "queue_lock", nullcontext)
     monkeypatch.setattr(style_saving, "find_layers", lambda unet: LAYERS)
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
-    write(models / "clip_h.safetensors", hugging_face_tensors(hugging_face_tower("H")))
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    write(models / "clip_h.safetensors", hugging_face_tensors(hugging_face_encoder("H")))
     write(models / "linear.safetensors", adapter_tensors(LAYERS, VECTOR))
     write(models / "plus.safetensors", adapter_tensors(LAYERS, WIDTH, projection="plus"))
     return models
@@ -144,7 +149,7 @@ def test_a_picture_for_the_negative_rows_is_the_only_one_that_is_encoded(folder,
 def test_auto_takes_an_adapter_that_the_style_serves(folder):
     write(folder / "clip_g.safetensors", open_clip_tensors("bigG"))
     save(adapter="linear")
-    write(folder / "a wider one.safetensors", adapter_tensors(LAYERS, TOWERS["bigG"][3]))
+    write(folder / "a wider one.safetensors", adapter_tensors(LAYERS, ENCODERS["bigG"][3]))
     assert "adapter: a wider one" in prepare(image=PICTURE).infotext["InstantStyle 1"]
     line = prepare(style="sunset").infotext["InstantStyle 1"]
     assert line == "style: sunset, adapter: linear"
@@ -169,7 +174,7 @@ def test_an_adapter_for_another_encoder_is_refused_by_both_names(folder):
 
 def test_another_encoder_of_the_same_shape_is_refused_by_both_names(folder):
     save()
-    tensors = hugging_face_tensors(hugging_face_tower("H"))
+    tensors = hugging_face_tensors(hugging_face_encoder("H"))
     write(folder / "clip_h.safetensors", {k: v.half() for k, v in tensors.items()})
     assert prepare(style="sunset").plan.terms  # the same one, rounded
     other = {k: v + 0.1 if v.is_floating_point() else v for k, v in tensors.items()}

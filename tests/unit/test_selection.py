@@ -9,7 +9,7 @@ from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.tensor.selection import choose
 from tests.unit import stock
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import tower_tensors, unet_like
+from tests.unit.test_catalog import encoder_tensors, unet_like
 
 STYLE = range(69, 88, 2)  # the adapter numbers of SDXL's style block
 LAYOUT = range(29, 48, 2)
@@ -31,13 +31,13 @@ ENCODER = {  # by variant
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    """All stock adapters, and all towers in both layouts; what a tower is stands in its folder."""
+    """All stock adapters, and all encoders in both layouts; a folder's name says which it holds."""
     folder = tmp_path_factory.mktemp("models")
     for name, (shapes, _) in stock.ADAPTERS.items():
         stock.write_hole(folder / "adapters" / f"{name}.safetensors", shapes)
-    for name, (*sizes, _) in stock.TOWERS.items():
-        for layout in (stock.hugging_face_tower, stock.open_clip_tower):
-            path = folder / "towers" / name / f"{layout.__name__}.safetensors"
+    for name, (*sizes, _) in stock.ENCODERS.items():
+        for layout in (stock.hugging_face_encoder, stock.open_clip_encoder):
+            path = folder / "encoders" / name / f"{layout.__name__}.safetensors"
             stock.write_hole(path, layout(*sizes))
     return folder
 
@@ -46,20 +46,23 @@ def everything(tmp_path_factory):
 def test_every_stock_adapter_gets_its_encoder(everything, name):
     layout = SDXL if "sdxl" in name else SD15
     choice = choose(f"adapters/{name}", scan([everything]), stock.stock_unet(layout))
-    assert choice.tower.path.parent.name == ENCODER[name]
+    assert choice.image_encoder.path.parent.name == ENCODER[name]
     assert choice.muted == ()
 
 
 @pytest.mark.parametrize("name", list(ENCODER))
 def test_a_missing_encoder_is_named(everything, name):
     unet = stock.stock_unet(SDXL if "sdxl" in name else SD15)
-    others = [t for t in stock.TOWERS if t != ENCODER[name]]
-    folders = [everything / "adapters", *(everything / "towers" / tower for tower in others)]
+    others = [t for t in stock.ENCODERS if t != ENCODER[name]]
+    folders = [
+        everything / "adapters",
+        *(everything / "encoders" / encoder_file for encoder_file in others),
+    ]
     with pytest.raises(InstantStyleError) as caught:
         choose(name, scan(folders), unet)
     sentence = str(caught.value)
     assert f"adapter {name} needs the CLIP image encoder {ENCODER[name]}/14 with " in sentence
-    assert "hugging_face_tower makes" in sentence and "models/clip_vision" in sentence
+    assert "hugging_face_encoder makes" in sentence and "models/clip_vision" in sentence
 
 
 def test_auto_prefers_linear_then_plus_then_full_face_and_style_over_other_purposes(everything):
@@ -75,7 +78,9 @@ def test_auto_prefers_linear_then_plus_then_full_face_and_style_over_other_purpo
         while True:
             left = tuple(a for a in catalog.adapters if a.name not in taken)
             try:
-                choice = choose("auto", type(catalog)(left, catalog.towers, ()), unet_of(layout))
+                choice = choose(
+                    "auto", type(catalog)(left, catalog.image_encoders, ()), unet_of(layout)
+                )
             except InstantStyleError:
                 break
             taken.append(choice.adapter.name)
@@ -93,12 +98,12 @@ def test_auto_takes_what_has_its_encoder(tmp_path):
     write(tmp_path / "small.safetensors", adapter_tensors(unet_like(SD15), 40))
     with pytest.raises(InstantStyleError, match=r"g needs the CLIP image encoder .* 40 numbers"):
         choose("auto", scan([tmp_path]), sdxl)
-    write(tmp_path / "tower24.safetensors", tower_tensors(24))
+    write(tmp_path / "encoder24.safetensors", encoder_tensors(24))
     choice = choose("auto", scan([tmp_path]), sdxl)
-    assert (choice.adapter.name, choice.tower.name) == ("h", "tower24")
-    write(tmp_path / "tower40.safetensors", tower_tensors(40))
+    assert (choice.adapter.name, choice.image_encoder.name) == ("h", "encoder24")
+    write(tmp_path / "encoder40.safetensors", encoder_tensors(40))
     choice = choose("auto", scan([tmp_path]), sdxl)
-    assert (choice.adapter.name, choice.tower.name) == ("g", "tower40")
+    assert (choice.adapter.name, choice.image_encoder.name) == ("g", "encoder40")
 
 
 def test_the_width_of_hidden_states_is_not_taken_for_that_of_vectors(tmp_path):
@@ -106,24 +111,24 @@ def test_the_width_of_hidden_states_is_not_taken_for_that_of_vectors(tmp_path):
     sdxl = unet_like(SDXL)
     write(tmp_path / "a.safetensors", adapter_tensors(sdxl, 40))
     write(tmp_path / "p.safetensors", adapter_tensors(sdxl, 40, projection="plus"))
-    write(tmp_path / "wide.safetensors", tower_tensors(projection=24, width=40))
-    assert choose("p", scan([tmp_path]), sdxl).tower.name == "wide"
+    write(tmp_path / "wide.safetensors", encoder_tensors(projection=24, width=40))
+    assert choose("p", scan([tmp_path]), sdxl).image_encoder.name == "wide"
     with pytest.raises(InstantStyleError, match="with vectors of 40 numbers"):
         choose("a", scan([tmp_path]), sdxl)
     assert choose("auto", scan([tmp_path]), sdxl).adapter.name == "p"
-    write(tmp_path / "long.safetensors", tower_tensors(projection=40, width=24))
-    assert choose("a", scan([tmp_path]), sdxl).tower.name == "long"
+    write(tmp_path / "long.safetensors", encoder_tensors(projection=40, width=24))
+    assert choose("a", scan([tmp_path]), sdxl).image_encoder.name == "long"
 
 
 def test_of_two_encoders_that_fit_the_one_with_224_pixels_is_taken(tmp_path):
     sdxl = unet_like(SDXL)
     write(tmp_path / "adapter.safetensors", adapter_tensors(sdxl, 24))
-    large = tower_tensors(24)
+    large = encoder_tensors(24)
     large["vision_model.embeddings.position_embedding.weight"] = torch.zeros(24 * 24 + 1, 32)
     write(tmp_path / "a336.safetensors", large)
-    assert choose("auto", scan([tmp_path]), sdxl).tower.name == "a336"
-    write(tmp_path / "b224.safetensors", tower_tensors(24))
-    assert choose("auto", scan([tmp_path]), sdxl).tower.name == "b224"
+    assert choose("auto", scan([tmp_path]), sdxl).image_encoder.name == "a336"
+    write(tmp_path / "b224.safetensors", encoder_tensors(24))
+    assert choose("auto", scan([tmp_path]), sdxl).image_encoder.name == "b224"
 
 
 def part_of(tensors, numbers):
@@ -138,7 +143,7 @@ def test_layers_that_an_adapter_lacks_are_muted(tmp_path):
     sdxl = unet_like(SDXL)
     whole = adapter_tensors(sdxl, 24)
     write(tmp_path / "style.safetensors", part_of(whole, STYLE))
-    write(tmp_path / "tower.safetensors", tower_tensors(24))
+    write(tmp_path / "encoder.safetensors", encoder_tensors(24))
     catalog = scan([tmp_path])
     for name in ("style", "auto"):
         assert choose(name, catalog, sdxl, STYLE).muted == ()
@@ -158,7 +163,7 @@ def test_auto_mutes_nothing_if_it_can_be_helped(tmp_path):
     sdxl = unet_like(SDXL)
     write(tmp_path / "a.safetensors", part_of(adapter_tensors(sdxl, 24), STYLE))
     write(tmp_path / "b.safetensors", adapter_tensors(sdxl, 32, projection="plus"))
-    write(tmp_path / "tower.safetensors", tower_tensors(24, width=32))
+    write(tmp_path / "encoder.safetensors", encoder_tensors(24, width=32))
     catalog = scan([tmp_path])
     assert choose("auto", catalog, sdxl, STYLE).adapter.name == "a"
     assert choose("auto", catalog, sdxl, [*LAYOUT, *STYLE]).adapter.name == "b"

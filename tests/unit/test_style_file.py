@@ -14,20 +14,20 @@ from safetensors.torch import load_file, save, save_file
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.image_encoder_kind import OPEN_CLIP
 from lib_instantstyle.pure.safetensors_header import read_header
 from lib_instantstyle.pure.style_info import (
-    KEY,
+    METADATA_KEY,
     THUMBNAIL,
     check_settings,
     metadata_of,
     read_info,
     settings_of,
 )
-from lib_instantstyle.pure.tower_kind import OPEN_CLIP
 from lib_instantstyle.tensor.style_file import read_style, write_style
 from tests.unit.adapters import write
+from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors, open_clip_tensors
 from tests.unit.styles import INFO, KIND, style
-from tests.unit.towers import hugging_face_tensors, hugging_face_tower, open_clip_tensors
 from tests.units import parse_unit
 
 
@@ -39,8 +39,8 @@ def path(tmp_path):
 
 def rewrite(path, tensors=None, **changes):
     """The file at `path` with other tensors, or with other entries in its description."""
-    content = json.loads(read_header(path).metadata[KEY]) | changes
-    metadata = {**read_header(path).metadata, KEY: json.dumps(content)}
+    content = json.loads(read_header(path).metadata[METADATA_KEY]) | changes
+    metadata = {**read_header(path).metadata, METADATA_KEY: json.dumps(content)}
     kept = {k: v.clone() for k, v in load_file(path).items()}
     data = save({k: v for k, v in (kept | (tensors or {})).items() if v is not None}, metadata)
     path.write_bytes(data)
@@ -149,7 +149,7 @@ def test_settings_that_no_unit_can_have_are_a_sentence(path, settings, words):
     "number", [10**9, -1, 0, 1.5, True, "14", None], ids=lambda value: repr(value)
 )
 def test_an_encoder_described_by_impossible_numbers_is_a_sentence(path, number):
-    kind = json.loads(read_header(path).metadata[KEY])["kind"]
+    kind = json.loads(read_header(path).metadata[METADATA_KEY])["kind"]
     rewrite(path, kind=kind | {"patch": number})
     with pytest.raises(InstantStyleError, match="its encoder's patch is"):
         read_info(path)
@@ -205,7 +205,7 @@ def test_any_bytes_are_a_sentence_or_a_style(tmp_path_factory, noise, at):
 
 
 def test_an_encoder_is_recognised_in_every_format_and_no_other_is(tmp_path):
-    tensors = hugging_face_tensors(hugging_face_tower("H"))
+    tensors = hugging_face_tensors(hugging_face_encoder("H"))
     other = {k: v + 0.1 * torch.randn_like(v.float()).to(v) for k, v in tensors.items()}
     three = dict(tensors)
     name = "vision_model.embeddings.class_embedding"
@@ -221,7 +221,7 @@ def test_an_encoder_is_recognised_in_every_format_and_no_other_is(tmp_path):
     }.items():
         write(tmp_path / f"{file}.safetensors", content)
     made = replace(style(), fingerprint=tensors[name].float())
-    assert {t.name: made.is_by(t) for t in scan([tmp_path]).towers} == {
+    assert {t.name: made.is_by(t) for t in scan([tmp_path]).image_encoders} == {
         **dict.fromkeys("abcd", True),
         **dict.fromkeys("xyz", False),
     }
@@ -230,9 +230,9 @@ def test_an_encoder_is_recognised_in_every_format_and_no_other_is(tmp_path):
 def test_the_layout_of_the_file_is_not_part_of_the_encoder(tmp_path):
     tensors = open_clip_tensors("H")
     write(tmp_path / "o.safetensors", tensors)
-    (tower,) = scan([tmp_path]).towers
-    assert tower.kind.layout == OPEN_CLIP
-    assert replace(style(), fingerprint=tensors["visual.class_embedding"]).is_by(tower)
+    (encoder_file,) = scan([tmp_path]).image_encoders
+    assert encoder_file.kind.layout == OPEN_CLIP
+    assert replace(style(), fingerprint=tensors["visual.class_embedding"]).is_by(encoder_file)
 
 
 def test_settings_hold_what_differs_and_no_picture(tmp_path):

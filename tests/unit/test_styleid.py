@@ -9,19 +9,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.pure.trajectory import along, ddim_timesteps, published
+from lib_instantstyle.pure.sigma_schedule import (
+    ddim_timesteps,
+    published_schedule,
+    sampler_schedule,
+)
 from lib_instantstyle.tensor import styleid
 from lib_instantstyle.tensor.inversion import invert
 from lib_instantstyle.tensor.self_attention import (
-    KEY,
     PARTS,
-    QUERY,
-    VALUE,
+    TO_K,
+    TO_Q,
+    TO_V,
     SelfAttentionHooks,
     find_self_attention,
     self_attention_hooks,
 )
-from lib_instantstyle.tensor.styleid import BLOCKS, Settings
+from lib_instantstyle.tensor.styleid import DEFAULT_BLOCKS, Settings
 from tests.miniature.networks.to_diffusers import diffusers_unet, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.noise_schedule import ALPHAS, SIGMAS
@@ -57,7 +61,7 @@ class World:
 
     @property
     def layers(self):
-        return find_self_attention(self.unet, BLOCKS[self.layout])
+        return find_self_attention(self.unet, DEFAULT_BLOCKS[self.layout])
 
     def noise(self, x, sigma):
         """The UNet in terms of sigma."""
@@ -66,23 +70,21 @@ class World:
         y = None if self.y is None else self.y.expand(len(x), -1)
         return self.unet(x / math.sqrt(1 + sigma**2), timesteps=rows[0], context=rows[1], y=y)
 
-    def trajectory(self, latent, walk):
-        return invert(latent, walk.up, self.noise, walk.kept)
+    def trajectory(self, latent, schedule):
+        return invert(latent, schedule.up, self.noise, schedule.kept)
 
-    def stylise(self, walk, settings, contents=None, content_of=(0,), predict=None):
+    def stylise(self, schedule, settings, contents=None, content_of=(0,), predict=None):
         contents = [self.content] if contents is None else contents
         with self_attention_hooks(self.unet, self.layers) as hooks:
-            return styleid.sample(
-                walk,
-                self.trajectory(self.style, walk),
-                [self.trajectory(content, walk) for content in contents],
+            transfer = styleid.StyleTransfer(
+                schedule,
+                self.trajectory(self.style, schedule),
+                [self.trajectory(content, schedule) for content in contents],
                 content_of,
                 settings,
                 hooks,
-                predict or self.noise,
-                self.noise,
-                lambda i, x: None,
             )
+            return transfer.sample(predict or self.noise, self.noise, lambda i, x: None)
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +201,7 @@ def test_the_published_run_equals_a_straight_line_implementation(world, gamma):
     falling = [*rising[-2::-1], 0]
     expected = oracle.run(start, falling, content_features, style_features, gamma, 1.5)
 
-    ours = world.stylise(published(steps, SIGMAS), Settings(gamma=gamma))
+    ours = world.stylise(published_schedule(steps, SIGMAS), Settings(gamma=gamma))
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
     for unlike in ((gamma, 1.0), (0.0, 1.5)):  # the comparison has something to see
         other = oracle.run(start, falling, content_features, style_features, *unlike)
@@ -210,7 +212,7 @@ def test_a_walk_over_the_sampler_s_levels_equals_it_too(world):
     """Picture at sigma 0, every level styled, from the trajectory's own state at the highest."""
     timesteps = [800, 500, 200, 50]
     oracle = StraightLine(world)
-    walk = along([SIGMAS[t] for t in timesteps])
+    schedule = sampler_schedule([SIGMAS[t] for t in timesteps])
 
     def inverted(latent):
         first = latent + SIGMAS[50] * oracle.noise(latent / math.sqrt(1 + SIGMAS[50] ** 2), 50)
@@ -230,18 +232,18 @@ def test_a_walk_over_the_sampler_s_levels_equals_it_too(world):
     last = oracle.noise(x, 50)
     expected = (x - (1 - ALPHAS[50]).sqrt().float() * last) / ALPHAS[50].sqrt().float()
 
-    ours = world.stylise(walk, Settings())
+    ours = world.stylise(schedule, Settings())
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
 
 # -- identities -------------------------------------------------------------------------------
 
-WALK = along([SIGMAS[t] for t in (900, 500, 100)])
+SCHEDULE = sampler_schedule([SIGMAS[t] for t in (900, 500, 100)])
 
 
 def plain(world, start):
     x = start
-    for step in WALK.down:
+    for step in SCHEDULE.down:
         x = x + (step.end - step.start) * world.noise(x, step.at)
     return x
 
@@ -250,27 +252,27 @@ def test_gamma_0_tau_1_and_the_pictures_own_features_are_a_plain_run(world):
     """Keys, values and queries come from the run itself, so nothing changes."""
     same = Settings(gamma=0.0, tau=1.0)
     # Of a picture with itself, every step whose state is the trajectory's is untouched.
-    trajectory = world.trajectory(world.content, WALK)
-    state = trajectory[WALK.down[0].at]
+    trajectory = world.trajectory(world.content, SCHEDULE)
+    state = trajectory[SCHEDULE.down[0].at]
     with self_attention_hooks(world.unet, world.layers) as hooks:
         for gamma in (0.0, 0.75):
             with hooks.capturing(PARTS) as features:
-                expected = world.noise(state, WALK.down[0].at)
-            injection = styleid.Injection(
+                expected = world.noise(state, SCHEDULE.down[0].at)
+            injection = styleid.StyleInjection(
                 features, [features], state, [0], replace(same, gamma=gamma)
             )
             with hooks.acting(injection.act, injection.look):
-                found = world.noise(state, WALK.down[0].at)
+                found = world.noise(state, SCHEDULE.down[0].at)
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
             assert hooks.replaced > 0
 
 
 def test_outside_its_part_of_the_sampling_it_does_nothing(small):
     never = Settings(start=1.0, end=1.0, adain=0.0)
-    top = small.trajectory(small.content, WALK)[WALK.up[-1].end]
-    torch.testing.assert_close(small.stylise(WALK, never), plain(small, top), atol=1e-5, rtol=0)
+    top = small.trajectory(small.content, SCHEDULE)[SCHEDULE.up[-1].end]
+    torch.testing.assert_close(small.stylise(SCHEDULE, never), plain(small, top), atol=1e-5, rtol=0)
     early, late = Settings(end=0.3), Settings(start=0.3)
-    results = [small.stylise(WALK, s) for s in (Settings(), early, late, never)]
+    results = [small.stylise(SCHEDULE, s) for s in (Settings(), early, late, never)]
     for i, a in enumerate(results):
         for b in results[:i]:
             assert (a - b).abs().max() > 1e-3
@@ -282,7 +284,9 @@ def test_gamma_1_makes_the_result_independent_of_the_current_query(small):
         with hooks.capturing(PARTS) as features:
             small.noise(small.style, SIGMAS[500])
         for latent in (small.content, small.other):
-            injection = styleid.Injection(features, [features], latent, [0], Settings(gamma=1.0))
+            injection = styleid.StyleInjection(
+                features, [features], latent, [0], Settings(gamma=1.0)
+            )
 
             def act(number, part, x, injection=injection):
                 changed = injection.act(number, part, x)
@@ -291,10 +295,10 @@ def test_gamma_1_makes_the_result_independent_of_the_current_query(small):
 
             with hooks.acting(act):
                 small.noise(latent, SIGMAS[500])
-    (_, q1, changed1), (_, q2, changed2) = (entry for entry in seen if entry[0] == QUERY)
+    (_, q1, changed1), (_, q2, changed2) = (entry for entry in seen if entry[0] == TO_Q)
     assert (q1 - q2).abs().max() > 0.01
     assert torch.equal(changed1, changed2)
-    torch.testing.assert_close(changed1, 1.5 * features[0, QUERY])
+    torch.testing.assert_close(changed1, 1.5 * features[0, TO_Q])
 
 
 def test_tau_on_the_query_is_tau_on_the_logits():
@@ -304,9 +308,9 @@ def test_tau_on_the_query_is_tau_on_the_logits():
 
 
 def test_share_of_adain(small):
-    style, content = (small.trajectory(x, WALK) for x in (small.style, small.content))
-    none, half, full = (styleid.first_state(WALK, style, [content], s) for s in (0.0, 0.5, 1.0))
-    top = WALK.up[-1].end
+    style, content = (small.trajectory(x, SCHEDULE) for x in (small.style, small.content))
+    none, half, full = (styleid.first_state(SCHEDULE, style, [content], s) for s in (0.0, 0.5, 1.0))
+    top = SCHEDULE.up[-1].end
     torch.testing.assert_close(none, content[top])
     torch.testing.assert_close(full, straight_adain(content[top], style[top]))
     torch.testing.assert_close(half, (none + full) / 2)
@@ -319,7 +323,7 @@ def test_share_of_adain(small):
 def test_each_row_gets_the_content_of_its_picture(small, order):
     """However the WebUI arranges prompt and negative rows of the pictures of a batch."""
     contents = [small.content, small.other]
-    alone = [small.stylise(WALK, Settings(), [content]) for content in contents]
+    alone = [small.stylise(SCHEDULE, Settings(), [content]) for content in contents]
 
     def predict(x, sigma):
         scaled = x.half().float()  # the UNet may see other numbers than the sampler holds
@@ -331,7 +335,7 @@ def test_each_row_gets_the_content_of_its_picture(small, order):
         rows = small.noise(torch.cat([x, x]), sigma)
         return rows[: len(x)] if order == "cu" else rows[len(x) :]
 
-    batch = small.stylise(WALK, Settings(), contents, [0, 1, 0], predict)
+    batch = small.stylise(SCHEDULE, Settings(), contents, [0, 1, 0], predict)
     for found, expected in zip(batch.split(1), [alone[0], alone[1], alone[0]]):
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
     assert (alone[0] - alone[1]).abs().max() > 0.1
@@ -370,7 +374,7 @@ def test_a_unet_whose_self_attention_is_never_reached_is_an_error(small):
     with (
         self_attention_hooks(small.unet, small.layers) as hooks,
         pytest.raises(Exception, match="was not reached"),
-        hooks.capturing((KEY,)),
+        hooks.capturing((TO_K,)),
     ):
         pass
 
@@ -378,31 +382,31 @@ def test_a_unet_whose_self_attention_is_never_reached_is_an_error(small):
 def test_features_live_for_one_step_only(small, monkeypatch):
     made, alive = [], []
 
-    class Watched(styleid.Injection):
+    class Watched(styleid.StyleInjection):
         def __init__(self, style, *rest):
             super().__init__(style, *rest)
-            made.append(weakref.ref(style[0, KEY]))
+            made.append(weakref.ref(style[0, TO_K]))
 
-    monkeypatch.setattr(styleid, "Injection", Watched)
+    monkeypatch.setattr(styleid, "StyleInjection", Watched)
 
     def predict(x, sigma):
         alive.append(sum(ref() is not None for ref in made))
         return small.noise(x, sigma)
 
-    small.stylise(WALK, Settings(), predict=predict)
-    assert alive == [1] * len(WALK.down)
+    small.stylise(SCHEDULE, Settings(), predict=predict)
+    assert alive == [1] * len(SCHEDULE.down)
 
 
 def test_queries_of_a_single_content_are_not_copied():
     """They are a third of all that is kept; what is kept for several is cut out of one tensor."""
-    contents = [{(0, QUERY): torch.randn(1, 5, 8)} for _ in range(2)]
-    style = {(0, part): torch.randn(1, 5, 8) for part in (KEY, VALUE)}
+    contents = [{(0, TO_Q): torch.randn(1, 5, 8)} for _ in range(2)]
+    style = {(0, part): torch.randn(1, 5, 8) for part in (TO_K, TO_V)}
     own = torch.randn(1, 5, 8)
-    alone = styleid.Injection(style, contents[:1], torch.randn(1, 4, 2, 2), [0], Settings())
+    alone = styleid.StyleInjection(style, contents[:1], torch.randn(1, 4, 2, 2), [0], Settings())
     before = own.clone()
-    changed = alone.act(0, QUERY, own)
+    changed = alone.act(0, TO_Q, own)
     torch.testing.assert_close(
-        changed, 1.5 * (0.75 * contents[0][0, QUERY] + 0.25 * own), atol=1e-6, rtol=0
+        changed, 1.5 * (0.75 * contents[0][0, TO_Q] + 0.25 * own), atol=1e-6, rtol=0
     )
     assert torch.equal(own, before)
     assert alone._queries is contents[0]
@@ -415,14 +419,14 @@ def test_memory_at_512_pixels_and_50_steps_of_a_real_sd15(dtype):
     with torch.device("meta"):
         unet = UNetModel(real).to(dtype)
         x, context = torch.empty(1, 4, 64, 64, dtype=dtype), torch.empty(1, 77, 768, dtype=dtype)
-        with self_attention_hooks(unet, find_self_attention(unet, BLOCKS["sd15"])) as hooks:
-            with hooks.capturing((KEY, VALUE)) as style:
+        with self_attention_hooks(unet, find_self_attention(unet, DEFAULT_BLOCKS["sd15"])) as hooks:
+            with hooks.capturing((TO_K, TO_V)) as style:
                 unet(x, timesteps=torch.ones(1), context=context)
-            with hooks.capturing((QUERY,)) as content:
+            with hooks.capturing((TO_Q,)) as content:
                 unet(x, timesteps=torch.ones(1), context=context)
     assert sum(x.numel() for x in (*style.values(), *content.values())) == 17_694_720
-    walk = published(50, SIGMAS)
-    states = 2 * len(walk.kept) * 4 * 64 * 64 * 4  # two pictures, in single precision
+    schedule = published_schedule(50, SIGMAS)
+    states = 2 * len(schedule.kept) * 4 * 64 * 64 * 4  # two pictures, in single precision
     features = 17_694_720 * dtype.itemsize
     assert features + states < 100e6
     assert states == 6_553_600

@@ -16,10 +16,10 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from lib_instantstyle.tensor.injection import Clock, inject
-from lib_instantstyle.tensor.plan import Plan, layer_gains
-from lib_instantstyle.tensor.terms import term_of
+from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
 from tests.miniature.modules.denoisers import CompVisDenoiser
 from tests.miniature.networks import load_checkpoint
@@ -155,7 +155,7 @@ def test_an_autoencoder_takes_means_at_any_size(model) -> None:
 
 
 def test_the_image_encoder_sees_what_the_tower_saw(trained, pictures) -> None:
-    (file,) = scan([trained.models]).towers
+    (file,) = scan([trained.models]).image_encoders
     assert (file.kind.image_size, file.kind.patch, file.kind.embedding_width) == (224, 28, 256)
     encoder = load_image_encoder(file.path, file.kind, torch.device("cpu"), torch.float32)
     pixels = enlarged(normalised(pictures), 7)
@@ -172,13 +172,13 @@ def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None
     vectors = trained.tower(pictures[:1])
     features = torch.cat([vectors, torch.zeros_like(vectors)])
     unit = parse_unit({"image": "x", "preset": "original"})
-    gains = layer_gains(unit, layers)
+    block_weights = layer_weights(unit, layers)
     tokens = image_tokens(file.path, file.kind, features, torch.device("cpu"))
-    banks = keys_and_values(file.path, gains, tokens)
+    banks = keys_and_values(file.path, block_weights, tokens)
     plan = Plan(
         tuple(
-            term_of(layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
-            for n, gain in gains.items()
+            attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
+            for n, block_weight in block_weights.items()
         )
     )
     x, steps = noisy(2), torch.tensor([700.0, 700.0])

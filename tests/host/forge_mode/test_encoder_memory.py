@@ -19,13 +19,13 @@ def account(webui, monkeypatch):
     from lib_instantstyle.hosts.forge_memory import _memory_management
     from lib_instantstyle.tensor import embedding
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     webui.set(instantstyle_embedding_cache_mb=0)
     account = _memory_management().account
     account.current_loaded_models.clear()
     account.log.clear()
     yield account
-    embedding.let_go()
+    embedding.CACHE.release_encoder()
     account.current_loaded_models.clear()
 
 

@@ -20,7 +20,7 @@ def account(webui, monkeypatch):
 
     from lib_instantstyle.tensor import embedding
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
     account = memory_management.account
     saved = account.capacity
     account.current_loaded_models.clear()
@@ -36,20 +36,20 @@ def names(account):
 
 def test_the_encoder_gets_room_and_leaves_no_entry(webui, account, monkeypatch):
     """With room for the checkpoint alone its parts give way to the encoder, and come back."""
-    from lib_instantstyle.tensor import tower_loading
+    from lib_instantstyle.tensor import encoder_loading
 
     sizes = []
-    real = tower_loading.load_tower
+    real = encoder_loading.load_encoder
 
-    def load(path, tower, weights, device, dtype, make_room):
-        size = sum(x.numel() * x.element_size() for x in tower.parameters())
-        made = real(path, tower, weights, device, dtype, make_room)
+    def load(path, encoder, weights, device, dtype, make_room):
+        size = sum(x.numel() * x.element_size() for x in encoder.parameters())
+        made = real(path, encoder, weights, device, dtype, make_room)
         sizes.append((size, account.get_free_memory()))
         return made
 
     from lib_instantstyle.tensor import image_encoder
 
-    monkeypatch.setattr(image_encoder, "load_tower", load)
+    monkeypatch.setattr(image_encoder, "load_encoder", load)
     plain = webui.txt2img()
     before = names(account)
     assert "KModel" in before

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib_instantstyle.pure import published_files
 
-published_files.PUBLISHED = tuple(
+published_files.PUBLISHED_FILES = tuple(
     published_files.PublishedFile(**file)
     for file in json.loads(Path(os.environ["INSTANTSTYLE_PUBLISHED"]).read_text(encoding="utf-8"))
 )

@@ -1,4 +1,4 @@
-"""Random CLIP text towers for tests, in both layouts, by the libraries that are their oracles."""
+"""Random CLIP text encoders for tests, in both layouts, by the libraries that are their oracles."""
 
 import functools
 
@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from tests.unit.open_clip_towers import QuickGELU, TextTransformer
+from tests.unit.open_clip_encoders import QuickGELU, TextTransformer
 
 # width, layers, mlp, projection, activation; a width of 768 is what tells OpenAI's ViT-L/14
-TEXT_TOWERS = {
+TEXT_ENCODERS = {
     "H": (128, 3, 512, 32, "gelu"),
     "bigG": (192, 2, 768, 40, "gelu"),
     "L": (768, 1, 192, 24, "quick_gelu"),
@@ -17,18 +17,18 @@ TEXT_TOWERS = {
 START, END = 49406, 49407
 
 
-def _shake(tower, seed):
+def _shake(network, seed):
     """Weights wild enough to tell activations, masks and poolings apart."""
     generator = torch.Generator().manual_seed(seed)
-    for parameter in tower.parameters():
+    for parameter in network.parameters():
         parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return tower
+    return network
 
 
 @functools.cache
-def hugging_face_text_tower(name, seed=0):
-    """transformers' own text tower, small."""
-    width, layers, mlp, projection, activation = TEXT_TOWERS[name]
+def hugging_face_text_encoder(name, seed=0):
+    """transformers' own text encoder, small."""
+    width, layers, mlp, projection, activation = TEXT_ENCODERS[name]
     config = CLIPTextConfig(
         hidden_size=width,
         intermediate_size=mlp,
@@ -39,24 +39,24 @@ def hugging_face_text_tower(name, seed=0):
         pad_token_id=END if name == "L" else 0,
     )
     torch.manual_seed(seed)
-    tower = CLIPTextModelWithProjection(config).eval().requires_grad_(False)
-    return _shake(tower, seed)
+    network = CLIPTextModelWithProjection(config).eval().requires_grad_(False)
+    return _shake(network, seed)
 
 
-def hugging_face_text_tensors(tower):
-    """The tensors of a file that holds `tower`, with the integer buffer that older files have."""
+def hugging_face_text_tensors(network):
+    """The tensors of a file that holds `network`, with the integer buffer that older files have."""
     return {
-        **{k: v.clone().contiguous() for k, v in tower.state_dict().items()},
+        **{k: v.clone().contiguous() for k, v in network.state_dict().items()},
         "text_model.embeddings.position_ids": torch.arange(77)[None],
     }
 
 
 @functools.cache
-def open_clip_text_tower(name, seed=0):
-    """open_clip's own text tower, small."""
-    width, layers, mlp, projection, activation = TEXT_TOWERS[name]
+def open_clip_text_encoder(name, seed=0):
+    """open_clip's own text encoder, small."""
+    width, layers, mlp, projection, activation = TEXT_ENCODERS[name]
     torch.manual_seed(seed)
-    tower = TextTransformer(
+    network = TextTransformer(
         width=width,
         heads=width // 64,
         layers=layers,
@@ -64,12 +64,12 @@ def open_clip_text_tower(name, seed=0):
         output_dim=projection,
         act_layer=QuickGELU if activation == "quick_gelu" else nn.GELU,
     )
-    return _shake(tower.eval().requires_grad_(False), seed)
+    return _shake(network.eval().requires_grad_(False), seed)
 
 
-def open_clip_text_tensors(tower):
+def open_clip_text_tensors(network):
     """The tensors as they stand in open_clip_pytorch_model.bin, the scale beside them."""
-    return {**tower.state_dict(), "logit_scale": torch.tensor(4.6)}
+    return {**network.state_dict(), "logit_scale": torch.tensor(4.6)}
 
 
 def padded(texts, padding):

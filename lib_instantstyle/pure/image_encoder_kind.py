@@ -17,7 +17,7 @@ _SMALL_WIDTH = 768  # of the ViT-B models
 
 
 @dataclass(frozen=True)
-class TowerKind:
+class ImageEncoderKind:
     """A CLIP image encoder, described by its shapes."""
 
     layout: str  # HUGGING_FACE or OPEN_CLIP
@@ -65,7 +65,7 @@ _NAMES = {
 _POOLED = "visual.attn_pool."  # OpenCLIP models that end in attention: no class token to project
 
 
-def tower_kind(tensors: Tensors) -> TowerKind | None:
+def image_encoder_kind(tensors: Tensors) -> ImageEncoderKind | None:
     """The CLIP image encoder in `tensors`, or None."""
     for layout, names in _NAMES.items():
         patches = shape_of(tensors, names.patches, 4)
@@ -80,7 +80,7 @@ def tower_kind(tensors: Tensors) -> TowerKind | None:
         if any(name.startswith(_POOLED) for name in tensors):
             continue
         projection = shape_of(tensors, names.projection, 2)
-        return TowerKind(
+        return ImageEncoderKind(
             layout=layout,
             width=patches[0],
             layers=layers,

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from lib_instantstyle.pure.depth_curves import DEPTH_CURVES
 from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.presets import PRESETS, Preset, Share
+from lib_instantstyle.pure.presets import PRESETS, Preset, WeightFactor
 
 IPADAPTER_PLUS, CONTROLNET, REFORGE, DIFFUSERS = (
     "ipadapter plus",
@@ -57,8 +57,8 @@ _REFORGE = {
 
 
 def _reforge_preset(name: str, numbers: tuple[int, ...]) -> Preset:
-    shares = {i: Share(float(number)) for i, number in enumerate(numbers) if number}
-    return Preset(f"{REFORGE}: {name}", "A preset of reForge", "reForge", {SDXL.id: shares})
+    weight_factors = {i: WeightFactor(float(number)) for i, number in enumerate(numbers) if number}
+    return Preset(f"{REFORGE}: {name}", "A preset of reForge", "reForge", {SDXL.id: weight_factors})
 
 
 # Tool -> its name for a choice of blocks -> the same as a preset.

@@ -1,4 +1,4 @@
-"""From keys and values to the terms of a plan: weights, several references, swapped sides."""
+"""From keys and values to the terms of a plan: weights, several references, negated blocks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 
 from lib_instantstyle.pure.choices import EACH
 from lib_instantstyle.pure.layers import Layer
-from lib_instantstyle.pure.presets import Gain
+from lib_instantstyle.pure.presets import BlockWeight
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.masks import Mask
-from lib_instantstyle.tensor.plan import Term, When
+from lib_instantstyle.tensor.plan import AttentionTerm, When
 from lib_instantstyle.tensor.scaling import scale
 
 
@@ -20,21 +20,22 @@ def when_of(unit: Unit) -> When:
     return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
 
 
-def term_of(
+def attention_term(
     layer: Layer,
-    gain: Gain,
-    key: torch.Tensor,
-    value: torch.Tensor,
+    block_weight: BlockWeight,
+    bank: tuple[torch.Tensor, torch.Tensor],
     unit: Unit,
     weights: Sequence[float],
     mask: Mask | None = None,
-) -> Term:
+) -> AttentionTerm:
     """What `unit` adds in one layer.
 
-    key, value: [n + 1, T, h], of n references and, last, of what negative-prompt rows get.
+    bank: keys and values, each [n + 1, T, h], of n references and, last, of what negative-prompt
+    rows get.
     weights: of the n references; they scale what each adds. Several references lie side by side
     in one softmax ("concat"), or each serves its own image of the batch ("each").
     """
+    key, value = bank
     value_scale = value.new_tensor([*weights, unit.negative_weight])
     value = value * value_scale[:, None, None]
     prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])
@@ -43,24 +44,24 @@ def term_of(
         prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
         # As many tokens as the prompt's; repeated, they give the same attention as once.
         negative = (negative[0].repeat(1, count, 1), negative[1].repeat(1, count, 1))
-    if gain.swapped:
+    if block_weight.negated:
         # A value of zero adds nothing, whatever the key.
         negative = (prompt[0], prompt[1] * unit.negative_weight)
         prompt = (prompt[0], torch.zeros_like(prompt[1]))
     factor = 1.0
     banks = []
-    for bank in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, *bank, gain.weight)
+    for keys_and_values in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
-    return Term(
+    return AttentionTerm(
         layer,
-        factor,
-        torch.cat([bank[0] for bank in banks]),
-        torch.cat([bank[1] for bank in banks]),
-        when_of(unit),
-        (tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
-        mask,
-        unit.number,
-        unit.auto_weight * (abs(unit.weight) or 1.0),
+        weight=factor,
+        key=torch.cat([keys for keys, _ in banks]),
+        value=torch.cat([values for _, values in banks]),
+        when=when_of(unit),
+        rows=(tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
+        mask=mask,
+        unit=unit.number,
+        target=unit.auto_weight * (abs(unit.weight) or 1.0),
     )

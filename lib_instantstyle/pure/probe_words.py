@@ -7,7 +7,7 @@ left the space of the image encoder; the shapes of their tensors are the same.
 from __future__ import annotations
 
 # Everyday things of all kinds, one token or two each.
-STOCK_WORDS = (
+PROBE_WORDS = (
     "apple", "bicycle", "bird", "boat", "book", "bridge", "cat", "chair", "cloud", "cup",
     "dog", "flower", "girl", "house", "landscape", "man", "mountain", "rabbit", "street", "tree",
 )  # fmt: skip

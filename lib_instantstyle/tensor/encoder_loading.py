@@ -1,4 +1,4 @@
-"""Filling a CLIP tower from its file with one copy of the weights in memory at most."""
+"""Filling a CLIP encoder from its file with one copy of the weights in memory at most."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from lib_instantstyle.tensor.files import TensorReader, fill, open_tensors
 
 Weights = Iterator[tuple[str, torch.Tensor]]
-Tower = TypeVar("Tower", bound=nn.Module)
+Encoder = TypeVar("Encoder", bound=nn.Module)
 MakeRoom = Callable[[int], None]
 """Called with a number of bytes before so much is put on the device."""
 
@@ -21,24 +21,24 @@ def take_room(size: int) -> None:
     """What `MakeRoom` does where nobody else manages the device's memory: nothing."""
 
 
-def load_tower(
+def load_encoder(
     path: Path,
-    tower: Tower,
+    encoder: Encoder,
     weights: Callable[[TensorReader, int | None], Weights],
     device: torch.device,
     dtype: torch.dtype,
     make_room: MakeRoom = take_room,
-) -> Tower:
-    """Fill `tower`, built on the meta device with its transformer in `blocks`, from `path`.
+) -> Encoder:
+    """Fill `encoder`, built on the meta device with its transformer in `blocks`, from `path`.
 
-    weights(read, block): pairs (name in the tower, tensor as stored) of one block, or, for None,
+    weights(read, block): pairs (name in the encoder, tensor as stored) of one block, or, for None,
     of all that is in none. Raises InstantStyleError if a tensor is missing, misshapen or not
     finite.
     """
-    numbers = sum(parameter.numel() for parameter in tower.parameters())
+    numbers = sum(parameter.numel() for parameter in encoder.parameters())
     make_room(numbers * torch.empty((), dtype=dtype).element_size())
     tensors: dict[str, torch.Tensor] = {}
-    blocks = tower.get_submodule("blocks")
+    blocks = encoder.get_submodule("blocks")
     assert isinstance(blocks, nn.ModuleList)
     # Weights that were made in inference mode and moved outside of it cannot be used inside again;
     # a WebUI that moves models about may do either.
@@ -46,8 +46,8 @@ def load_tower(
         for block in (None, *range(len(blocks))):
             for name, tensor in weights(read, block):
                 tensors[name] = tensor.to(device=device, dtype=dtype)
-    fill(tower, tensors, path.name)
-    return tower.eval()
+    fill(encoder, tensors, path.name)
+    return encoder.eval()
 
 
 def norm(read: TensorReader, ours: str, theirs: str) -> Weights:

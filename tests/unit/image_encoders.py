@@ -1,4 +1,4 @@
-"""Random CLIP image towers for tests, in both layouts, with an oracle for each."""
+"""Random CLIP image encoders for tests, in both layouts, with an oracle for each."""
 
 import functools
 
@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from tests.unit.open_clip_towers import QuickGELU, VisionTransformer
+from tests.unit.open_clip_encoders import QuickGELU, VisionTransformer
 
 # width, layers, mlp, projection, activation; shapes as odd as those of the real ones
-TOWERS = {
+ENCODERS = {
     "H": (80, 3, 320, 32, "gelu"),
     "bigG": (112, 2, 552, 40, "gelu"),
     "L": (1024, 2, 64, 24, "quick_gelu"),
@@ -18,9 +18,9 @@ HEADS = 16
 
 
 @functools.cache
-def hugging_face_tower(name):
-    """transformers' own tower, small and with weights wild enough to tell activations apart."""
-    width, layers, mlp, projection, activation = TOWERS[name]
+def hugging_face_encoder(name):
+    """transformers' own encoder, small and with weights wild enough to tell activations apart."""
+    width, layers, mlp, projection, activation = ENCODERS[name]
     config = CLIPVisionConfig(
         hidden_size=width,
         intermediate_size=mlp,
@@ -32,15 +32,15 @@ def hugging_face_tower(name):
         patch_size=14,
     )
     torch.manual_seed(len(name))
-    tower = CLIPVisionModelWithProjection(config).eval().requires_grad_(False)
-    for parameter in tower.parameters():
+    network = CLIPVisionModelWithProjection(config).eval().requires_grad_(False)
+    for parameter in network.parameters():
         parameter.add_(torch.randn_like(parameter) * 0.05)
-    return tower
+    return network
 
 
-def hugging_face_tensors(tower):
-    """The tensors of a file that holds `tower`, with the integer buffer that older files have."""
-    tensors = {k: v.clone().contiguous() for k, v in tower.state_dict().items()}
+def hugging_face_tensors(network):
+    """The tensors of a file that holds `network`, with the integer buffer that older files have."""
+    tensors = {k: v.clone().contiguous() for k, v in network.state_dict().items()}
     tensors = {
         k if k.startswith(("vision_model", "visual_")) else f"vision_model.{k}": v
         for k, v in tensors.items()
@@ -51,7 +51,7 @@ def hugging_face_tensors(tower):
 
 def open_clip_tensors(name, seed=0):
     """Random tensors under OpenCLIP's names and shapes."""
-    width, layers, mlp, projection, _ = TOWERS[name]
+    width, layers, mlp, projection, _ = ENCODERS[name]
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape):
@@ -87,11 +87,11 @@ def open_clip_tensors(name, seed=0):
 
 
 def open_clip_reference(tensors, pixels, quick=False):
-    """Image vectors, and the hidden states before the last block, by open_clip's own tower."""
+    """Image vectors, and the hidden states before the last block, by open_clip's own encoder."""
     own = {name.removeprefix("visual."): tensor for name, tensor in tensors.items()}
     width, projection = own["proj"].shape
     layers = sum(name.endswith("ln_1.weight") for name in own)
-    tower = VisionTransformer(
+    network = VisionTransformer(
         image_size=224,
         patch_size=14,
         width=width,
@@ -101,11 +101,11 @@ def open_clip_reference(tensors, pixels, quick=False):
         output_dim=projection,
         act_layer=QuickGELU if quick else nn.GELU,
     )
-    tower.load_state_dict(own)
+    network.load_state_dict(own)
     states = []
-    last = tower.transformer.resblocks[-1]
+    last = network.transformer.resblocks[-1]
     last.register_forward_pre_hook(lambda module, args: states.append(args[0]))
-    vectors = tower.eval()(pixels)
+    vectors = network.eval()(pixels)
     return vectors, states[0]
 
 

@@ -24,10 +24,10 @@ _PIECE = 2**16  # bytes
 
 
 class _RefusedError(OSError):
-    """Why an address is not asked."""
+    """Why an address is not requested."""
 
 
-def download(url: str, limit: int, label: str) -> bytes:
+def fetch(url: str, limit: int, label: str) -> bytes:
     """What lies behind `url`, up to `limit` bytes.
 
     Raises InstantStyleError where the WebUI does not allow it, or it cannot be had.
@@ -39,12 +39,12 @@ def download(url: str, limit: int, label: str) -> bytes:
             f"{address}, and requests are off in Settings > API; send the picture as base64 text."
         )
     agent = options.get("api_useragent") or "sd-webui-instantstyle"
-    asker = opener(_Handler(options.get("api_forbid_local_requests", True)))
+    client = opener(_Handler(options.get("api_forbid_local_requests", True)))
     try:
         # Only the schemes that the opener has handlers for are opened.
-        asked = request.Request(url, headers={"User-Agent": agent})  # noqa: S310
-        with asker.open(asked, timeout=SECONDS) as answer:
-            data = _read(answer, limit)
+        sent = request.Request(url, headers={"User-Agent": agent})  # noqa: S310
+        with client.open(sent, timeout=SECONDS) as response:
+            data = _read(response, limit)
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise InstantStyleError(
@@ -56,11 +56,11 @@ def download(url: str, limit: int, label: str) -> bytes:
     return data
 
 
-def _read(answer: Any, limit: int) -> bytes:
+def _read(response: Any, limit: int) -> bytes:
     """Up to `limit` bytes and one more; a server that sends drop by drop is not waited for."""
     data = bytearray()
     end = time.monotonic() + 2 * SECONDS
-    while len(data) <= limit and (piece := answer.read1(_PIECE)):
+    while len(data) <= limit and (piece := response.read1(_PIECE)):
         data += piece
         if time.monotonic() > end:
             raise TimeoutError("it takes too long")
@@ -72,24 +72,24 @@ class _Handler(request.AbstractHTTPHandler):
         super().__init__()
         self._forbidden = local_is_forbidden
 
-    def http_open(self, asked: request.Request) -> Any:
-        return self._open(HTTPConnection, asked)
+    def http_open(self, sent: request.Request) -> Any:
+        return self._open(HTTPConnection, sent)
 
-    def https_open(self, asked: request.Request) -> Any:
-        return self._open(HTTPSConnection, asked)
+    def https_open(self, sent: request.Request) -> Any:
+        return self._open(HTTPSConnection, sent)
 
     http_request = https_request = request.AbstractHTTPHandler.do_request_
 
-    def _open(self, kind: type[HTTPConnection], asked: request.Request) -> Any:
+    def _open(self, kind: type[HTTPConnection], sent: request.Request) -> Any:
         if not self._forbidden:
-            return self.do_open(kind, asked)
-        if asked.has_proxy() or getattr(asked, "_tunnel_host", None):
+            return self.do_open(kind, sent)
+        if sent.has_proxy() or getattr(sent, "_tunnel_host", None):
             # The machine at the other end is the proxy: all there is to look at is the name.
-            name = getattr(asked, "_tunnel_host", None) or asked.origin_req_host
+            name = getattr(sent, "_tunnel_host", None) or sent.origin_req_host
             for found in socket.getaddrinfo(name.rsplit(":", 1)[0], None):
                 _refuse_local(str(found[4][0]))
-            return self.do_open(kind, asked)
-        return self.do_open(_GUARDED[kind], asked)
+            return self.do_open(kind, sent)
+        return self.do_open(_GUARDED[kind], sent)
 
 
 class _Guarded:

@@ -1,7 +1,8 @@
 """Which CLIP text encoder a file holds, by the names and shapes of its tensors alone.
 
-The layouts are those of the image encoders (see tower_kind.py), and a file may hold both halves.
-Without a projection a text encoder ends in hidden states, which share no space with pictures.
+The layouts are those of the image encoders (see image_encoder_kind.py), and a file may hold both
+encoders. Without a projection a text encoder ends in hidden states, which share no space with
+pictures.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lib_instantstyle.pure.image_encoder_kind import HUGGING_FACE, OPEN_CLIP
 from lib_instantstyle.pure.tensor_info import Tensors, count_layers, shape_of
-from lib_instantstyle.pure.tower_kind import HUGGING_FACE, OPEN_CLIP
 
 VOCABULARY = 49408  # tokens of CLIP's byte-pair encoding, which all of these share
 HEAD_WIDTH = 64
 
 
 @dataclass(frozen=True)
-class TextKind:
+class TextEncoderKind:
     """A CLIP text encoder, described by its shapes."""
 
     layout: str  # HUGGING_FACE or OPEN_CLIP
@@ -63,7 +64,7 @@ _NAMES = {
 }
 
 
-def text_kind(tensors: Tensors) -> TextKind | None:
+def text_encoder_kind(tensors: Tensors) -> TextEncoderKind | None:
     """The CLIP text encoder in `tensors`, or None."""
     for layout, names in _NAMES.items():
         tokens = shape_of(tensors, names.tokens, 2)
@@ -75,7 +76,7 @@ def text_kind(tensors: Tensors) -> TextKind | None:
         if tokens[0] != VOCABULARY or not layers:
             continue
         projection = shape_of(tensors, names.projection, 2)
-        return TextKind(
+        return TextEncoderKind(
             layout=layout,
             width=tokens[1],
             layers=layers,

@@ -1,7 +1,7 @@
-"""open_clip's towers, without the torchvision that its package asks for.
+"""open_clip's encoders, without the torchvision that its package asks for.
 
 Torchvision has no build for every torch, and only open_clip's picture transforms use it. A name
-that stands in for it lets the package be imported; the towers are plain torch.
+that stands in for it lets the package be imported; the encoders are plain torch.
 """
 
 import importlib.machinery

@@ -1,7 +1,7 @@
-"""The noise levels of a deterministic walk: up from a picture to noise, and down to a picture.
+"""Sigma schedules without added noise: up from a picture to noise, and down to a picture.
 
-A level is a sigma, the standard deviation of the noise beside a latent of its full size. In these
-terms DDIM without added noise is Euler's method, and its inverse is the same with rising levels.
+A sigma is the standard deviation of the noise beside a latent of its full size. In these terms
+DDIM without added noise is Euler's method, and its inverse is the same with rising sigmas.
 `sqrt(1 + sigma^2)` leads from a latent as Stable Diffusion's timesteps scale it to these terms.
 """
 
@@ -18,8 +18,8 @@ TIMESTEPS = 1000  # of Stable Diffusion's training
 
 
 @dataclass(frozen=True)
-class Step:
-    """From one level to the next; the UNet is asked for the noise at the level `at`."""
+class SigmaStep:
+    """From one sigma to the next; the UNet is called at the sigma `at`."""
 
     start: float
     end: float
@@ -27,23 +27,23 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Walk:
+class Schedule:
     """Up is the inversion, down the sampling; neither is empty.
 
-    Where the two do not meet (`published`), the latent is taken over as it is, in the scale of
-    the timesteps.
+    Where the two do not meet (`published_schedule`), the latent is taken over as it is, in the
+    scale of the timesteps.
     """
 
-    up: tuple[Step, ...]
-    down: tuple[Step, ...]
+    up: tuple[SigmaStep, ...]
+    down: tuple[SigmaStep, ...]
 
     @property
     def kept(self) -> frozenset[float]:
-        """The levels whose states the way down needs."""
+        """The sigmas whose states the way down needs."""
         return frozenset({self.up[-1].end, *(step.at for step in self.down)})
 
 
-def scale(sigma: float) -> float:
+def latent_scale(sigma: float) -> float:
     """How many times larger a latent is in terms of sigma than in those of the timesteps."""
     return math.sqrt(1 + sigma**2)
 
@@ -61,39 +61,39 @@ def exact_steps(most: int) -> list[int]:
     return [steps for steps in range(2, most + 1) if len(ddim_timesteps(steps)) == steps]
 
 
-def along(levels: Sequence[float], inversion_steps: int = 0) -> Walk:
-    """A walk over the levels of a sampler (all above 0), ending at 0 on both sides.
+def sampler_schedule(sigmas: Sequence[float], inversion_steps: int = 0) -> Schedule:
+    """A schedule over the sigmas of a sampler (all above 0), ending at 0 on both sides.
 
-    The way down asks the UNet once at each level. So does the way up, the first time at the
-    lowest level, because there is no noise to be found in a picture without any; with more
-    `inversion_steps` than levels it divides every interval evenly, in the logarithm, into as many
+    The way down calls the UNet once at each sigma. So does the way up, the first time at the
+    lowest sigma, because there is no noise to be found in a picture without any; with more
+    `inversion_steps` than sigmas it divides every interval evenly, in the logarithm, into as many
     parts as reach that number.
 
-    Raises InstantStyleError if the levels neither all rise nor all fall.
+    Raises InstantStyleError if the sigmas neither all rise nor all fall.
     """
-    rising = sorted(levels)
-    if not rising or rising[0] <= 0 or list(levels) not in (rising, rising[::-1]):
+    rising = sorted(sigmas)
+    if not rising or rising[0] <= 0 or list(sigmas) not in (rising, rising[::-1]):
         raise InstantStyleError(
             "the noise levels of this sampler do not fall from step to step; choose DDIM or Euler."
         )
     parts = max(1, math.ceil(inversion_steps / len(rising)))
-    up = [Step(0.0, rising[0], rising[0])]
+    up = [SigmaStep(0.0, rising[0], rising[0])]
     for low, high in pairwise(rising):
         points = [low * (high / low) ** (i / parts) for i in range(parts)] + [high]
-        up += [Step(a, b, a) for a, b in pairwise(points)]
-    down = [Step(high, low, high) for low, high in zip([0.0, *rising], rising)]
-    return Walk(tuple(up), tuple(reversed(down)))
+        up += [SigmaStep(a, b, a) for a, b in pairwise(points)]
+    down = [SigmaStep(high, low, high) for low, high in zip([0.0, *rising], rising)]
+    return Schedule(tuple(up), tuple(reversed(down)))
 
 
-def published(steps: int, sigmas: Sequence[float]) -> Walk:
-    """The walk of the published StyleID code for a number of steps (its own is 50).
+def published_schedule(steps: int, sigmas: Sequence[float]) -> Schedule:
+    """The schedule of the published StyleID code for a number of steps (its own is 50).
 
     The inversion takes the picture for the state at t = 1 and asks the UNet `steps` times, the
     last time to go from t = 981 to 999. Sampling begins with that state but treats it as one at
     t = 961, asks the UNet `steps - 1` times and ends at t = 0.
     Source: https://github.com/jiwoogit/StyleID, run_styleid.py with its default start_step.
 
-    sigmas: the levels of the 1000 timesteps. Raises InstantStyleError for other numbers of steps
+    sigmas: those of the 1000 timesteps. Raises InstantStyleError for other numbers of steps
     than the divisors of 1000 from 2 on: their timesteps are not those of the code.
     """
     if steps < 2 or TIMESTEPS % steps:
@@ -101,7 +101,7 @@ def published(steps: int, sigmas: Sequence[float]) -> Walk:
             f"the published schedule of StyleID has no {steps} steps; a number that divides "
             f"{TIMESTEPS} is allowed, such as 20, 25, 40 or 50."
         )
-    levels = [sigmas[t] for t in ddim_timesteps(steps)]
-    up = [Step(a, b, a) for a, b in pairwise([*levels, sigmas[TIMESTEPS - 1]])]
-    down = [Step(high, low, high) for low, high in zip([sigmas[0], *levels], levels[:-1])]
-    return Walk(tuple(up), tuple(reversed(down)))
+    taken = [sigmas[t] for t in ddim_timesteps(steps)]
+    up = [SigmaStep(a, b, a) for a, b in pairwise([*taken, sigmas[TIMESTEPS - 1]])]
+    down = [SigmaStep(high, low, high) for low, high in zip([sigmas[0], *taken], taken[:-1])]
+    return Schedule(tuple(up), tuple(reversed(down)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modules import shared
 
 
-def may_be_strangers() -> bool:
+def is_public() -> bool:
     """Whether others than this machine's own people may be at the page, as the flags tell.
 
     The same flag keeps visitors from installing extensions; without it nobody is trusted.

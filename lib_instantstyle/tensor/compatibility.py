@@ -9,30 +9,30 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.unet import UnetLayers
 
 
-def check_fit(name: str, kind: AdapterKind, unet: UnetLayers) -> None:
-    """Raise InstantStyleError, saying why, if adapter `name` does not fit the UNet.
+def check_adapter(name: str, kind: AdapterKind, layers: UnetLayers) -> None:
+    """Raise InstantStyleError, saying why, if adapter `name` does not fit a UNet.
 
     An adapter may hold some of the layers only.
     """
     layout = kind.layout
-    if layout is not None and layout is not unet.layout:
+    if layout is not None and layout is not layers.layout:
         raise InstantStyleError(
             f"adapter {name} is made for {layout.title}, the loaded checkpoint is "
-            f"{unet.layout.title}; choose an adapter for {unet.layout.title}, or auto."
+            f"{layers.layout.title}; choose an adapter for {layers.layout.title}, or auto."
         )
-    if kind.context_width != unet.context_width:
+    if kind.context_width != layers.context_width:
         raise InstantStyleError(
             f"adapter {name} has tokens of width {kind.context_width}, the loaded checkpoint "
-            f"takes {unet.context_width}; it was made for another family of checkpoints."
+            f"takes {layers.context_width}; it was made for another family of checkpoints."
         )
-    unknown = [number for number in kind.layer_widths if number not in unet.layout.by_number]
+    unknown = [number for number in kind.layer_widths if number not in layers.layout.by_number]
     if unknown:
-        last = max(unet.layout.by_number)
+        last = max(layers.layout.by_number)
         raise InstantStyleError(
-            f"adapter {name} holds a layer {unknown[0]}, which {unet.layout.title} does not have; "
-            f"its layers have the odd numbers from 1 to {last}."
+            f"adapter {name} holds a layer {unknown[0]}, which {layers.layout.title} does not "
+            f"have; its layers have the odd numbers from 1 to {last}."
         )
-    for number, found in unet.by_number.items():
+    for number, found in layers.by_number.items():
         if kind.layer_widths.get(number, found.width) != found.width:
             raise InstantStyleError(
                 f"adapter {name} has width {kind.layer_widths[number]} in "
@@ -40,11 +40,11 @@ def check_fit(name: str, kind: AdapterKind, unet: UnetLayers) -> None:
             )
 
 
-def describe_layers(numbers: Collection[int], unet: UnetLayers) -> str:
+def describe_layers(numbers: Collection[int], layers: UnetLayers) -> str:
     """Layers by block: "up_blocks.0.attentions.1, down_blocks.2.attentions.1 (3 of 10 layers)"."""
     parts = []
-    for block in unet.layout.blocks:
-        of_block = [n for n, found in unet.by_number.items() if found.layer.block is block]
+    for block in layers.layout.blocks:
+        of_block = [n for n, found in layers.by_number.items() if found.layer.block is block]
         count = sum(1 for n in of_block if n in numbers)
         if count:
             some = "" if count == len(of_block) else f" ({count} of {len(of_block)} layers)"

@@ -19,7 +19,7 @@ class LayerEffect:
     calls: int
 
 
-class Meter:
+class EffectMeter:
     """Adds up norms on the device: nothing waits for it until `effects` is asked."""
 
     def __init__(self) -> None:
