@@ -68,10 +68,6 @@ class Layout:
     def by_number(self) -> Mapping[int, Layer]:
         return {layer.number: layer for layer in self.layers}
 
-    def layers_of(self, block_index: int) -> tuple[Layer, ...]:
-        """The layers of one transformer, in call order."""
-        return tuple(layer for layer in self.layers if layer.block.index == block_index)
-
 
 def _diffusers_name(ldm: str) -> str:
     part, *numbers = ldm.split(".")

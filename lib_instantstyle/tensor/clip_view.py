@@ -60,11 +60,6 @@ def _span(length: int, resized: int, size: int) -> tuple[int, int, float, float]
     return max(0, math.floor(first) - reach), min(length, math.ceil(last) + reach), first, last
 
 
-def clip_pixels(image: Image.Image, size: int) -> torch.Tensor:
-    """CLIP's input for the RGB picture `image`: [1, 3, size, size], float32, normalised."""
-    return normalised([clip_view(image, size)])
-
-
 def normalised(views: Sequence[Image.Image]) -> torch.Tensor:
     """CLIP's input for RGB pictures of one size: [n, 3, height, width], float32.
 

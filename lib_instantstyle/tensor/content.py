@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-DIFFERENCE, PROJECTION = "difference", "projection"
+PROJECTION = "projection"
 SEPARATOR = "|"
 
 

@@ -8,8 +8,7 @@ two. (`to_out` as a whole would not do: some optimisations call `to_out[0]` past
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +55,7 @@ class Clock:
 
 
 class Injection:
-    """A plan on a UNet. Whoever makes one detaches it, however the sampling ends; see `inject`."""
+    """A plan on a UNet. Whoever makes one detaches it, however the sampling ends."""
 
     def __init__(self, plan: Plan, clock: Clock, meter: EffectMeter | None = None) -> None:
         self._plan = plan
@@ -130,20 +129,6 @@ class Injection:
                 f"{height} cells instead of the whole picture; switch it off, or use no mask."
             )
         return height, width
-
-
-@contextmanager
-def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Iterator[Injection]:
-    """Hold the hooks of `plan` on `unet` for the length of a `with` block.
-
-    The UNet is as it was when the block ends, however it ends.
-    """
-    injection = Injection(plan, clock)
-    try:
-        injection.attach(unet, layers)
-        yield injection
-    finally:
-        injection.detach()
 
 
 def remove_hooks(unet: nn.Module) -> None:

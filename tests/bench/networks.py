@@ -16,6 +16,7 @@ from lib_instantstyle.pure.presets import PRESETS
 from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from tests.engine import layers_of
 from tests.miniature.networks.to_diffusers import diffusers_config
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel
 from tests.units import Unit
@@ -60,7 +61,7 @@ class StyleBlock(nn.Module):
         """As find_layers would name them in a whole UNet."""
         found = {
             layer.number: CrossAttention(layer, module, self.width, self.width // 64)
-            for layer, module in zip(SDXL.layers_of(STYLE), self.attentions())
+            for layer, module in zip(layers_of(SDXL, STYLE), self.attentions())
         }
         return UnetLayers(SDXL, self.context, found)
 

@@ -162,8 +162,8 @@ def test_a_large_picture_is_scaled_down_and_the_encoder_sees_the_same(page, tmp_
     """What the page sends of a large photo gives the vector that the API gets from all of it."""
     import torch
 
-    from lib_instantstyle.tensor.clip_view import clip_pixels
     from lib_instantstyle.tensor.pictures import open_picture
+    from tests.engine import clip_pixels
 
     grain = np.random.default_rng(0).normal(0, 6, (2400, 3200, 3))
     photo = np.asarray(Image.open(COFFEE).convert("RGB").resize((3200, 2400)), float) + grain

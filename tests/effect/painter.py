@@ -10,13 +10,14 @@ from torch import Tensor
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.tensor.clip_view import clip_pixels
-from lib_instantstyle.tensor.content import DIFFERENCE, remove_content
+from tests.units import Unit, parse_unit
+from lib_instantstyle.tensor.content import remove_content
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.plan import Plan
 from lib_instantstyle.tensor.unet import find_layers
 from tests.effect.arms import Arm, Cases
+from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser
 from tests.miniature.modules.sampling import sample_euler
 from tests.miniature.networks import load_checkpoint
@@ -89,7 +90,7 @@ class Painter:
             texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
             vectors = torch.stack(
                 [
-                    remove_content(vector, [text], arm.subtracted, DIFFERENCE)
+                    remove_content(vector, [text], arm.subtracted, "difference")
                     for vector, text in zip(vectors, texts, strict=True)
                 ]
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib_instantstyle.pure.leak import text_to_leak
+from tests.engine import text_to_leak
 from tests.miniature import harness
 
 ROOT = Path(__file__).parents[2]

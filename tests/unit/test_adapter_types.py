@@ -11,9 +11,10 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
+from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import PROJECTIONS, adapter_tensors, as_diffusers, write

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.tensor.clip_view import MEAN, STD, clip_pixels, clip_view
+from lib_instantstyle.tensor.clip_view import MEAN, STD, clip_view
 from lib_instantstyle.tensor.picture_modes import NOTHING
+from tests.engine import clip_pixels
 
 LEVEL = 0.0151  # one 8-bit level in normalised units
 ORACLE = CLIPImageProcessorPil()

@@ -13,10 +13,11 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.layer_hook import LayerHook
 from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
+from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.adapters import adapter_tensors, as_diffusers, write

@@ -4,6 +4,7 @@ import pytest
 from diffusers import UNet2DConditionModel
 
 from lib_instantstyle.pure.layers import SD15, SDXL, parse_attn2, recognise
+from tests.engine import layers_of
 
 CONFIGS = {
     "sdxl": {
@@ -40,7 +41,7 @@ def test_transformer_indices_follow_the_call_order(layout):
     import torch
 
     unet(torch.zeros(1, 4, 16, 16), 1, torch.zeros(1, 3, 16))
-    in_order = [layer.diffusers for b in layout.blocks for layer in layout.layers_of(b.index)]
+    in_order = [layer.diffusers for b in layout.blocks for layer in layers_of(layout, b.index)]
     assert called == in_order
 
 
@@ -59,7 +60,7 @@ def test_transformer_indices_follow_the_call_order(layout):
 def test_a_block_has_its_four_names(layout, index, diffusers, ldm, numbers):
     block = layout.blocks[index]
     assert (block.diffusers, block.ldm) == (diffusers, ldm)
-    assert [layer.number for layer in layout.layers_of(index)] == numbers
+    assert [layer.number for layer in layers_of(layout, index)] == numbers
 
 
 def test_a_layout_is_recognised_by_its_blocks_only():

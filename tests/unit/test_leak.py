@@ -7,10 +7,12 @@ from PIL import Image
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.infotext import OWN_KEY
 from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text, text_to_leak
+from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
+from tests.units import parse_unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.webui import leak_meter
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
+from tests.engine import text_to_leak
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.test_catalog import unet_like

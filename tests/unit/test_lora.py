@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 
 from lib_instantstyle.pure.lora_layers import BLOCKS, lora_halves
 from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.lora import check_lora, read_terms
 from lib_instantstyle.tensor.plan import LoraTerm, Plan, When
 from lib_instantstyle.tensor.unet import find_layers
+from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit import loras
 from tests.unit.copies import copy_of

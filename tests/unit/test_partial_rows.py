@@ -6,7 +6,9 @@ import torch
 from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.injection import Clock, inject
+from tests.units import Unit
+from lib_instantstyle.tensor.injection import Clock
+from tests.engine import inject
 from tests.unit.plans import plan, terms
 from tests.unit.test_denoiser_clock import params
 from tests.unit.test_injection import World

@@ -11,7 +11,7 @@ from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.pure import choices
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.clip_view import clip_pixels, clip_view, normalised
+from lib_instantstyle.tensor.clip_view import clip_view, normalised
 from lib_instantstyle.tensor.crops import (
     CROPS,
     MOST_TILES,
@@ -22,6 +22,7 @@ from lib_instantstyle.tensor.crops import (
     square_box,
 )
 from lib_instantstyle.tensor.picture_modes import NOTHING
+from tests.engine import clip_pixels
 from tests.unit.test_clip_view import LEVEL, noise
 
 SIZES = [(300, 200), (200, 301), (64, 48), (1000, 225), (17, 400), (224, 224), (3, 1)]

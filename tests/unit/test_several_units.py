@@ -12,8 +12,10 @@ from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.tensor.injection import Clock, inject
+from tests.units import parse_unit
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.masks import Mask, mask_of
+from tests.engine import inject
 from tests.miniature.networks.attention import attention_by
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.unit.adapters import adapter_tensors, as_diffusers, write

@@ -18,9 +18,10 @@ from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.injection import Clock, inject
+from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.plan import Plan, layer_weights
 from lib_instantstyle.tensor.unet import find_layers
+from tests.engine import inject
 from tests.miniature.modules.denoisers import CompVisDenoiser
 from tests.miniature.networks import load_checkpoint
 from tests.miniature.networks.checkpoint import alphas_cumprod

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib_instantstyle.pure.leak import text_to_leak
+from tests.engine import text_to_leak
 from tests.miniature.tiny import make_family
 from tests.webui.client import Client, reference
 from tests.webui.server import miniature, real
