@@ -11,18 +11,9 @@ import pytest
 from PIL import Image
 
 from lib_instantstyle.pure.units import PAGE_FIELDS, PAGE_PICTURES
-from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F401
+from tests.host.generations import UNIT, style
 
 FRAME = Image.new("RGB", (64, 64), (40, 90, 200))
-
-
-@pytest.fixture
-def webui(session):  # noqa: F811
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sd15.")
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
 
 
 def generation(webui, given, tab="txt2img", **fields):
