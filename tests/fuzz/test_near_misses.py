@@ -38,11 +38,10 @@ from lib_instantstyle.pure.units import (
     parse_unit,
 )
 from lib_instantstyle.tensor import pictures
-from tests.fuzz.test_files import read_or_refused
-from tests.fuzz.test_kinds import INFO, RELATIVES, SOUND, style_file
-from tests.fuzz.test_requests import fitting, json_values, taken_or_refused
+from tests.fuzz.files import INFO, RELATIVES, SOUND, read_or_refused, style_file
+from tests.fuzz.requests import fitting, json_values, taken_or_refused
 from tests.unit.adapters import PROJECTIONS, Noise, prefixed
-from tests.unit.test_torch_archive import archive_of
+from tests.unit.archives import archive_of
 
 
 @pytest.fixture(scope="module")

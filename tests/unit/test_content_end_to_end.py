@@ -6,17 +6,16 @@ and pooled vector of its text tower, through diffusers' projection and diffusers
 
 import pytest
 import torch
-from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.pure.units import parse_unit
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
+from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_adapter_types import World
-from tests.unit.test_preparing import reference
+from tests.unit.pictures import reference
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
 from tests.unit.text_towers import hugging_face_text_tensors, hugging_face_text_tower, padded
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower, image_embeds
 
 WIDTH = TOWERS["H"][3]
 
@@ -33,13 +32,6 @@ def models(world, tmp_path, monkeypatch):
     write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_tower("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
     return tmp_path
-
-
-def image_embeds():
-    image, _ = reference()
-    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
-    with torch.no_grad():
-        return hugging_face_tower("H")(pixels).image_embeds[0]
 
 
 def text_embeds(*texts):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SD15
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.device_memory import Unmanaged
@@ -15,8 +16,8 @@ from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
 from lib_instantstyle.tensor.pictures import Picture
 from lib_instantstyle.tensor.sights import ZERO_IMAGE, Sight, sight_of
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import SD15, unet_like
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+from tests.unit.unets import unet_like
 
 CPU = torch.device("cpu")
 WIDTH, VECTOR = TOWERS["H"][0], TOWERS["H"][3]

@@ -3,7 +3,7 @@
 import torch
 
 from lib_instantstyle.pure.units import Unit
-from tests.unit.test_injection import ROWS, World
+from tests.unit.injection_world import ROWS, World
 
 
 def test_what_the_webui_handed_over_is_not_written_into(tmp_path):

@@ -13,11 +13,10 @@ from lib_instantstyle.tensor import embedding
 from lib_instantstyle.webui import leak_meter
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import unet_like
-from tests.unit.test_content_end_to_end import image_embeds
-from tests.unit.test_preparing import reference
+from tests.unit.pictures import reference
 from tests.unit.text_hosts import Loaded, TextHost
-from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower
+from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower, image_embeds
+from tests.unit.unets import unet_like
 
 WIDTH = TOWERS["H"][3]
 

@@ -8,9 +8,9 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.pure.units import Unit
 from lib_instantstyle.tensor.injection import Clock, inject
+from tests.unit.denoiser_calls import params
+from tests.unit.injection_world import World
 from tests.unit.plans import plan, terms
-from tests.unit.test_denoiser_clock import params
-from tests.unit.test_injection import World
 
 ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
 

@@ -17,7 +17,7 @@ from lib_instantstyle.tensor.picture_modes import NOTHING
 from lib_instantstyle.tensor.reference_mask import masked, square_box
 from lib_instantstyle.tensor.reference_view import reference_views
 from lib_instantstyle.tensor.sharpening import sharpened
-from tests.unit.test_clip_view import LEVEL, noise
+from tests.unit.pictures import LEVEL, noise
 
 SIZES = [(300, 200), (200, 301), (64, 48), (1000, 225), (17, 400), (224, 224), (3, 1)]
 

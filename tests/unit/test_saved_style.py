@@ -15,9 +15,9 @@ from lib_instantstyle.tensor.style_file import read_style, write_style
 from lib_instantstyle.webui import preparing, saved_style, style_saving
 from lib_instantstyle.webui.style_library import StyleLibrary
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import unet_like
-from tests.unit.test_preparing import reference
+from tests.unit.pictures import reference
 from tests.unit.towers import TOWERS, hugging_face_tensors, hugging_face_tower, open_clip_tensors
+from tests.unit.unets import unet_like
 from tests.unit.webui_host import Host
 
 LAYERS = unet_like(SD15)

@@ -10,7 +10,6 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import tower_tensors, unet_like
 from tests.unit.text_towers import (
     TEXT_TOWERS,
     hugging_face_text_tensors,
@@ -19,6 +18,8 @@ from tests.unit.text_towers import (
     open_clip_text_tower,
     padded,
 )
+from tests.unit.towers import tower_tensors
+from tests.unit.unets import unet_like
 
 TEXTS = [[320, 1929, 539], [2368], list(range(1000, 1075))]  # three tokens, one, as many as fit
 CPU = torch.device("cpu")
