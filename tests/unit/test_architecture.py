@@ -101,3 +101,16 @@ def test_files_are_short():
         p.name: n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert not long
+
+
+def test_no_test_module_is_a_library():
+    """What tests share stands in conftest.py and in modules that are no tests."""
+    found = [
+        (path.relative_to(ROOT).as_posix(), node.lineno, name)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert not found
