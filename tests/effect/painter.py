@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from tests.units import Unit, parse_unit
 from lib_instantstyle.tensor.content import remove_content
 from lib_instantstyle.tensor.image_encoder import load_image_encoder
 from lib_instantstyle.tensor.injection import Clock

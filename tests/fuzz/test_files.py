@@ -25,8 +25,9 @@ from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import ELEMENT_BYTES, TensorInfo
 from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor.pictures import decode_picture
-from tests.fuzz.test_requests import json_values
-from tests.unit.test_torch_archive import LIES, archive_of, tensor_pickle
+from tests.fuzz.files import read_or_refused
+from tests.fuzz.requests import json_values
+from tests.unit.archives import LIES, archive_of, tensor_pickle
 
 COUNTS = st.integers(-3, 40) | st.sampled_from([0, 1, 2, 2**31, 2**62, 2**63, -1])
 
@@ -34,17 +35,6 @@ COUNTS = st.integers(-3, 40) | st.sampled_from([0, 1, 2, 2**31, 2**62, 2**63, -1
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "file.bin"
-
-
-def read_or_refused(read, path, data):
-    path.write_bytes(data)
-    try:
-        return read(path)
-    except InstantStyleError as error:
-        sentence = str(error)
-        assert sentence.startswith(path.name) and sentence.endswith("."), sentence
-        assert len(sentence) < 600
-        return None
 
 
 # -- safetensors ---------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 
 import pytest
 from hypothesis import given
@@ -11,53 +10,14 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.pure.adapter_kind import adapter_kind
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind, image_encoder_kind
-from lib_instantstyle.pure.style_info import (
-    METADATA_KEY,
-    THUMBNAIL,
-    StyleInfo,
-    metadata_of,
-    read_info,
-)
+from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
+from lib_instantstyle.pure.style_info import METADATA_KEY, THUMBNAIL, read_info
 from lib_instantstyle.pure.style_info import shapes_of as style_shapes
 from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
-from tests.fuzz.test_requests import json_values
-from tests.unit.adapters import PROJECTIONS, Noise, attention_tensors, prefixed
-from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors, open_clip_tensors
-from tests.unit.text_encoders import (
-    hugging_face_text_encoder,
-    hugging_face_text_tensors,
-    open_clip_text_encoder,
-    open_clip_text_tensors,
-)
+from tests.fuzz.files import INFO, METADATA, RELATIVES, SOUND, style_file
+from tests.fuzz.requests import json_values
 
-
-def described(tensors):
-    return {name: TensorInfo("F32", tuple(t.shape), 4 * t.numel()) for name, t in tensors.items()}
-
-
-def _adapters():
-    noise = Noise()
-    layers = attention_tensors(noise, {1: 8, 3: 8}, 16)
-    for kind, projection in PROJECTIONS.items():
-        sizes = (16, 24, 4) if kind == "linear" else (16, 24)
-        for image, attention in (
-            ("image_proj", "ip_adapter"),
-            ("image_proj_model", "adapter_modules"),
-        ):
-            yield described(
-                {**prefixed(image, projection(noise, *sizes)), **prefixed(attention, layers)}
-            )
-
-
-SOUND = [
-    *_adapters(),
-    described(hugging_face_tensors(hugging_face_encoder("H"))),
-    described(open_clip_tensors("H")),
-    described(hugging_face_text_tensors(hugging_face_text_encoder("H"))),
-    described(open_clip_text_tensors(open_clip_text_encoder("H"))),
-]
 FOREIGN = [
     "id_adapter.x", "pulid_ca.x", "image_proj.mapping_0.0.weight", "ip_adapter_proj_model.x",
     "a.ip_adapter_double_stream_k.weight", "ip_adapter.1.to_k_ip.bias", "visual.attn_pool.x",
@@ -66,23 +26,6 @@ FOREIGN = [
     "image_proj.perceiver_resampler.layers.0.0.to_out.weight", "image_proj.proj.0.weight",
     "image_proj.proj.2.weight", "image_proj.proj_in.weight", "image_proj.layers.0.0.to_q.weight",
 ]  # fmt: skip
-_P = "image_proj."
-RELATIVES = [  # what tells the relatives that cannot serve apart
-    {f"{_P}proj.0.weight": (16, 512), f"{_P}norm.weight": (16,), f"{_P}proj.2.weight": (64, 16)},
-    {f"{_P}proj.0.weight": (16, 512), f"{_P}norm.weight": (16,), f"{_P}proj.2.weight": (640, 16)},
-    {f"{_P}perceiver_resampler.proj_in.weight": (8, 8)},
-    {f"{_P}perceiver_resampler.proj_in.weight": (8, 8),
-     f"{_P}perceiver_resampler.layers.0.0.to_out.weight": (32, 8)},
-    {f"{_P}latents": (1, 4, 8), f"{_P}proj_in.weight": (8, 512)},
-    {f"{_P}latents": (1, 4, 8), f"{_P}proj_in.weight": (8, 64),
-     f"{_P}layers.0.0.to_q.weight": (768, 2048)},
-    {"ip_adapter.1.to_q_lora.down.weight": (8, 8)},
-]  # fmt: skip
-LAYERS = described(attention_tensors(Noise(), {1: 8, 3: 8}, 16))
-SOUND += [
-    {**LAYERS, **{name: TensorInfo("F32", shape, 1) for name, shape in relative.items()}}
-    for relative in RELATIVES
-]
 shapes = st.lists(st.sampled_from([0, 1, 8, 16, 24, 64, 512, 2048]), max_size=4).map(tuple)
 changes = st.lists(
     st.tuples(st.integers(0, 300), st.sampled_from(["drop", "shape", "type"]), shapes), max_size=4
@@ -120,28 +63,8 @@ def test_what_is_not_changed_is_recognised():
             adapter_kind(relative)
 
 
-INFO = StyleInfo(
-    encoder="H", kind=ImageEncoderKind("Hugging Face", 4, 1, 8, 14, 28, 3), adapter="a",
-    references=("1" * 64,), weights=(1.0,), created="2024-05-31T12:00:00Z",
-    settings={"weight": 0.5}, thumbnail=b"jpeg",
-)  # fmt: skip
-METADATA = metadata_of(INFO)
 FIELDS = [*json.loads(METADATA[METADATA_KEY]), "more"]
 KIND = [*json.loads(METADATA[METADATA_KEY])["kind"], "more"]
-
-
-def style_file(metadata, tensors):
-    header, position = {"__metadata__": metadata}, 0
-    for name, shape in tensors.items():
-        size = 4
-        for n in shape:
-            size *= n
-        header[name] = {
-            "dtype": "F32", "shape": list(shape), "data_offsets": [position, position + size],
-        }  # fmt: skip
-        position += size
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(position)
 
 
 @pytest.fixture(scope="module")

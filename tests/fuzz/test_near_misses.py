@@ -30,11 +30,10 @@ from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
 from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
 from lib_instantstyle.tensor import pictures
-from tests.fuzz.test_files import read_or_refused
-from tests.fuzz.test_kinds import INFO, RELATIVES, SOUND, style_file
-from tests.fuzz.test_requests import fitting, json_values, taken_or_refused
+from tests.fuzz.files import INFO, RELATIVES, SOUND, read_or_refused, style_file
+from tests.fuzz.requests import fitting, json_values, taken_or_refused
 from tests.unit.adapters import PROJECTIONS, Noise, prefixed
-from tests.unit.test_torch_archive import archive_of
+from tests.unit.archives import archive_of
 from tests.units import FIELDS, PAGE_FIELDS, PAGE_PICTURES, Unit, parse_arguments, parse_unit
 
 

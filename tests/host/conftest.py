@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.host.generations import ROOT
+from tests.host.watching import hooks_on
 from tests.miniature import harness
 from tests.miniature.flavour import A1111, CLASSIC, FORGE, flavour
 
@@ -45,6 +47,95 @@ def nothing_written_down():
     probe = sys.modules.get("lib_probe")
     if probe is not None:
         probe.reset()
+
+
+@pytest.fixture(scope="module")
+def session():
+    """The WebUI of this process, with the extension."""
+    webui = harness.session()
+    webui.add_extension(ROOT)
+    return webui
+
+
+@pytest.fixture
+def checkpoint():
+    """Which one `webui` has loaded: of the two, the quicker; a file may name the other, or both."""
+    return "tiny_sd15"
+
+
+@pytest.fixture
+def webui(session, checkpoint):
+    """With a checkpoint, one at a time in memory. Settings are put back; no hook may be left."""
+    import lib_probe
+
+    session.use(f"{checkpoint}.")
+    saved = dict(session.shared.opts.data)
+    lib_probe.reset()
+    session.reports.clear()
+    yield session
+    session.shared.opts.data = saved
+    assert hooks_on(session.sd_model) == []
+
+
+@pytest.fixture(scope="module")
+def all_checkpoints_in_memory(session):
+    """Those that were loaded once stay there, for the whole of a file."""
+    session.shared.opts.data["sd_checkpoints_limit"] = 3
+
+
+@pytest.fixture
+def sdxl(webui):
+    """`webui` with a checkpoint of the other family."""
+    webui.use("tiny_sdxl.")
+    return webui
+
+
+@pytest.fixture
+def nothing_inverted(webui):
+    """No picture's trajectory is known; nothing is reported, and no progress left, afterwards."""
+    from lib_instantstyle.webui.attention_method import trajectories
+
+    trajectories.clear()
+    yield
+    assert webui.reports == []
+    assert webui.shared.state.textinfo is None
+
+
+@pytest.fixture
+def said(session, monkeypatch):
+    """What the user is told beside the pictures."""
+    from modules import processing
+
+    said = []
+    monkeypatch.setattr(
+        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
+    )
+    return said
+
+
+@pytest.fixture
+def probe(session):
+    """What the small extension that is called at every hook has written down."""
+    import lib_probe
+
+    return lib_probe
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    """Addresses of this machine are asked directly."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def library(session):
+    """The saved styles, of which there are none before and after."""
+    from lib_instantstyle.webui.style_library import library
+
+    shutil.rmtree(library().folder, ignore_errors=True)
+    yield library()
+    shutil.rmtree(library().folder, ignore_errors=True)
 
 
 @pytest.fixture

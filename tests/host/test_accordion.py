@@ -12,25 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.host.generations import PICTURES, UNIT
 from tests.host.miniature.pressing import press_generate
-from tests.host.test_extension import ROOT, UNIT, hooks_on
-from tests.miniature import harness
 
 TXT2IMG = "script_txt2img_instantstyle_"
 
 
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
 @pytest.fixture
-def webui(session):
-    session.use("tiny_sdxl.")
-    yield session
-    assert hooks_on(session.sd_model) == []
+def checkpoint():
+    return "tiny_sdxl"
 
 
 def look(webui, **fields):
@@ -100,7 +90,7 @@ def test_what_clip_sees_is_shown(webui):
     (answer,) = webui.press(f"{TXT2IMG}unit_1_crops_button", **values)
     shown = base64.b64decode(re.search(r"base64,([^\"]+)", answer)[1])
     square = np.asarray(Image.open(io.BytesIO(shown)), float)
-    whole = Image.open(ROOT / "tests" / "pictures" / "coffee.jpg")
+    whole = Image.open(PICTURES / "coffee.jpg")
     left = (whole.width - whole.height) // 2
     middle = whole.crop((left, 0, left + whole.height, whole.height)).resize((224, 224))
     assert np.abs(square - np.asarray(middle, float)).mean() < 4

@@ -23,7 +23,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
 )
 
-from tests.host.test_extension import session  # noqa: F401
 from tests.miniature.harness import to_base64
 
 GETS = ("version", "adapters", "presets", "blocks", "styles")
@@ -46,7 +45,7 @@ CHECKS = (
 
 
 @pytest.fixture(scope="module")
-def routes(session):  # noqa: F811
+def routes(session):
     """Our routes as the WebUI's OpenAPI description has them, by name."""
     from lib_instantstyle.pure.nouns import nouns
     from lib_instantstyle.webui import content_report
@@ -109,7 +108,7 @@ def with_picture(name, body):
     st.sampled_from(["application/json", "text/plain", "multipart/form-data", "", "\xff"]),
     st.binary(max_size=60) | st.text(max_size=60).map(str.encode) | st.just(b"[" * 5000),
 )
-def test_any_bytes(routes, session, name, kind, body):  # noqa: F811
+def test_any_bytes(routes, session, name, kind, body):
     headers = {"Content-Type": kind.encode("latin-1")}
     answer = session.client.post(f"/instantstyle/{name}", content=io.BytesIO(body), headers=headers)
     assert answer.status_code == 422 or body in (b"{}", b""), answer.text

@@ -8,10 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.host import test_broken_functions
-from tests.host.test_companions import in_place
-from tests.host.test_extension import ROOT, hooks_on, picture, style
-from tests.miniature import harness
+from tests.host.breaking import break_each, functions_of, txt2img
+from tests.host.generations import picture, style
+from tests.host.loras import in_place
 from tests.miniature.companions import LORA
 from tests.miniature.flavour import FORGE, flavour
 from tests.unit import loras
@@ -21,11 +20,15 @@ UNIT = {"method": "b-lora", "lora": "ink"}
 
 
 @pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    for extension in (ROOT,) if flavour() == FORGE else (ROOT, LORA):
-        webui.add_extension(extension)
-    return webui
+def session(session):
+    if flavour() != FORGE:
+        session.add_extension(LORA)
+    return session
+
+
+@pytest.fixture
+def checkpoint():
+    return "tiny_sdxl"
 
 
 @pytest.fixture(scope="module")
@@ -57,29 +60,14 @@ def both(session):
 
 
 @pytest.fixture
-def webui(session, both):
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sdxl.")
-    session.reports.clear()
-    before = {name: x.clone() for name, x in session.unet.state_dict().items()}
-    yield session
-    session.use("tiny_sdxl.")
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
-    after = session.unet.state_dict()
+def webui(webui, both):
+    """With the LoRA's files; none of the weights may be another afterwards."""
+    before = {name: x.clone() for name, x in webui.unet.state_dict().items()}
+    yield webui
+    webui.use("tiny_sdxl.")
+    after = webui.unet.state_dict()
     assert all(torch.equal(x, after[name]) for name, x in before.items())
-    assert [x for x in session.reports if "InstantStyle" in x or "instantstyle" in x] == []
-
-
-@pytest.fixture
-def said(monkeypatch):
-    from modules import processing
-
-    said = []
-    monkeypatch.setattr(
-        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
-    )
-    return said
+    assert [x for x in webui.reports if "InstantStyle" in x or "instantstyle" in x] == []
 
 
 @contextmanager
@@ -263,10 +251,10 @@ def difference_of(a, b):
 
 
 def test_any_function_of_it_may_fail_while_sampling(webui):
-    make = test_broken_functions.txt2img(UNIT)
-    called = test_broken_functions.functions_of(make, webui).keys()
+    make = txt2img(UNIT)
+    called = functions_of(make, webui).keys()
     own = {each for each in called if "lora" in each.told}
     assert len(own) > 3
-    _, wrong = test_broken_functions.break_each(webui, make, called - own)
+    _, wrong = break_each(webui, make, called - own)
     assert wrong == []
     webui.reports.clear()

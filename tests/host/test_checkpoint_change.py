@@ -7,29 +7,10 @@ import weakref
 
 import pytest
 
-from tests.host.test_extension import ROOT, UNIT, hooks_on, style
-from tests.miniature import harness
+from tests.host.generations import UNIT, style
 from tests.miniature.flavour import FORGE, flavour
 
 FIELDS = {"enable_hr": True, "denoising_strength": 0.7, "hr_scale": 1.5}
-
-
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
-@pytest.fixture
-def webui(session):
-    """One checkpoint at a time stays in memory, and the other one is loaded."""
-    saved = dict(session.shared.opts.data)
-    session.set(sd_checkpoints_limit=1)
-    session.use("tiny_sd15.")
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
-from tests.host.test_extension import KINDS, ROOT, UNIT, hooks_on, style
-from tests.miniature import harness
+from tests.host.generations import UNIT, style
+from tests.host.loras import in_place
+from tests.host.watching import KINDS, hooks_on
 from tests.miniature.companions import LORA, NESTED
 from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.recorder import Recorder
@@ -17,29 +18,24 @@ LAYERS = 10  # of the style block of tiny SDXL
 
 
 @pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    for extension in (ROOT, NESTED) if flavour() == FORGE else (ROOT, LORA, NESTED):
-        webui.add_extension(extension)
-    return webui
+def session(session):
+    for extension in (NESTED,) if flavour() == FORGE else (LORA, NESTED):
+        session.add_extension(extension)
+    return session
 
 
 @pytest.fixture
-def webui(session):
-    session.use("tiny_sdxl.")
-    session.reports.clear()
-    yield session
-    assert hooks_on(session.sd_model) == []
-    assert [x for x in session.reports if "InstantStyle" in x or "instantstyle" in x] == []
+def checkpoint():
+    return "tiny_sdxl"
+
+
+@pytest.fixture
+def webui(webui):
+    yield webui
+    assert [x for x in webui.reports if "InstantStyle" in x or "instantstyle" in x] == []
 
 
 # -- LoRA ----------------------------------------------------------------------------------------
-
-in_place = pytest.mark.skipif(
-    flavour() == FORGE,
-    reason="this Lora extension is A1111's, which changes weights when a layer is called; Forge's "
-    "merges them when it loads a model (tests/webui/test_text.py tries that in a real one)",
-)
 
 
 @in_place

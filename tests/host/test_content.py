@@ -12,27 +12,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lib_instantstyle.pure.catalog import scan
-from tests.miniature import harness
+from tests.host.generations import UNIT, style
 from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.networks.text import OpenCLIPText, TextConfig
 from tests.miniature.recorder import Recorder
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = base64.b64encode((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()).decode()
-UNIT = {"image": REFERENCE}
 CONTENT = {**UNIT, "content": "a cup of coffee", "content_scale": 0.7}
 TEXT_H = TextConfig(width=128, layers=2, heads=2, embed_dim=64)  # beside the tiny ViT-H
-
-
-def style(*units):
-    return {"alwayson_scripts": {"InstantStyle": {"args": list(units)}}}
-
-
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
 
 
 @pytest.fixture
@@ -227,7 +213,7 @@ def test_an_encoder_that_read_many_short_texts_is_whole_again(session):
 def picture():
     from lib_instantstyle.tensor.pictures import decode_picture
 
-    return decode_picture(REFERENCE)
+    return decode_picture(UNIT["image"])
 
 
 def test_a_reference_is_described_without_a_generation(session, few_nouns):

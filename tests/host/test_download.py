@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.host.test_extension import ROOT, session, style  # noqa: F401
+from tests.host.generations import PICTURES, UNIT, style
 
-COFFEE = (ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()
+COFFEE = (PICTURES / "coffee.jpg").read_bytes()
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 
 class Site(BaseHTTPRequestHandler):
@@ -51,16 +52,6 @@ def site():
         server.server_close()
 
 
-@pytest.fixture
-def webui(session, monkeypatch):  # noqa: F811
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sd15.")
-    yield session
-    session.shared.opts.data = saved
-
-
 def allow(webui, local):
     webui.shared.opts.data.update(api_enable_requests=True, api_forbid_local_requests=not local)
 
@@ -70,8 +61,6 @@ def test_a_picture_behind_an_address_is_the_same_as_its_base64(webui):
     with site() as url:
         by_address = webui.txt2img(**style({"image": f"{url}/coffee.jpg"}))
         by_redirect = webui.txt2img(**style({"image": f"{url}/to/{url}/coffee.jpg"}))
-    from tests.host.test_extension import UNIT
-
     expected = webui.txt2img(**style(UNIT)).png
     assert by_address.png == by_redirect.png == expected
 

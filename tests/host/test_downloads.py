@@ -8,20 +8,11 @@ import time
 
 import pytest
 
-from tests.host.test_extension import ROOT
-from tests.miniature import harness
 from tests.unit.publisher import published, publisher
 
 LIST = "script_txt2img_instantstyle_downloads"
 UNIT = "script_txt2img_instantstyle_unit_1_"
 NAME = "ip-adapter_sd15.safetensors"
-
-
-@pytest.fixture(scope="module")
-def session():
-    session = harness.session()
-    session.add_extension(ROOT)
-    return session
 
 
 def own_folder():
@@ -31,16 +22,13 @@ def own_folder():
 
 
 @pytest.fixture
-def webui(session, monkeypatch):
+def webui(webui, no_proxies, monkeypatch):
     from lib_instantstyle.pure import resumable_download
     from lib_instantstyle.webui import downloads
 
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(resumable_download, "PAUSE", 0)
     monkeypatch.setattr(downloads, "_jobs", {})
-    session.use("tiny_sd15.")
-    yield session
+    yield webui
     for file in own_folder().glob(f"{NAME}*"):
         file.unlink()
 

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.host.generations import PICTURES, UNIT, picture, style
 from tests.host.miniature.cases import CHECKPOINTS, ROWS
-from tests.miniature import harness
-from tests.miniature.recorder import Recorder, unet_of
+from tests.host.watching import KINDS, hooks_on, watch_hooks
+from tests.miniature.recorder import Recorder
 
-ROOT = Path(__file__).parents[2]
-KINDS = {"c": 0, "u": 1}
-
-
-def picture(name):
-    return base64.b64encode((ROOT / "tests" / "pictures" / name).read_bytes()).decode()
-
-
-UNIT = {"image": picture("coffee.jpg")}
-
-
-def style(*units):
-    return {"alwayson_scripts": {"InstantStyle": {"args": list(units)}}}
-
-
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
+pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
 
 
 @pytest.fixture(params=CHECKPOINTS)
-def webui(session, request):
-    session.shared.opts.data["sd_checkpoints_limit"] = 3
-    saved = dict(session.shared.opts.data)
-    session.use(f"{request.param}.")
-    session.reports.clear()
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
-
-
-def hooks_on(model):
-    """Our hooks on a checkpoint; where it is no module itself, as in Forge, on its UNet."""
-    modules = model if hasattr(model, "named_modules") else unet_of(model)
-    return [
-        name
-        for name, module in modules.named_modules()
-        for kind in ("_forward_hooks", "_forward_pre_hooks")
-        for hook in getattr(module, kind).values()
-        if "lib_instantstyle" in getattr(hook, "__module__", "")
-    ]
+def checkpoint(request):
+    return request.param
 
 
 # -- rows ----------------------------------------------------------------------------------------
@@ -121,21 +84,6 @@ def test_rows_of_tiles_are_told_apart_by_what_they_hold(webui, order, monkeypatc
 
 
 # -- life of the patch ---------------------------------------------------------------------------
-
-
-def watch_hooks(monkeypatch):
-    """Collect the hooks that stand on the UNet while it is called."""
-    from tests.miniature.networks import UNetModel
-
-    seen = []
-    forward = UNetModel.forward
-
-    def spy(self, *args, **kwargs):
-        seen.append(len(hooks_on(self)))
-        return forward(self, *args, **kwargs)
-
-    monkeypatch.setattr(UNetModel, "forward", spy)
-    return seen
 
 
 def test_hooks_stand_only_on_the_selected_layers_and_only_while_sampling(webui, monkeypatch):
@@ -278,7 +226,7 @@ def test_what_the_encoder_sees_is_saved_on_request(webui):
         assert file.stem.split("-")[0] in answer.infotexts[0]
         crop = Image.open(file)
         assert crop.size == (224, 224) and crop.mode == "RGB"
-        whole = Image.open(ROOT / "tests" / "pictures" / "coffee.jpg")
+        whole = Image.open(PICTURES / "coffee.jpg")
         short = min(whole.size)
         left = (whole.width - short) // 2
         middle = whole.crop((left, 0, left + short, short)).resize((224, 224))

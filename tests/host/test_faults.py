@@ -11,17 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F401
-
-
-@pytest.fixture
-def webui(session):  # noqa: F811
-    saved = dict(session.shared.opts.data)
-    session.shared.opts.data["sd_checkpoints_limit"] = 1
-    session.use("tiny_sd15.")
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
+from tests.host.generations import UNIT, style
+from tests.host.watching import hooks_on
 
 
 @pytest.fixture
@@ -35,18 +26,6 @@ def undisturbed(webui):
         assert webui.txt2img(**style(UNIT)).png == styled
 
     return check
-
-
-@pytest.fixture
-def said(webui, monkeypatch):
-    """What the user is told beside pictures."""
-    from modules import processing
-
-    said = []
-    monkeypatch.setattr(
-        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
-    )
-    return said
 
 
 def own_folder():

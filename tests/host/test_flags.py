@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import requests
 
-from tests.host.miniature.test_server import FAMILY
-from tests.host.test_extension import ROOT, UNIT, style
+from tests.host.generations import ROOT, UNIT, style
 from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
+from tests.miniature.tiny.linked import FAMILY
 
 FLAGS = {
     "medvram": {"medvram": True},

@@ -10,19 +10,10 @@ import zlib
 import pytest
 from PIL import Image
 
-from tests.host.test_extension import UNIT, hooks_on, session, style  # noqa: F401
+from tests.host.generations import UNIT, style
 from tests.units import PAGE_FIELDS, PAGE_PICTURES
 
 FRAME = Image.new("RGB", (64, 64), (40, 90, 200))
-
-
-@pytest.fixture
-def webui(session):  # noqa: F811
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sd15.")
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
 
 
 def generation(webui, given, tab="txt2img", **fields):

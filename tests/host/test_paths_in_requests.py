@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.test_extension import ROOT, UNIT, session, style  # noqa: F401
+from tests.host.generations import PICTURES, UNIT, style
 from tests.units import FIELDS
 
 HIDDEN = "not-for-strangers"
@@ -46,12 +46,10 @@ def opened():
 
 
 @pytest.fixture
-def webui(session):  # noqa: F811
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sd15.")
-    session.shared.opts.data.update(api_enable_requests=True, api_forbid_local_requests=False)
-    yield session
-    session.shared.opts.data = saved
+def webui(webui):
+    """Where a request may name an address, of this machine too."""
+    webui.shared.opts.data.update(api_enable_requests=True, api_forbid_local_requests=False)
+    return webui
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def names(webui, tmp_path):
     folder = tmp_path / HIDDEN
     folder.mkdir()
     models = Path(paths_internal.models_path)
-    shutil.copy(ROOT / "tests" / "pictures" / "coffee.jpg", folder / "picture.jpg")
+    shutil.copy(PICTURES / "coffee.jpg", folder / "picture.jpg")
     adapter = next(p for p in models.rglob("ip-adapter_sd15.safetensors"))
     shutil.copy(adapter, folder / "adapter.safetensors")
     webui.post("/instantstyle/embed", {**UNIT, "name": "ink"})

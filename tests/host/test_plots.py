@@ -4,42 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.miniature.test_xyz import XYZ, xyz_args
-from tests.host.test_extension import ROOT, UNIT, hooks_on, picture, style
-from tests.miniature import harness
+from tests.host.generations import PICTURES, ROOT, UNIT, picture, style
+from tests.host.plots import GRIDS, XYZ, plot, xyz_args
+from tests.miniature.recorder import Recorder
 
-COFFEE, STARS = ROOT / "tests/pictures/coffee.jpg", ROOT / "tests/pictures/deep_field.jpg"
-
-GRIDS = 2  # of one plot without a third axis: all of it, and its only sheet
-
-
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
-@pytest.fixture
-def webui(session):
-    session.shared.opts.data["sd_checkpoints_limit"] = 3
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sd15.")
-    session.reports.clear()
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
-
-
-def plot(webui, x, y=("Nothing", ""), *units, expect=200, **fields):
-    """Grid and sub-grid, then one picture for each cell, row by row."""
-    return webui.txt2img(
-        script_name=XYZ,
-        script_args=xyz_args(webui, x, y),
-        expect=expect,
-        **style(*(units or (UNIT,))),
-        **fields,
-    )
+COFFEE, STARS = PICTURES / "coffee.jpg", PICTURES / "deep_field.jpg"
+pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +94,7 @@ def test_a_preset_is_not_hidden_by_the_units_own_blocks(webui):
     ],
 )
 def test_a_wrong_value_stops_the_plot_before_it_starts(webui, label, values, sentence):
-    with harness.Recorder() as recorder:
+    with Recorder() as recorder:
         answer = plot(webui, (f"[InstantStyle] {label}", values), expect=422)
     assert sentence in answer.body["detail"]
     assert recorder.calls == []

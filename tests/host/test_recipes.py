@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.host.test_extension import ROOT, session  # noqa: F401
+from tests.host.generations import PICTURES
 from tests.webui.recipes import LORA, recipes, with_pictures
 
 SMALL = {"steps": 3, "width": 64, "height": 64, "seed": 7}
@@ -30,15 +30,13 @@ def encoded(picture):
 def pictures():
     mask = Image.new("L", (64, 64))
     mask.paste(255, (0, 0, 32, 64))
-    coffee, stars = (
-        Image.open(ROOT / "tests" / "pictures" / name) for name in ("coffee.jpg", "deep_field.jpg")
-    )
+    coffee, stars = (Image.open(PICTURES / name) for name in ("coffee.jpg", "deep_field.jpg"))
     small = encoded(stars.convert("RGB").resize((64, 64)))
     return {"STYLE": encoded(coffee), "CONTENT": small, "FACE": small, "MASK": encoded(mask)}
 
 
 @pytest.fixture(scope="module")
-def webui(session, pictures):  # noqa: F811
+def webui(session, pictures):
     """With the saved style and the LoRA that the requests name."""
     from modules import paths_internal
 

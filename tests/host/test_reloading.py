@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.miniature.test_xyz import XYZ
-from tests.host.test_extension import ROOT, UNIT, hooks_on, style, watch_hooks
-from tests.miniature import harness
+from tests.host.generations import UNIT, style
+from tests.host.plots import XYZ
+from tests.host.watching import hooks_on, watch_hooks
 
 TIMES = 3
 OURS = "instantstyle"
@@ -89,10 +89,9 @@ LEAST = {
 
 
 @pytest.fixture(scope="module")
-def pages():
+def pages(session):
     """(before, after): what there was of each with the first page, and after three reloads."""
-    webui = harness.session()
-    webui.add_extension(ROOT)
+    webui = session
     webui.reload_ui()  # whatever earlier tests have left, this is the first page
     webui.use("tiny_sd15.")
     found = []
@@ -117,9 +116,8 @@ def test_the_pictures_stay_the_same(pages):
     assert after == before and plain != styled
 
 
-def test_a_picture_is_hooked_once(pages, monkeypatch):
-    webui = harness.session()
+def test_a_picture_is_hooked_once(pages, session, monkeypatch):
     seen = watch_hooks(monkeypatch)
-    webui.txt2img(**style(UNIT))
+    session.txt2img(**style(UNIT))
     assert set(seen) == {1 + 2 * 3}  # on the UNet, and two on each of the style block's layers
-    assert hooks_on(webui.sd_model) == []
+    assert hooks_on(session.sd_model) == []

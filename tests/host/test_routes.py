@@ -8,20 +8,19 @@ import sys
 import pytest
 from PIL import Image
 
-from tests.host.test_extension import ROOT, UNIT, picture, session, style  # noqa: F401
+from tests.host.generations import PICTURES, ROOT, UNIT, picture, style
+from tests.host.plans import agreed
+from tests.host.plots import GRIDS, plot
 from tests.miniature.harness import to_base64
 from tests.miniature.tiny.linked import FAMILY
 
-COFFEE = ROOT / "tests" / "pictures" / "coffee.jpg"
+COFFEE = PICTURES / "coffee.jpg"
+pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
 
 
 @pytest.fixture
-def webui(session):  # noqa: F811
-    session.shared.opts.data["sd_checkpoints_limit"] = 3
-    saved = dict(session.shared.opts.data)
-    session.use("tiny_sdxl.")
-    yield session
-    session.shared.opts.data = saved
+def checkpoint():
+    return "tiny_sdxl"
 
 
 def get(webui, path, expect=200):
@@ -274,20 +273,6 @@ def test_a_plan_knows_the_checkpoint_and_the_settings_that_stand_in_the_way(webu
     assert "token merging" in agreed(webui, request)[0]
 
 
-def agreed(webui, request, but="nothing"):
-    """The problems of the plan for `request`, the first of which the generation is refused with."""
-    given = webui.post("/instantstyle/plan", request).json()["problems"]
-    problems = [problem for problem in given if but not in problem]
-    if "init_images" in request:
-        answer = webui.img2img(None, expect=None, **request)
-    else:
-        answer = webui.txt2img(expect=None, **request)
-    assert answer.status == (422 if problems else 200), (problems, answer.body)
-    if problems:
-        assert answer.body["detail"] == problems[0]
-    return problems
-
-
 def test_a_plan_counts_the_steps_of_both_passes(webui, no_model):
     fields = {"steps": 4, "enable_hr": True, "hr_second_pass_steps": 2}
     unit = plan(webui, {**UNIT, "start": 0.5}, **fields)["units"][0]
@@ -386,7 +371,6 @@ def test_styles_are_those_of_the_library(webui):
 
 def test_a_picture_becomes_a_style_that_plans_and_plots_use(webui):
     from lib_instantstyle.webui.style_library import library
-    from tests.host.test_plots import GRIDS, plot
 
     try:
         for name, file in (("a cup", "coffee.jpg"), ("stars", "deep_field.jpg")):

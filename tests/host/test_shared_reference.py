@@ -3,15 +3,12 @@
 import pytest
 import torch
 
-from tests.host import test_styleid
-from tests.host.test_extension import hooks_on, picture, style
-from tests.host.test_styleid import CONTENT, Calls, Watching, difference
+from tests.host.generations import CONTENT, difference, picture, style
+from tests.host.watching import Calls, Watching, hooks_on
 from tests.miniature.flavour import A1111, flavour
 
-session = test_styleid.session
-webui = test_styleid.webui
-sdxl = test_styleid.sdxl
-said = test_styleid.said
+pytestmark = pytest.mark.usefixtures("nothing_inverted")
+
 
 STEPS = 4
 FIELDS = {"prompt": "a cat", "steps": STEPS, "width": 64, "height": 64}

@@ -8,10 +8,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
-import pytest
-
-from tests.host.test_extension import ROOT
-from tests.miniature import harness
+from tests.host.generations import ROOT
 from tests.miniature.tiny.linked import FAMILY
 
 # Modules before the extension is there, with its page, after a picture without a style, and after
@@ -65,13 +62,6 @@ def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     assert after_picture == with_page  # one without a style
     engine = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
     assert not [name for name in after_answers if name.startswith(engine)]
-
-
-@pytest.fixture
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
 
 
 def test_the_webui_never_searches_its_stack_for_our_script(session, monkeypatch):

@@ -5,35 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-from pathlib import Path
-
-import pytest
 
 from lib_instantstyle.tensor.style_file import write_style
-from tests.miniature import harness
+from tests.host.generations import PICTURES
 from tests.unit.styles import style
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(scope="module")
-def webui():
-    session = harness.session()
-    session.add_extension(ROOT)
-    return session
-
-
-@pytest.fixture
-def library(webui):
-    from lib_instantstyle.webui.style_library import library
-
-    shutil.rmtree(library().folder, ignore_errors=True)
-    yield library()
-    shutil.rmtree(library().folder, ignore_errors=True)
-
-
-def cards(webui):
+def cards(session):
     """The page as the WebUI makes it for the tab txt2img."""
     from modules import ui_extra_networks
 
@@ -41,23 +19,23 @@ def cards(webui):
     return page.create_html("txt2img")
 
 
-def test_tag_and_page_are_registered_once_also_after_the_ui_was_reloaded(webui):
+def test_tag_and_page_are_registered_once_also_after_the_ui_was_reloaded(session):
     from modules import extra_networks, ui_extra_networks
 
-    webui.reload_ui()
+    session.reload_ui()
     assert "instantstyle" in extra_networks.extra_network_registry
     assert [p.title for p in ui_extra_networks.extra_pages].count("InstantStyle") == 1
     assert extra_networks.parse_prompts(["a <instantstyle:x:1>cat"])[0] == ["a cat"]
 
 
-def test_without_styles_there_are_no_cards_and_no_folder(webui, library):
-    assert 'class="card"' not in cards(webui)
+def test_without_styles_there_are_no_cards_and_no_folder(session, library):
+    assert 'class="card"' not in cards(session)
     assert not library.folder.exists()
 
 
-def test_a_style_is_a_card_whose_click_inserts_its_tag(webui, library):
+def test_a_style_is_a_card_whose_click_inserts_its_tag(session, library):
     write_style(library.path_of("it's ink & wash"), style())
-    shown = cards(webui)
+    shown = cards(session)
     (clicked,) = re.findall(r'onclick="([^"]*)"', shown)
     assert html.unescape(clicked) == (
         "cardClicked('txt2img', \"<instantstyle:it's ink & wash:\""
@@ -69,22 +47,22 @@ def test_a_style_is_a_card_whose_click_inserts_its_tag(webui, library):
     assert preview.startswith("data:image/jpeg;base64,/9gg")
 
 
-def test_a_preview_of_the_user_s_own_comes_first(webui, library):
+def test_a_preview_of_the_user_s_own_comes_first(session, library):
     write_style(library.path_of("ink"), style())
     own = library.folder / "ink.preview.png"
-    own.write_bytes((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes())
+    own.write_bytes((PICTURES / "coffee.jpg").read_bytes())
     try:
-        (preview,) = re.findall(r'<img src="([^"]*)"', cards(webui))
+        (preview,) = re.findall(r'<img src="([^"]*)"', cards(session))
         address = html.unescape(preview).removeprefix(".")
-        assert webui.get(address).content == own.read_bytes()
+        assert session.get(address).content == own.read_bytes()
     finally:
         own.unlink()
 
 
-def test_what_a_style_says_of_itself_is_served_without_the_picture(webui, library):
+def test_what_a_style_says_of_itself_is_served_without_the_picture(session, library):
     write_style(library.path_of("ink"), style())
-    cards(webui)
-    answer = webui.get(
+    cards(session)
+    answer = session.get(
         "/sd_extra_networks/metadata", params={"page": "instantstyle", "item": "ink"}
     )
     found = json.loads(answer.json()["metadata"])
@@ -92,7 +70,7 @@ def test_what_a_style_says_of_itself_is_served_without_the_picture(webui, librar
     assert found["serves"] == ["linear", "plus"] and "thumbnail" not in found
 
 
-def test_a_single_card_is_found_by_its_name(webui, library):
+def test_a_single_card_is_found_by_its_name(session, library):
     from modules import ui_extra_networks
 
     write_style(library.path_of("ink"), style())

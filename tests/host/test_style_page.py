@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
 from lib_instantstyle.tensor.style_file import write_style
-from tests.host.test_extension import style as given
-from tests.miniature import harness
+from tests.host.generations import picture
+from tests.host.generations import style as given
 from tests.unit.styles import style
 
-ROOT = Path(__file__).parents[2]
-COFFEE = base64.b64encode((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()).decode()
+COFFEE = picture("coffee.jpg")
 UNIT = "script_txt2img_instantstyle_unit_1_"
 
 
-@pytest.fixture(scope="module")
-def session():
-    session = harness.session()
-    session.add_extension(ROOT)
-    session.use("tiny_sdxl.")
-    return session
-
-
 @pytest.fixture
-def webui(session):
-    from lib_instantstyle.webui.style_library import library
-
-    shutil.rmtree(library().folder, ignore_errors=True)
-    yield session
-    shutil.rmtree(library().folder, ignore_errors=True)
-
-
-def library():
-    from lib_instantstyle.webui.style_library import library
-
-    return library()
+def checkpoint():
+    return "tiny_sdxl"
 
 
 def press(webui, part, event="click", **values):
@@ -49,7 +28,7 @@ def press(webui, part, event="click", **values):
     return picked, shown, said, others
 
 
-def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, monkeypatch):
+def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, library, monkeypatch):
     """The library keeps what was made of a reference; the picture itself may be gone."""
     from lib_instantstyle.webui.paste import paster
 
@@ -63,11 +42,11 @@ def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, monkeyp
 
     style, image, weight = pasted()
     assert (style, weight) == ("", 0.5) and image.startswith("data:image/jpeg;base64,")
-    shutil.rmtree(library().folder.parent / "references")
+    shutil.rmtree(library.folder.parent / "references")
     monkeypatch.setitem(webui.shared.opts.data, "instantstyle_reference_store_mb", 0)
     assert pasted() == ["ink", "", 0.5]
     assert pasted(crop="pad") == ["", None, 0.5]  # the style was made of another part
-    library().delete("ink")
+    library.delete("ink")
     assert pasted() == ["", None, 0.5]
 
 
@@ -75,7 +54,7 @@ def names(update):
     return [choice if isinstance(choice, str) else choice[-1] for choice in update["choices"]]
 
 
-def test_saving_offers_the_style_to_every_unit_and_leaves_this_one_its_reference(webui):
+def test_saving_offers_the_style_to_every_unit_and_leaves_this_one_its_reference(webui, library):
     picked, shown, said, others = press(
         webui, "style_save", style_name="ink", image=COFFEE, weight=0.5
     )
@@ -83,7 +62,7 @@ def test_saving_offers_the_style_to_every_unit_and_leaves_this_one_its_reference
     assert others and all(names(other) == ["", "ink"] for other in others)
     assert "data:image/jpeg;base64," in shown and "1 reference" in shown
     assert said.startswith("Saved as ink, ")
-    assert library().find("ink").info.settings["weight"] == 0.5
+    assert library.find("ink").info.settings["weight"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -94,57 +73,57 @@ def test_saving_offers_the_style_to_every_unit_and_leaves_this_one_its_reference
         ({"style_name": "<b>", "image": COFFEE}, "The name &#x27;&lt;b&gt;&#x27; is not allowed"),
     ],
 )
-def test_what_cannot_be_saved_is_a_sentence_and_changes_nothing(webui, values, words):
+def test_what_cannot_be_saved_is_a_sentence_and_changes_nothing(webui, library, values, words):
     picked, _, said, _ = press(webui, "style_save", **values)
     assert words in said and "instantstyle-problem" in said
-    assert "value" not in picked and library().styles() == []
+    assert "value" not in picked and library.styles() == []
 
 
-def test_renaming_and_deleting_act_on_the_picked_style(webui):
-    library().take_in(saved_file(webui), "ink")
+def test_renaming_and_deleting_act_on_the_picked_style(webui, library):
+    library.take_in(saved_file(library), "ink")
     picked, _, said, _ = press(webui, "style_rename", style="ink", style_name="black ink")
     assert (picked["value"], said) == ("black ink", "Renamed to black ink.")
     picked, shown, said, _ = press(webui, "style_delete", style="")  # "no" in the browser
-    assert len(library().styles()) == 1 and "value" not in picked
+    assert len(library.styles()) == 1 and "value" not in picked
     picked, shown, said, _ = press(webui, "style_delete", style="black ink")
     assert (picked["value"], shown, said) == ("", "", "Deleted black ink.")
-    assert library().styles() == []
+    assert library.styles() == []
     _, _, said, _ = press(webui, "style_rename", style="", style_name="x")
     assert "No saved style is picked" in said
 
 
-def saved_file(webui):
-    path = library().folder.parent / "elsewhere.safetensors"
+def saved_file(library):
+    path = library.folder.parent / "elsewhere.safetensors"
     write_style(path, style())
     data = path.read_bytes()
     path.unlink()
     return data
 
 
-def test_a_file_exported_can_be_imported(webui, tmp_path):
+def test_a_file_exported_can_be_imported(webui, library, tmp_path):
     from lib_instantstyle.webui import style_page
 
-    library().take_in(saved_file(webui), "ink")
+    library.take_in(saved_file(library), "ink")
     exported = style_page.export("ink")
-    assert exported.name == "ink.safetensors" and exported.parent != library().folder
-    library().delete("ink")
+    assert exported.name == "ink.safetensors" and exported.parent != library.folder
+    library.delete("ink")
     assert style_page.take_in(str(exported), "") == ("ink", "Imported as ink.")
     assert style_page.take_in(str(exported), "again")[0] == "again"
-    assert [saved.name for saved in library().styles()] == ["again", "ink"]
+    assert [saved.name for saved in library.styles()] == ["again", "ink"]
     shutil.rmtree(exported.parent)
 
 
-def test_a_style_of_another_encoder_is_shown_as_such(webui):
-    library().take_in(saved_file(webui), "theirs")
+def test_a_style_of_another_encoder_is_shown_as_such(webui, library):
+    library.take_in(saved_file(library), "theirs")
     (shown,) = webui.press(f"{UNIT}style", "change", **{f"{UNIT}style": "theirs"})
     assert "Made with the image encoder CLIP-ViT-H-14, which is not here." in shown
     _, ours, _, _ = press(webui, "style_save", style_name="ours", image=COFFEE)
     assert "1 reference" in ours and "which is not here" not in ours
 
 
-def test_a_damaged_style_is_told_of_where_it_is_picked(webui):
-    library().take_in(saved_file(webui), "ink")
-    path = library().find("ink").path
+def test_a_damaged_style_is_told_of_where_it_is_picked(webui, library):
+    library.take_in(saved_file(library), "ink")
+    path = library.find("ink").path
     path.write_bytes(path.read_bytes()[:-1])
     (shown,) = webui.press(f"{UNIT}style", "change", **{f"{UNIT}style": "ink"})
     assert "instantstyle-problem" in shown and "ends before its tensors do" in shown

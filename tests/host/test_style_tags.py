@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import base64
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.miniature import harness
+from tests.host.generations import picture, style
 
-ROOT = Path(__file__).parents[2]
-COFFEE = base64.b64encode((ROOT / "tests" / "pictures" / "coffee.jpg").read_bytes()).decode()
-
-
-def style(*units):
-    return {"alwayson_scripts": {"InstantStyle": {"args": list(units)}}}
-
-
-@pytest.fixture(scope="module")
-def session():
-    session = harness.session()
-    session.add_extension(ROOT)
-    session.use("tiny_sdxl.")
-    return session
+COFFEE = picture("coffee.jpg")
 
 
 @pytest.fixture
-def webui(session):
+def checkpoint():
+    return "tiny_sdxl"
+
+
+@pytest.fixture
+def webui(webui, library):
     """With two saved styles: `ink` as it comes, `faint` with settings of its own."""
-    from lib_instantstyle.webui.style_library import library
     from lib_instantstyle.webui.style_saving import save_style
     from tests.units import parse_unit
 
-    shutil.rmtree(library().folder, ignore_errors=True)
     save_style(parse_unit({"image": COFFEE}), "ink")
     save_style(parse_unit({"style": "ink", "weight": 0.5, "preset": "original"}), "faint")
-    session.reports.clear()
-    yield session
-    shutil.rmtree(library().folder, ignore_errors=True)
+    return webui
 
 
 @pytest.fixture

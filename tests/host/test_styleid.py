@@ -5,9 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.host.test_extension import ROOT, hooks_on, picture, style
-from tests.miniature import harness
+from tests.host.generations import CONTENT, difference, open_picture, picture, style
+from tests.host.watching import Calls, Watching, hooks_on
 from tests.miniature.flavour import A1111, flavour
+from tests.miniature.harness import to_base64
+
+pytestmark = pytest.mark.usefixtures("nothing_inverted")
 
 STEPS = 4
 # Rows of one picture in the sampling's own call, which follows those of the reference and of the
@@ -17,82 +20,14 @@ ROWS = 2 if flavour() == A1111 else 1
 OF_A_STEP = [1, 1, ROWS]
 
 
-def open_picture(name):
-    return Image.open(ROOT / "tests" / "pictures" / name).convert("RGB").resize((128, 128))
-
-
-CONTENT, STYLE = open_picture("coffee.jpg"), open_picture("deep_field.jpg")
+STYLE = open_picture("deep_field.jpg")
 UNIT = {"image": picture("deep_field.jpg"), "method": "styleid"}
 FIELDS = {"prompt": "", "steps": STEPS, "denoising_strength": 1.0, "width": 64, "height": 64}
 LARGE = {"width": 128, "height": 128}  # as the content is
 
 
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
-def using(session, checkpoint):
-    from lib_instantstyle.webui.attention_method import trajectories
-
-    trajectories.clear()
-    saved = dict(session.shared.opts.data)
-    session.use(f"{checkpoint}.")
-    session.reports.clear()
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
-    assert session.reports == []
-    assert session.shared.state.textinfo is None
-
-
-@pytest.fixture
-def webui(session):
-    yield from using(session, "tiny_sd15")
-
-
-@pytest.fixture
-def sdxl(session):
-    yield from using(session, "tiny_sdxl")
-
-
 def run(webui, content=CONTENT, unit=UNIT, **fields):
     return webui.img2img(content, **{**FIELDS, **fields}, **(style(unit) if unit else {}))
-
-
-class Calls:
-    """The rows of each UNet call."""
-
-    def __init__(self, webui):
-        self.unet = webui.unet
-        self.rows = []
-
-    def __enter__(self):
-        note = lambda module, args, kwargs: self.rows.append(len(args[0]))  # noqa: E731
-        self.handle = self.unet.register_forward_pre_hook(note, with_kwargs=True)
-        return self.rows
-
-    def __exit__(self, *_):
-        self.handle.remove()
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What the user is told beside the pictures."""
-    from modules import processing
-
-    said = []
-    monkeypatch.setattr(
-        processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
-    )
-    return said
-
-
-def difference(a, b):
-    """The largest of two pictures, in levels of 255."""
-    return np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max()
 
 
 # -- what it does --------------------------------------------------------------------------------
@@ -193,27 +128,6 @@ def test_sdxl(sdxl):
 # -- progress, previews, interruption ------------------------------------------------------------
 
 
-class Watching:
-    """The WebUI's state at every UNet call, and something to do at one of them."""
-
-    def __init__(self, webui, at=None, do=None):
-        self.webui, self.at, self.do = webui, at, do
-        self.seen = []
-
-    def __call__(self, module, args, kwargs):
-        state = self.webui.shared.state
-        self.seen.append((state.textinfo, state.sampling_step, state.sampling_steps))
-        if len(self.seen) - 1 == self.at:
-            self.do()
-
-    def __enter__(self):
-        self.handle = self.webui.unet.register_forward_pre_hook(self, with_kwargs=True)
-        return self
-
-    def __exit__(self, *_):
-        self.handle.remove()
-
-
 def test_progress_is_told(webui, monkeypatch):
     from modules import sd_samplers_common
 
@@ -302,7 +216,7 @@ def test_batches_of_one_picture(webui, said):
 def test_a_batch_of_different_pictures_takes_each_content(webui):
     pictures = [CONTENT, CONTENT.transpose(Image.Transpose.FLIP_TOP_BOTTOM)]
     alone = [run(webui, content).images[0] for content in pictures]
-    sent = [harness.to_base64(content) for content in pictures]
+    sent = [to_base64(content) for content in pictures]
     batch = run(webui, init_images=sent, batch_size=2).images[-2:]
     assert [difference(*pair) <= 1 for pair in zip(batch, alone)] == [True, True]
     assert difference(*alone) > 8

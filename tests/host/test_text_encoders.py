@@ -1,25 +1,16 @@
 """Text encoders as other WebUIs and checkpoints wrap them: which serve, and what they give."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from tests.miniature import harness
 from tests.miniature.networks import tokenizer
 from tests.miniature.networks.text import OpenCLIPText, TextConfig
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("session")
 CONFIG = TextConfig(width=64, layers=3, heads=2, embed_dim=24)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
 
 
 class Wrapper(SimpleNamespace):

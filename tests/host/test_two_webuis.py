@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.host.test_extension import ROOT
+from tests.host.generations import ROOT
 from tests.miniature.tiny.linked import link_family
 
 CHILD = """

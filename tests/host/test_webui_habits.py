@@ -8,28 +8,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.host.generations import PICTURES, UNIT, style
 from tests.host.miniature.pressing import press_generate
-from tests.host.test_extension import ROOT, UNIT, hooks_on, style, watch_hooks
-from tests.miniature import harness
+from tests.host.watching import watch_hooks
 
 HOOKS = 1 + 2 * 10  # on the UNet and on the ten layers of tiny SDXL's style block
 
 
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
 @pytest.fixture
-def webui(session):
-    session.use("tiny_sdxl.")
-    session.reports.clear()
-    saved = dict(session.shared.opts.data)
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
+def checkpoint():
+    return "tiny_sdxl"
 
 
 def test_ui_is_built_again_and_again_without_mixing_the_tabs(session):
@@ -136,7 +124,7 @@ def source_of_batch(webui):
 
 def test_a_batch_folder_styles_every_picture_with_one_p(webui, tmp_path, monkeypatch):
     """img2img's batch tab runs one `p`, and one sampler, over all files of a folder."""
-    picture = Image.open(ROOT / "tests" / "pictures" / "deep_field.jpg").resize((64, 64))
+    picture = Image.open(PICTURES / "deep_field.jpg").resize((64, 64))
     for i in range(3):
         picture.rotate(90 * i).save(tmp_path / f"{i}.png")
     seen = watch_hooks(monkeypatch)

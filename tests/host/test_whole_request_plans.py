@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.test_extension import UNIT, picture, session, style  # noqa: F401
-from tests.host.test_routes import agreed, webui  # noqa: F401
+from tests.host.generations import UNIT, picture, style
+from tests.host.plans import agreed
+
+pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
 
 
 @pytest.fixture
-def saved(webui):  # noqa: F811
+def checkpoint():
+    return "tiny_sdxl"
+
+
+@pytest.fixture
+def saved(webui):
     """A saved style, "stars"."""
     from lib_instantstyle.webui.style_library import library
 
@@ -21,13 +28,13 @@ def saved(webui):  # noqa: F811
         each.path.unlink()
 
 
-def plan(webui, **request):  # noqa: F811
+def plan(webui, **request):
     response = webui.post("/instantstyle/plan", request)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def test_tags_in_the_prompt_are_units_after_the_others(webui, saved):  # noqa: F811
+def test_tags_in_the_prompt_are_units_after_the_others(webui, saved):
     answer = plan(webui, prompt="a cat <instantstyle:stars:0.5:preset=layout>", **style(UNIT))
     first, second = answer["units"]
     assert (first["unit"], first["style"]) == (1, None)
@@ -36,14 +43,14 @@ def test_tags_in_the_prompt_are_units_after_the_others(webui, saved):  # noqa: F
     assert answer["problems"] == []
 
 
-def test_tags_alone_are_enough(webui, saved):  # noqa: F811
+def test_tags_alone_are_enough(webui, saved):
     request = {"prompt": "a cat <instantstyle:stars>", "steps": 2}
     assert agreed(webui, request) == []
     assert [unit["style"] for unit in plan(webui, **request)["units"]] == ["stars"]
     assert "no unit was sent" in plan(webui, prompt="a cat")["problems"][0]
 
 
-def test_hires_fix_has_the_tags_of_its_own_prompt(webui, saved):  # noqa: F811
+def test_hires_fix_has_the_tags_of_its_own_prompt(webui, saved):
     hires = {"enable_hr": True, "hr_prompt": "a cat <instantstyle:stars>"}
     (unit,) = plan(webui, prompt="a cat", steps=2, **hires)["units"]
     assert (unit["steps"], unit["hires_steps"]) == ([], [1, 2])
@@ -57,12 +64,12 @@ def test_hires_fix_has_the_tags_of_its_own_prompt(webui, saved):  # noqa: F811
         ({"prompt": "", "negative_prompt": "<instantstyle:stars>"}, "in the negative prompt"),
     ],
 )
-def test_tags_that_are_refused_are_problems(webui, saved, prompts, sentence):  # noqa: F811
+def test_tags_that_are_refused_are_problems(webui, saved, prompts, sentence):
     (problem,) = agreed(webui, {**prompts, "steps": 2, **style(UNIT)})
     assert sentence in problem
 
 
-def test_a_plan_is_for_the_checkpoint_that_the_request_names(webui):  # noqa: F811
+def test_a_plan_is_for_the_checkpoint_that_the_request_names(webui):
     other = {"sd_model_checkpoint": "tiny_sd15.safetensors"}
     answer = plan(webui, prompt="a cat", override_settings=other, **style(UNIT))
     assert (answer["checkpoint"], answer["layout"]) == ("tiny_sd15.safetensors", "sd15")
@@ -73,7 +80,7 @@ def test_a_plan_is_for_the_checkpoint_that_the_request_names(webui):  # noqa: F8
     assert answer["checkpoint"] == "tiny_sdxl.safetensors" and answer["in_memory"] is True
 
 
-def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkeypatch):  # noqa: F811
+def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkeypatch):
     """The style needs none; the meter does."""
     from lib_instantstyle.webui import leak_meter, planning
 

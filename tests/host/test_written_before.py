@@ -12,7 +12,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from tests.host.test_extension import ROOT, hooks_on
+from tests.host.generations import ROOT
+from tests.host.watching import hooks_on
 from tests.host.written_before import seen
 from tests.host.written_before.compared import LEVELS, changed_text, distance, lost
 from tests.miniature import harness

@@ -4,9 +4,10 @@ import functools
 
 import torch
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from tests.unit.open_clip_encoders import QuickGELU, VisionTransformer
+from tests.unit.pictures import reference
 
 # width, layers, mlp, projection, activation; shapes as odd as those of the real ones
 ENCODERS = {
@@ -124,3 +125,21 @@ def text_half(layout, width=48):
         "text_projection": torch.zeros(width, 24),
         "logit_scale": torch.tensor(4.6),
     }
+
+
+def encoder_tensors(projection, width=32):
+    return {
+        "vision_model.embeddings.class_embedding": torch.zeros(width),
+        "vision_model.embeddings.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
+        "vision_model.embeddings.position_embedding.weight": torch.zeros(257, width),
+        "vision_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(64, width),
+        "visual_projection.weight": torch.zeros(projection, width),
+    }
+
+
+def image_embeds():
+    """Of `reference`, by transformers."""
+    image, _ = reference()
+    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        return hugging_face_encoder("H")(pixels).image_embeds[0]

@@ -104,25 +104,14 @@ def test_files_are_short():
     assert not long
 
 
-FEW_PARAMETERS = ("pure", "tensor", "hosts")  # rooms held to the limit
-MOST_PARAMETERS = 6  # besides self and cls
-
-
-def test_no_function_has_many_parameters():
-    """More of them stand in a class with fields, which are given by name."""
-    many = {}
-    for room in FEW_PARAMETERS:
-        for path in sorted((ROOT / "lib_instantstyle" / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-                    count = len(parameters(node))
-                    if count > MOST_PARAMETERS:
-                        many[f"{room}/{path.name}:{node.lineno}"] = count
-    assert not many
-
-
-def parameters(node):
-    """The parameters of a function, without self and cls."""
-    given = node.args
-    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
-    return [each.arg for each in every if each and each.arg not in ("self", "cls")]
+def test_no_test_module_is_a_library():
+    """What tests share stands in conftest.py and in modules that are no tests."""
+    found = [
+        (path.relative_to(ROOT).as_posix(), node.lineno, name)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert not found

@@ -8,9 +8,7 @@ from lib_instantstyle.tensor.auto_weight import LARGEST, AutoWeight
 from lib_instantstyle.tensor.effect_meter import EffectMeter
 from lib_instantstyle.tensor.injection import Clock, Injection
 from tests.unit.plans import plan
-from tests.unit.test_several_units import Adapters
-
-ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
+from tests.unit.two_adapters import ROWS, Adapters
 
 
 @pytest.fixture(scope="module")

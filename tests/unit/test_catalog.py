@@ -3,7 +3,6 @@
 import json
 import struct
 import weakref
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,25 +15,9 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.pure.safetensors_header import read_header
-from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
 from tests.unit.adapters import adapter_tensors, write
-
-
-def unet_like(layout, context_width=16, width=8):
-    by_number = {
-        layer.number: CrossAttention(layer, SimpleNamespace(), width, 2) for layer in layout.layers
-    }
-    return UnetLayers(layout, context_width, by_number)
-
-
-def encoder_tensors(projection, width=32):
-    return {
-        "vision_model.embeddings.class_embedding": torch.zeros(width),
-        "vision_model.embeddings.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
-        "vision_model.embeddings.position_embedding.weight": torch.zeros(257, width),
-        "vision_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(64, width),
-        "visual_projection.weight": torch.zeros(projection, width),
-    }
+from tests.unit.image_encoders import encoder_tensors
+from tests.unit.unets import unet_like
 
 
 def test_names_and_folders_say_nothing(tmp_path):

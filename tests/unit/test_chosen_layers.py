@@ -5,7 +5,7 @@ import pytest
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.tensor.unet import find_layers, layers_in_file
-from tests.unit.test_layers import diffusers_unet
+from tests.unit.unets import diffusers_unet
 
 
 def as_file(unet, prefix):

@@ -11,14 +11,9 @@ from transformers import CLIPImageProcessorPil
 from lib_instantstyle.tensor.clip_view import MEAN, STD, clip_view
 from lib_instantstyle.tensor.picture_modes import NOTHING
 from tests.engine import clip_pixels
+from tests.unit.pictures import LEVEL, noise
 
-LEVEL = 0.0151  # one 8-bit level in normalised units
 ORACLE = CLIPImageProcessorPil()
-
-
-def noise(width, height, seed=0):
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 def official(image):

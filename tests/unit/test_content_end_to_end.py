@@ -6,14 +6,18 @@ projected and pooled vector of its text encoder, through diffusers' projection a
 
 import pytest
 import torch
-from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
+from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
-from tests.unit.test_adapter_types import World
-from tests.unit.test_preparing import reference
+from tests.unit.image_encoders import (
+    ENCODERS,
+    hugging_face_encoder,
+    hugging_face_tensors,
+    image_embeds,
+)
+from tests.unit.pictures import reference
 from tests.unit.text_encoders import hugging_face_text_encoder, hugging_face_text_tensors, padded
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
 from tests.units import parse_unit
@@ -33,13 +37,6 @@ def models(world, tmp_path, monkeypatch):
     write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
     return tmp_path
-
-
-def image_embeds():
-    image, _ = reference()
-    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
-    with torch.no_grad():
-        return hugging_face_encoder("H")(pixels).image_embeds[0]
 
 
 def text_embeds(*texts):

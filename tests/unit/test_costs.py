@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
 from lib_instantstyle.tensor.injection import Clock, Injection
+from lib_instantstyle.tensor.masks import mask_of
 from tests.operations import VIEWS, Operations
 from tests.unit.plans import plan
-from tests.unit.test_several_units import Adapters, half_mask, mask_of
+from tests.unit.two_adapters import ROWS, Adapters, half_mask
 
-ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)
 LAYERS = 3  # of the style preset in SD1.5
 REDUCTIONS = {"sum", "mean", "norm", "linalg_vector_norm", "std", "var", "var_mean", "amax", "dot"}
 

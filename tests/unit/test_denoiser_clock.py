@@ -9,17 +9,9 @@ from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.tensor.injection import UnetCall
+from tests.unit.denoiser_calls import A, N, params
 
-torch.manual_seed(0)
-A, N = torch.randn(2, 1, 7, 4)
 C, U = PROMPT, NEGATIVE
-
-
-def params(prompt=A, negative=N, rows=2, step=0, total_steps=4):
-    denoiser = SimpleNamespace(step=step, total_steps=total_steps)
-    return SimpleNamespace(
-        text_cond=prompt, text_uncond=negative, x=torch.zeros(rows, 4), denoiser=denoiser
-    )
 
 
 def call(rows, context=None, **options):

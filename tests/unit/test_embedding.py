@@ -7,6 +7,7 @@ from PIL import Image
 
 from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
+from lib_instantstyle.pure.layers import SD15
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.tensor.device_memory import Unmanaged
 from lib_instantstyle.tensor.embedding import ImageEmbeds
@@ -15,7 +16,7 @@ from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput, refe
 from lib_instantstyle.tensor.pictures import Picture
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
-from tests.unit.test_catalog import SD15, unet_like
+from tests.unit.unets import unet_like
 from tests.units import Unit
 
 CPU = torch.device("cpu")

@@ -8,24 +8,20 @@ import torch
 from diffusers.loaders import IPAdapterMixin
 from torch import nn
 
-from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.attention_terms import attention_term
 from lib_instantstyle.tensor.injection import Clock
 from lib_instantstyle.tensor.layer_hook import LayerHook
-from lib_instantstyle.tensor.plan import Plan, layer_weights
+from lib_instantstyle.tensor.plan import layer_weights
 from lib_instantstyle.tensor.unet import find_layers
 from tests.engine import inject
-from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
-from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
-from tests.unit.adapters import adapter_tensors, as_diffusers, write
+from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
+from tests.miniature.networks.unet import SDXL_TINY, UNetModel
+from tests.unit.adapters import as_diffusers
 from tests.unit.copies import copy_of
+from tests.unit.injection_world import ROWS, World
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
 from tests.units import Unit, parse_unit
 
-EMBEDDING = 24
 SCALES = {  # diffusers' notation of our presets
     ("sdxl", "style"): {"up": {"block_0": [0.0, 1.0, 0.0]}},
     ("sdxl", "style+layout"): {"down": {"block_2": [0.0, 1.0]}, "up": {"block_0": [0.0, 1.0, 0.0]}},
@@ -38,89 +34,9 @@ SCALES = {  # diffusers' notation of our presets
 }
 
 
-def randomised(module, seed):
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        scale = 0.3 if parameter.dim() < 2 else 1.0 / parameter[0].numel() ** 0.5
-        noise = torch.randn(parameter.shape, generator=generator) * scale
-        parameter.data.copy_(noise + (1.0 if parameter.dim() == 1 and not noise.any() else 0.0))
-    return module.eval().requires_grad_(False)
-
-
-SD2_LIKE = replace(SD15_TINY, context_dim=96, linear_projection=True, num_head_channels=16)
-INPAINTING = replace(SD15_TINY, in_channels=9)
-
-
-class World:
-    """One tiny UNet in ldm naming, the same in diffusers, and an adapter file for both."""
-
-    def __init__(self, layout_id, folder):
-        self.config = {
-            "sdxl": SDXL_TINY,
-            "sd15": SD15_TINY,
-            "sd2": SD2_LIKE,
-            "inpainting": INPAINTING,
-        }[layout_id]
-        self.unet = randomised(UNetModel(self.config), seed=1)
-        self.layers = find_layers(self.unet)
-        self.tensors = adapter_tensors(self.layers, EMBEDDING)
-        self.path = write(folder / "adapter.safetensors", self.tensors)
-        (self.adapter,) = scan([folder]).adapters
-        generator = torch.Generator().manual_seed(2)
-        self.x = torch.randn(4, self.config.in_channels, 16, 16, generator=generator)
-        self.t = torch.tensor([500.0] * 4)
-        self.context = torch.randn(4, 7, self.config.context_dim, generator=generator)
-        self.vector = torch.randn(EMBEDDING, generator=generator)
-        self.y, self.added = None, {}
-        if self.config.adm_in_channels:
-            self.added = {
-                "text_embeds": torch.randn(4, 256, generator=generator),
-                "time_ids": torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]] * 4),
-            }
-            self.y = size_vector(**self.added)
-
-    def plan(self, unit, layers=None):
-        layers = layers or self.layers
-        block_weights = layer_weights(unit, layers)
-        features = torch.stack([self.vector, torch.zeros_like(self.vector)])
-        tokens = image_tokens(self.path, self.adapter.kind, features, torch.device("cpu"))
-        banks = keys_and_values(self.path, block_weights, tokens)
-        return Plan(
-            tuple(
-                attention_term(layers.by_number[n].layer, block_weight, banks[n], unit, [1.0])
-                for n, block_weight in block_weights.items()
-            )
-        )
-
-    def run(self, unet=None):
-        return (unet or self.unet)(self.x, timesteps=self.t, context=self.context, y=self.y)
-
-    def run_with(self, plan, rows, fraction=0.0):
-        clock = Clock(lambda call: rows, lambda: fraction)
-        with inject(self.unet, self.layers, plan, clock) as injection:
-            return self.run(), injection
-
-    def run_diffusers(self, unet, rows=None):
-        """diffusers' UNet on the same input; rows of NEGATIVE get the zero image."""
-        added = dict(self.added)
-        if rows is not None:
-            zero = torch.zeros_like(self.vector)
-            vectors = [self.vector if kind == PROMPT else zero for kind in rows]
-            added["image_embeds"] = [torch.stack(vectors)[:, None]]
-        return unet(self.x, self.t, self.context, added_cond_kwargs=added).sample
-
-
 @pytest.fixture(scope="module", params=["sdxl", "sd15", "sd2", "inpainting"])
 def world(request, tmp_path_factory):
     return World(request.param, tmp_path_factory.mktemp(request.param))
-
-
-ROWS = [
-    (PROMPT, PROMPT, NEGATIVE, NEGATIVE),
-    (NEGATIVE, PROMPT, NEGATIVE, PROMPT),
-    (PROMPT,) * 4,
-    (NEGATIVE,) * 4,
-]
 
 
 @pytest.mark.parametrize("preset", sorted({preset for _, preset in SCALES}))

@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.unit.test_injection import ROWS, World
+from tests.unit.injection_world import ROWS, World
 from tests.units import Unit
 
 

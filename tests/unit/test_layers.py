@@ -1,26 +1,10 @@
 """The layer table against diffusers' own UNets."""
 
 import pytest
-from diffusers import UNet2DConditionModel
 
 from lib_instantstyle.pure.layers import SD15, SDXL, parse_attn2, recognise
 from tests.engine import layers_of
-
-CONFIGS = {
-    "sdxl": {
-        "block_out_channels": (32, 64, 64),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "transformer_layers_per_block": (1, 2, 10),
-        "attention_head_dim": (2, 4, 4),
-        "use_linear_projection": True,
-    },
-    "sd15": {"block_out_channels": (32, 32, 32, 32), "attention_head_dim": 4},
-}
-
-
-def diffusers_unet(name):
-    return UNet2DConditionModel(sample_size=8, cross_attention_dim=16, **CONFIGS[name])
+from tests.unit.unets import diffusers_unet
 
 
 @pytest.mark.parametrize("layout", [SDXL, SD15], ids=lambda layout: layout.id)

@@ -8,17 +8,20 @@ from lib_instantstyle.pure.catalog import scan
 from lib_instantstyle.pure.infotext import OWN_KEY
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
-from tests.units import parse_unit
 from lib_instantstyle.tensor import embedding
 from lib_instantstyle.webui import leak_meter
 from lib_instantstyle.webui.leak_meter import leak_meters, measure
 from tests.engine import text_to_leak
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
-from tests.unit.test_catalog import unet_like
-from tests.unit.test_content_end_to_end import image_embeds
-from tests.unit.test_preparing import reference
+from tests.unit.image_encoders import (
+    ENCODERS,
+    hugging_face_encoder,
+    hugging_face_tensors,
+    image_embeds,
+)
+from tests.unit.pictures import reference
 from tests.unit.text_hosts import Loaded, TextHost
+from tests.unit.unets import unet_like
 from tests.units import parse_unit
 
 WIDTH = ENCODERS["H"][3]

@@ -22,9 +22,9 @@ from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit import loras
 from tests.unit.copies import copy_of
+from tests.unit.injection_world import World
 from tests.unit.loras import CONTENT, ELSEWHERE, STYLE
 from tests.unit.quantised import FourBits, Gguf, in_few_bits
-from tests.unit.test_injection import World
 
 EVERYTHING = (*(f"{a}.{p}" for a in ("attn1", "attn2") for p in loras.PROJECTIONS), "proj_in")
 EVERYTHING += ("proj_out", "ff.net.0.proj", "ff.net.2")

@@ -16,7 +16,7 @@ from lib_instantstyle.pure.tensor_info import TensorInfo
 from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
 from tests.unit import stock
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
-from tests.unit.test_catalog import unet_like
+from tests.unit.unets import unet_like
 
 MISLEADING = "portrait_v2/faceid instantid kolors sdxl sd15 plus/pulid_flux_ViT-L.safetensors"
 EXPECTED = {  # layout, projection, tokens, width of what it takes, heads

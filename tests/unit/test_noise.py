@@ -10,7 +10,7 @@ from PIL import Image
 from lib_instantstyle.pure import choices
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.tensor.noise import NOISES, displaced, gaussian_blur, noisy
-from tests.unit.test_clip_view import noise
+from tests.unit.pictures import noise
 
 SIZE = 48
 

@@ -6,12 +6,11 @@ import torch
 from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from tests.units import Unit
 from lib_instantstyle.tensor.injection import Clock
 from tests.engine import inject
+from tests.unit.denoiser_calls import params
+from tests.unit.injection_world import World
 from tests.unit.plans import plan, terms
-from tests.unit.test_denoiser_clock import params
-from tests.unit.test_injection import World
 from tests.units import Unit
 
 ROWS = (PROMPT, PROMPT, NEGATIVE, NEGATIVE)

@@ -1,12 +1,7 @@
 """From a unit to keys and values, through every file on the way, against both oracles at once."""
 
-import base64
-import io
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.pure.errors import InstantStyleError
@@ -15,20 +10,13 @@ from lib_instantstyle.pure.values import Reference
 from lib_instantstyle.webui import preparing
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SD15_TINY
+from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
-from tests.unit.test_adapter_types import World
-from tests.unit.test_catalog import unet_like
+from tests.unit.pictures import reference
+from tests.unit.unets import unet_like
 from tests.unit.webui_host import Host
 from tests.units import Unit
-
-
-def reference():
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
-    image = Image.fromarray(pixels)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return image, base64.b64encode(buffer.getvalue()).decode()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from lib_instantstyle.tensor.crops import (
 )
 from lib_instantstyle.tensor.picture_modes import NOTHING
 from tests.engine import clip_pixels
-from tests.unit.test_clip_view import LEVEL, noise
+from tests.unit.pictures import LEVEL, noise
 
 SIZES = [(300, 200), (200, 301), (64, 48), (1000, 225), (17, 400), (224, 224), (3, 1)]
 

@@ -20,8 +20,8 @@ from tests.unit.image_encoders import (
     hugging_face_tensors,
     open_clip_tensors,
 )
-from tests.unit.test_catalog import unet_like
-from tests.unit.test_preparing import reference
+from tests.unit.pictures import reference
+from tests.unit.unets import unet_like
 from tests.unit.webui_host import Host
 from tests.units import parse_unit
 

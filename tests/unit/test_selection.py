@@ -9,7 +9,8 @@ from lib_instantstyle.pure.layers import SD15, SDXL
 from lib_instantstyle.tensor.selection import choose
 from tests.unit import stock
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import encoder_tensors, unet_like
+from tests.unit.image_encoders import encoder_tensors
+from tests.unit.unets import unet_like
 
 STYLE = range(69, 88, 2)  # the adapter numbers of SDXL's style block
 LAYOUT = range(29, 48, 2)

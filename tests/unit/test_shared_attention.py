@@ -29,7 +29,7 @@ from lib_instantstyle.tensor.shared_norms import Moments, norm_hooks
 from tests.miniature.networks.attention import attention_by
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit.noise_schedule import SIGMAS
-from tests.unit.test_styleid import World, hooks_of
+from tests.unit.self_attention_world import World, hooks_of
 
 T = 500
 SCALE = math.sqrt(1 + SIGMAS[T] ** 2)

@@ -10,7 +10,7 @@ from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import SDXL
 from lib_instantstyle.tensor.text_encoder import load_text_encoder
 from tests.unit.adapters import adapter_tensors, write
-from tests.unit.test_catalog import encoder_tensors, unet_like
+from tests.unit.image_encoders import encoder_tensors
 from tests.unit.text_encoders import (
     TEXT_ENCODERS,
     hugging_face_text_encoder,
@@ -19,6 +19,7 @@ from tests.unit.text_encoders import (
     open_clip_text_tensors,
     padded,
 )
+from tests.unit.unets import unet_like
 
 TEXTS = [[320, 1929, 539], [2368], list(range(1000, 1075))]  # three tokens, one, as many as fit
 CPU = torch.device("cpu")

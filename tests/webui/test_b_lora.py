@@ -9,7 +9,7 @@ import requests
 from safetensors.torch import load_file, save_file
 
 from tests.webui.client import difference
-from tests.webui.test_generation import VISIBLE, WAYS
+from tests.webui.ways import VISIBLE, WAYS
 
 STYLE_BLOCK, LDM = "up_blocks.0.attentions.1", "output_blocks_1_1"
 OURS = {"method": "b-lora", "lora": "tiny_b-lora_sdxl"}

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.units import PAGE_FIELDS, PAGE_PICTURES
 from tests.webui.client import PICTURES, SMALL, difference, reference
-from tests.webui.test_generation import VISIBLE
+from tests.webui.ways import VISIBLE
 
 ROOT = Path(__file__).parents[2]
 UNIT = {"image": reference()}

@@ -9,7 +9,7 @@ import pytest
 from tests.webui.client import difference, reference
 from tests.webui.companions import controlnet, controlnet_ip_adapter, script
 from tests.webui.terms import added, first_call, needs_probe
-from tests.webui.test_generation import VISIBLE, encoded, left_half
+from tests.webui.ways import VISIBLE, encoded, left_half
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
 STYLE = {"image": COFFEE, "preset": "original"}

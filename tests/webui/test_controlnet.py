@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.webui.client import difference, reference
 from tests.webui.controlnet import in_its_words, is_built_in, needs_models
-from tests.webui.test_generation import INIT, VISIBLE, WAYS, encoded
+from tests.webui.ways import INIT, VISIBLE, WAYS, encoded
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
 STYLE = {"image": COFFEE}

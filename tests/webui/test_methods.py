@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui.client import difference, reference
 from tests.webui.conftest import either_family
-from tests.webui.test_generation import INIT, VISIBLE, WAYS
+from tests.webui.ways import INIT, VISIBLE, WAYS
 
 STARS = reference("deep_field.jpg")
 B_LORA = {"method": "b-lora", "lora": "tiny_b-lora_sdxl"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui.client import difference, reference
 from tests.webui.companions import script
-from tests.webui.test_generation import VISIBLE, WAYS, encoded, left_half
+from tests.webui.ways import VISIBLE, WAYS, encoded, left_half
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
 STYLE = {"image": COFFEE}

@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.webui.client import reference
-from tests.webui.test_generation import difference
+from tests.webui.client import difference, reference
 
 PLOT = "X/Y/Z plot"
 UNIT = {"image": reference()}

@@ -13,7 +13,7 @@ from tests.webui.client import SMALL, difference, reference
 from tests.webui.control_models import FACE
 from tests.webui.controlnet import in_its_words, is_built_in, needs_models
 from tests.webui.recipes import LORA, recipes, with_pictures
-from tests.webui.test_generation import INIT, VISIBLE, encoded, left_half
+from tests.webui.ways import INIT, VISIBLE, encoded, left_half
 
 PICTURES = {
     "STYLE": reference("coffee.jpg"),

@@ -12,7 +12,7 @@ import pytest
 
 from tests.webui.client import Client, reference
 from tests.webui.terms import added, first_call, needs_probe
-from tests.webui.test_weights import masked
+from tests.webui.ways import masked
 
 CLOSE = 1e-5  # of the largest number in a term: the queries come out of each WebUI's own UNet
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")

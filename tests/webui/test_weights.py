@@ -8,16 +8,11 @@ import pytest
 from PIL import Image
 
 from tests.webui.client import difference, reference
-from tests.webui.test_generation import INIT, WAYS, encoded, left_half
+from tests.webui.ways import INIT, WAYS, encoded, left_half, masked
 
 COFFEE, STARS = reference("coffee.jpg"), reference("deep_field.jpg")
 ODD = {"width": 104, "height": 72}  # 13 x 9 cells: halving rounds up
 HIRES = {**WAYS["hires fix"], **ODD, "hr_scale": 1.5}
-
-
-def masked(left, width=104, height=72):
-    mask = left_half(width, height)
-    return encoded(mask if left else mask.point(lambda level: 255 - level))
 
 
 LEFT, RIGHT = masked(True), masked(False)

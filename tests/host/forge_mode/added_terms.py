@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from tests.host.generations import ROOT, UNIT, style
 from tests.host.miniature.cases import CHECKPOINTS
-from tests.host.test_extension import ROOT, UNIT, style
 from tests.miniature import harness
 from tests.miniature.flavour import CLASSIC, flavour
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.host.test_extension import UNIT, hooks_on, style, watch_hooks
+from tests.host.generations import UNIT, style
+from tests.host.watching import hooks_on, watch_hooks
 
 SENTENCE = "no cross-attention blocks in the layout of SD1.5 or SDXL"
 

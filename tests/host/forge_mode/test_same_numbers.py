@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.host.forge_mode.conftest import ROOT
+from tests.host.generations import ROOT
 from tests.miniature.flavour import A1111, CLASSIC, FORGE
 from tests.miniature.tiny.linked import link_family
 

@@ -5,31 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.host.miniature.cases import CHECKPOINTS
-from tests.host.test_extension import KINDS, ROOT, UNIT, hooks_on, style
-from tests.miniature import harness
+from tests.host.generations import UNIT, style
+from tests.host.watching import KINDS
 from tests.miniature.recorder import Recorder
 
 FIRST, BOTH = ["c0 c1"], ["u0 u1 c0 c1"]
 FIELDS = {"negative_prompt": "blurry", "batch_size": 2}
-
-
-@pytest.fixture(scope="module")
-def session():
-    webui = harness.session()
-    webui.add_extension(ROOT)
-    return webui
-
-
-@pytest.fixture(params=CHECKPOINTS)
-def webui(session, request):
-    saved = dict(session.shared.opts.data)
-    session.use(f"{request.param}.")
-    session.reports.clear()
-    yield session
-    session.shared.opts.data = saved
-    assert hooks_on(session.sd_model) == []
-    assert session.reports == []
 
 
 ROWS = {

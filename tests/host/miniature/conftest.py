@@ -11,29 +11,13 @@ from tests.miniature import harness
 
 @pytest.fixture(scope="session")
 def session():
+    """Without the extension."""
     return harness.session()
 
 
 @pytest.fixture
-def webui(session):
-    """Settings, plan and reports are put back after every test; all checkpoints stay in memory."""
-    import lib_probe
-
-    session.shared.opts.data["sd_checkpoints_limit"] = 3
-    session.use("tiny_sd15.")
-    saved = dict(session.shared.opts.data)
-    lib_probe.reset()
-    session.reports.clear()
-    yield session
-    session.shared.opts.data = saved
-    lib_probe.reset()
-
-
-@pytest.fixture
-def probe():
-    import lib_probe
-
-    return lib_probe
+def webui(all_checkpoints_in_memory, webui):
+    return webui
 
 
 @pytest.fixture

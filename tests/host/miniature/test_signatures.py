@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.miniature import harness, signatures
+from tests.miniature import signatures
 
+pytestmark = pytest.mark.usefixtures("session")
 TABLE = json.loads(signatures.TABLE.read_text(encoding="utf8"))
 REAL = os.environ.get("INSTANTSTYLE_WEBUI")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def webui():
-    return harness.session()
 
 
 @pytest.mark.parametrize("module", TABLE)

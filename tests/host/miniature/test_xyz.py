@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-XYZ = "X/Y/Z plot"
-
-
-def xyz_args(webui, x=("Nothing", ""), y=("Nothing", ""), z=("Nothing", "")):
-    labels = [o.label for o in webui.script(XYZ).current_axis_options]
-    axes = [v for name, values in (x, y, z) for v in (labels.index(name), values, [])]
-    return [*axes, False, True, True, False, False, False, False, 0, True]
+from tests.host.plots import XYZ, xyz_args
 
 
 def test_xyz_makes_a_picture_for_each_cell(webui, probe):
