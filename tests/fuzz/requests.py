@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.pure.errors import InstantStyleError
 from lib_instantstyle.pure.layers import LAYOUTS
+from lib_instantstyle.pure.values import Boolean, Number, OneOf, Share
 from tests.units import FIELDS
 
 SENTENCE = 3000  # characters of the longest: lists of all fields, or of all blocks
@@ -83,14 +84,13 @@ block_notations = st.one_of(*NOTATIONS.values())
 def fitting(name):
     """Values that a field takes, more often than not."""
     parse = FIELDS[name].parse
-    kind = str(FIELDS[name].type)
     if name == "blocks":
         return block_notations
-    if hasattr(parse, "allowed"):
-        return st.sampled_from(parse.allowed)
-    if kind == "bool":
+    if isinstance(parse, OneOf):
+        return st.sampled_from(parse.words)
+    if isinstance(parse, Boolean):
         return st.booleans()
-    if kind.startswith("float"):
+    if isinstance(parse, (Number, Share)):
         numbers = st.floats(0, 1) | st.floats(-2, 5) | st.integers(0, 1)
         return numbers | numbers.map(str)
     if name == "image":
