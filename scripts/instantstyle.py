@@ -3,8 +3,11 @@
 from modules import script_callbacks, scripts
 
 from lib_instantstyle import NAME
-from lib_instantstyle.hosts import callbacks, settings
-from lib_instantstyle.webui import accordion, lifecycle, plots, routes, style_cards
+from lib_instantstyle.api import routes
+from lib_instantstyle.hosts import page, settings
+from lib_instantstyle.page import accordion, xyz_grid
+from lib_instantstyle.run import script_hooks
+from lib_instantstyle.styles import cards
 
 
 class InstantStyleScript(scripts.Script):
@@ -23,30 +26,30 @@ class InstantStyleScript(scripts.Script):
         return built.components
 
     def before_process(self, p, *args):
-        lifecycle.before_process(p)
+        script_hooks.before_process(p)
 
     def process(self, p, *args):
-        lifecycle.process(p, args)
+        script_hooks.process(p, args)
 
     def process_batch(self, p, *args, **kwargs):
-        lifecycle.process_batch(p, kwargs["batch_number"])
+        script_hooks.process_batch(p, kwargs["batch_number"])
 
     def process_before_every_sampling(self, p, *args, **kwargs):
-        lifecycle.process_before_every_sampling(p)
+        script_hooks.process_before_every_sampling(p)
 
     def postprocess_image_after_composite(self, p, pp, *args):
-        lifecycle.postprocess_image_after_composite(p, pp)
+        script_hooks.postprocess_image_after_composite(p, pp)
 
 
 def before_ui():
     """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
-    plots.register()
-    style_cards.register()
-    callbacks.register(script_callbacks.on_app_started, routes.register, __file__)
-    callbacks.register(script_callbacks.on_cfg_denoiser, lifecycle.on_cfg_denoiser, __file__)
+    xyz_grid.register()
+    cards.register()
+    page.register(script_callbacks.on_app_started, routes.register, __file__)
+    page.register(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
 
 
 # An API without a page has asked for the axes when `before_ui` comes.
-plots.register()
+xyz_grid.register()
 settings.register()
-callbacks.register(script_callbacks.on_before_ui, before_ui, __file__)
+page.register(script_callbacks.on_before_ui, before_ui, __file__)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:  # some tests that read infotext run without torch
     from PIL import Image
     from torch import nn
 
-    from lib_instantstyle.pure.layers import Layer, Layout
-    from lib_instantstyle.tensor.injection import Clock, Injection
-    from lib_instantstyle.tensor.plan import Plan
-    from lib_instantstyle.tensor.unet import UnetLayers
+    from lib_instantstyle.layout import Layer, Layout
+    from lib_instantstyle.unet.injection import Clock, Injection
+    from lib_instantstyle.unet.layers import UnetLayers
+    from lib_instantstyle.unet.plan import Plan
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Ite
 
     The UNet is as it was when the block ends, however it ends.
     """
-    from lib_instantstyle.tensor.injection import Injection
+    from lib_instantstyle.unet.injection import Injection
 
     injection = Injection(plan, clock)
     try:
@@ -36,7 +36,7 @@ def inject(unet: nn.Module, layers: UnetLayers, plan: Plan, clock: Clock) -> Ite
 
 def clip_pixels(image: Image.Image, size: int) -> torch.Tensor:
     """CLIP's input for the RGB picture `image`: [1, 3, size, size], float32, normalised."""
-    from lib_instantstyle.tensor.clip_view import clip_view, normalised
+    from lib_instantstyle.clip.preprocess import clip_view, normalised
 
     return normalised([clip_view(image, size)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.pure.field import Field
+from lib_instantstyle.units.field import Field
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fields.md"
 BEGIN, END = "<!-- fields: made by `make docs` -->", "<!-- end of fields -->"

@@ -16,12 +16,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from lib_instantstyle.pure.atomic_file import write_file
-from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.pure.probe_words import PROBE_WORDS
-from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
-from lib_instantstyle.tensor.text_encoder import load_text_encoder
-from lib_instantstyle.tensor.text_space import STOCK_FILE
+from lib_instantstyle.clip.text_encoder import load_text_encoder
+from lib_instantstyle.content.similarity import PROBE_WORDS, STOCK_FILE
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.files.own_files import write_file
+from lib_instantstyle.models.clip_kind import text_encoder_kind
 
 
 def write_stock_words(

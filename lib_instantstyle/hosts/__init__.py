@@ -12,10 +12,10 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     import torch
     from torch import nn
 
+    from lib_instantstyle.clip.device_memory import Entry
+    from lib_instantstyle.files.own_files import BoundedFolder
     from lib_instantstyle.hosts.diffusion import Diffusion
-    from lib_instantstyle.pure.bounded_folder import BoundedFolder
-    from lib_instantstyle.tensor.device_memory import Entry
-    from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+    from lib_instantstyle.references.vector_files import EmbeddingFiles
 
 
 class TextEncoder(Protocol):

@@ -11,20 +11,15 @@ import torch
 from modules import devices, shared
 from torch import nn
 
+from lib_instantstyle.clip.device_memory import Entry, Uncounted
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts.checkpoint import identity
 from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
-from lib_instantstyle.hosts.settings import (
-    EMBEDDINGS_MB,
-    KEEP_ENCODER,
-    SAVE_CROPS,
-    bytes_to_keep,
-)
+from lib_instantstyle.hosts.settings import EMBEDDINGS_MB, KEEP_ENCODER, SAVE_CROPS, bytes_to_keep
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
-from lib_instantstyle.pure.bounded_folder import BoundedFolder
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.device_memory import Entry, Uncounted
-from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.references.vector_files import EmbeddingFiles
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion

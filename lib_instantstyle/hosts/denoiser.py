@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
-from lib_instantstyle.hosts.adaptive_samplers import SigmaProgress, chooses_its_steps
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import (
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.injection import UnetCall
+from lib_instantstyle.unet.rows import (
     NEGATIVE,
     PROMPT,
     RowCounter,
     kind_of,
+    kinds_by_context,
     owners_of,
     row_code,
 )
-from lib_instantstyle.pure.schedule import completed_fraction
-from lib_instantstyle.tensor.context_rows import kinds_by_context
-from lib_instantstyle.tensor.injection import UnetCall
+from lib_instantstyle.units.schedule import completed_fraction
 
 AMBIGUOUS = (
     "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
@@ -191,3 +192,40 @@ def _repeats(denoiser: Any) -> list[int] | None:
 def _tokens(conditioning: Any) -> Any:
     """Tokens [rows, L, C] of a conditioning: a tensor for SD1.5, a dictionary for SDXL."""
     return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
+
+
+# Progress of samplers that choose their steps as they go, told by sigma.
+
+_LAST = 0.999  # time never reaches 1
+_SMALLEST = 0.03  # sigma, where the WebUI does not tell: the least of SD's noise schedule
+
+
+def chooses_its_steps(sampler: Any) -> bool:
+    """Whether `sampler` takes limits of sigma, and neither sigmas nor a number of steps.
+
+    Of k-diffusion's samplers that is DPM adaptive: how many evaluations it makes is not known
+    before it has made them.
+    """
+    try:
+        names = inspect.signature(sampler.func).parameters.keys()
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return "sigma_min" in names and not names & {"n", "sigmas", "timesteps"}
+
+
+class SigmaProgress:
+    """The completed share of a pass, on the logarithm of sigma, in which such samplers step."""
+
+    def __init__(self, sampler: Any) -> None:
+        sigmas = getattr(getattr(sampler, "model_wrap", None), "sigmas", None)
+        self._last = math.log(float(sigmas[0]) if sigmas is not None else _SMALLEST)
+        self._first: float | None = None
+
+    def fraction(self, sigma: float) -> float:
+        """For an evaluation at `sigma`; the first one is at the beginning."""
+        now = math.log(sigma)
+        if self._first is None:
+            self._first = now
+        span = self._first - self._last
+        done = (self._first - now) / span if span > 0 else 0.0
+        return min(max(done, 0.0), _LAST)

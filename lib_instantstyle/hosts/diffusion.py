@@ -15,7 +15,7 @@ import torch
 from modules import prompt_parser, sd_samplers, sd_samplers_common, shared
 
 from lib_instantstyle.hosts.controlnet import without_controlnet
-from lib_instantstyle.tensor.inversion import Denoiser
+from lib_instantstyle.unet.inversion import Denoiser
 
 
 class Diffusion:

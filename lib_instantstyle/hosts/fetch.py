@@ -16,8 +16,8 @@ from urllib import request
 
 from modules import shared
 
-from lib_instantstyle.pure.errors import InstantStyleError, shorten
-from lib_instantstyle.pure.http_opener import opener
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.http import opener
 
 SECONDS = 30  # without an answer
 _PIECE = 2**16  # bytes

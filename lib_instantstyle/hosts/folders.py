@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modules import paths_internal, shared
 
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts.settings import REFERENCES_MB, bytes_to_keep
-from lib_instantstyle.pure.bounded_folder import BoundedFolder
 
 OWN = "InstantStyle"
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lib_instantstyle.clip.device_memory import Entry
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.a1111 import A1111
 from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.device_memory import Entry
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion

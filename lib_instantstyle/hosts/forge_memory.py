@@ -31,7 +31,7 @@ class CountedEncoder(nn.Module):
 
 
 class CountedEntry:
-    """See Entry in tensor/device_memory.py."""
+    """See Entry in clip/device_memory.py."""
 
     def __init__(self, encoder: nn.Module, device: torch.device) -> None:
         self._device = device

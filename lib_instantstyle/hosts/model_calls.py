@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.pure.schedule import completed_fraction
-from lib_instantstyle.pure.sigma_schedule import latent_scale
+from lib_instantstyle.unet.inversion import latent_scale
+from lib_instantstyle.units.schedule import completed_fraction
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Of the pictures [B, 4, h, w] that an evaluation predicts."""

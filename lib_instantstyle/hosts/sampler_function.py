@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from modules import sd_samplers_common
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.sigma_schedule import latent_scale
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.inversion import latent_scale
 
 
 class Sampling:

@@ -6,7 +6,7 @@ from typing import Any
 
 from modules import shared
 
-from lib_instantstyle.pure.units import UNIT_LIMIT
+from lib_instantstyle.units.unit import UNIT_LIMIT
 
 KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"

@@ -16,7 +16,7 @@ import torch
 from modules import devices
 from torch import nn
 
-from lib_instantstyle.pure.clip_tokens import END, MAX_TOKENS, START, check_length
+from lib_instantstyle.clip.text_encoder import END, MAX_TOKENS, START, check_length
 
 BATCH = 32  # texts
 ROW = 1 + MAX_TOKENS + 1  # with the two ends

@@ -11,7 +11,7 @@ from lib_instantstyle.methods.ip_adapter.fields import DECLARED as IP_ADAPTER
 from lib_instantstyle.methods.stylealigned.fields import DECLARED as STYLE_ALIGNED
 from lib_instantstyle.methods.styleid.fields import DECLARED as STYLEID
 from lib_instantstyle.methods.swap.fields import DECLARED as SWAP
-from lib_instantstyle.pure.units import Table
+from lib_instantstyle.units.unit import Table
 
 # The first is the usual one.
 TABLE = Table((IP_ADAPTER, STYLEID, STYLE_ALIGNED, SWAP, B_LORA))

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.units.presets import PRESETS
 from tests.bench import files, gpu, off, unet_calls
 from tests.bench.networks import SD15_FULL, SDXL_FULL
 from tests.bench.timing import Times

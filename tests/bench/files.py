@@ -14,14 +14,14 @@ from unittest import mock
 import torch
 from safetensors.torch import load_file, save_file
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor import adapter as adapter_module
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
-from lib_instantstyle.tensor.encoder_input import reference_input
-from lib_instantstyle.tensor.files import open_tensors
-from lib_instantstyle.tensor.pictures import decode_picture
+from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.methods.ip_adapter import projections as adapter_module
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.references import vectors
+from lib_instantstyle.references.pictures import decode_picture
+from lib_instantstyle.references.vector_files import EmbeddingFiles
+from lib_instantstyle.references.views import reference_input
 
 # The largest resident memory of a process begins with that of the one that started it (getrusage),
 # unless it is set back.
@@ -43,8 +43,8 @@ print(memory("VmHWM") - before, time.perf_counter() - begin)
 """
 OURS = """
 from pathlib import Path
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.clip.image_encoder import load_image_encoder
 (encoder_file,) = scan([Path({folder!r})]).image_encoders
 def build():
     path, kind = encoder_file.path, encoder_file.kind
@@ -148,11 +148,11 @@ def reference(folder: Path, picture: Path) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, forget in (("new", True), ("known", False), ("known from disk", True)):
         if forget:
-            embedding.CACHE.tensors.clear()
+            vectors.CACHE.tensors.clear()
         begin = time.perf_counter()
         with torch.no_grad():
             encoder_input = reference_input(decode_picture(text))
-            embeds = embedding.ImageEmbeds(torch.device("cpu"), torch.float32, files=files)
+            embeds = vectors.ImageEmbeds(torch.device("cpu"), torch.float32, files=files)
             embeds.encode([encoder_input], encoder_file, hidden=False)
         result[name] = time.perf_counter() - begin
     return result

@@ -11,11 +11,11 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.plan import Plan
-from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
+from lib_instantstyle.unet.layers import CrossAttention, UnetLayers
+from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.units.presets import PRESETS
 from tests.engine import layers_of
 from tests.miniature.networks.to_diffusers import diffusers_config
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetConfig, UNetModel

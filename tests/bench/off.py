@@ -9,13 +9,13 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from lib_instantstyle.webui import lifecycle
+from lib_instantstyle.run import script_hooks
 from tests.units import PAGE_FIELDS, PAGE_PICTURES
 
 _IMPORT = """
 import sys, time
 begin = time.perf_counter()
-import lib_instantstyle.webui.lifecycle
+import lib_instantstyle.run.script_hooks
 print(time.perf_counter() - begin, "torch" in sys.modules)
 """
 _RUNS = 2000
@@ -42,10 +42,10 @@ def costs() -> dict[str, Any]:
             batch_size=1,
         )
         begin = time.perf_counter()
-        lifecycle.before_process(p)
-        lifecycle.process(p, arguments)
-        lifecycle.process_batch(p, 0)
-        lifecycle.process_before_every_sampling(p)
+        script_hooks.before_process(p)
+        script_hooks.process(p, arguments)
+        script_hooks.process_batch(p, 0)
+        script_hooks.process_before_every_sampling(p)
         per_generation.append(time.perf_counter() - begin)
     return {
         "seconds to import": statistics.median(float(seconds) for seconds, _ in answers),

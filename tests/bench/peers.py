@@ -14,7 +14,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttnProcessor2_0
 from torch.nn import functional as F
 
-from lib_instantstyle.tensor.unet import UnetLayers
+from lib_instantstyle.unet.layers import UnetLayers
 from tests.bench.networks import Weights
 
 

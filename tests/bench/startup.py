@@ -39,7 +39,7 @@ class Timed:
 def measure() -> dict[str, float]:
     """Milliseconds of processor time for one tab's accordion, medians."""
     harness.session().add_extension(_ROOT)
-    from lib_instantstyle.webui import accordion
+    from lib_instantstyle.page import accordion
 
     wholes, components = [], []
     for _ in range(_TIMES):

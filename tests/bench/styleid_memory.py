@@ -16,10 +16,9 @@ from torch import Tensor
 from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 
-from lib_instantstyle.pure.sigma_schedule import Schedule, published_schedule
-from lib_instantstyle.tensor import styleid
-from lib_instantstyle.tensor.inversion import Trajectory
-from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
+from lib_instantstyle.methods.styleid import algorithm
+from lib_instantstyle.unet.inversion import Schedule, Trajectory, published_schedule
+from lib_instantstyle.unet.self_attention import find_self_attention, self_attention_hooks
 from tests.bench.networks import SD15_FULL, full_unet
 from tests.miniature.networks.attention import use_attention
 from tests.unit.noise_schedule import SIGMAS
@@ -43,15 +42,15 @@ def measure() -> dict[str, float]:
     def plain() -> None:
         x = torch.randn(1, 4, _SIDE, _SIDE)
         for step in schedule.down:
-            x = styleid.move(x, noise(x, step.at), step)
+            x = algorithm.move(x, noise(x, step.at), step)
 
     def styled() -> None:
         kept = _trajectory(whole), _trajectory(whole)
-        layers = find_self_attention(unet, styleid.DEFAULT_BLOCKS["sd15"])
+        layers = find_self_attention(unet, algorithm.DEFAULT_BLOCKS["sd15"])
         with self_attention_hooks(unet, layers) as hooks:
             style, content = kept
-            transfer = styleid.StyleTransfer(
-                schedule, style, [content], [0], styleid.Settings(), hooks
+            transfer = algorithm.StyleTransfer(
+                schedule, style, [content], [0], algorithm.Settings(), hooks
             )
             transfer.sample(noise, noise, lambda i, x: None)
 

@@ -11,8 +11,8 @@ from unittest import mock
 
 import torch
 
-from lib_instantstyle.tensor.injection import Injection
-from lib_instantstyle.tensor.layer_hook import LayerHook
+from lib_instantstyle.unet.attention_hook import LayerHook
+from lib_instantstyle.unet.injection import Injection
 
 
 @dataclass

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.effect_meter import EffectMeter
-from lib_instantstyle.tensor.injection import Clock, Injection, remove_hooks
-from lib_instantstyle.tensor.plan import Plan
-from lib_instantstyle.tensor.unet import UnetLayers, find_layers
+from lib_instantstyle.unet.effect_meter import EffectMeter
+from lib_instantstyle.unet.injection import Clock, Injection, remove_hooks
+from lib_instantstyle.unet.layers import UnetLayers, find_layers
+from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.bench.networks import StyleBlock, Weights, diffusers_unet_of
 from tests.bench.peers import Diffusers, project_each_call
 from tests.bench.timing import Times, interleaved

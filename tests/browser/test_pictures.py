@@ -162,7 +162,7 @@ def test_a_large_picture_is_scaled_down_and_the_encoder_sees_the_same(page, tmp_
     """What the page sends of a large photo gives the vector that the API gets from all of it."""
     import torch
 
-    from lib_instantstyle.tensor.pictures import open_picture
+    from lib_instantstyle.references.pictures import open_picture
     from tests.engine import clip_pixels
 
     grain = np.random.default_rng(0).normal(0, 6, (2400, 3200, 3))

@@ -18,11 +18,14 @@ PACKAGES = ("modules", "modules_forge", "backend", "ldm_patched", "networks")
 BY_NAME = {"getattr", "hasattr", "setattr", "delattr", "wrap_next_call", "unwrap"}
 SCRIPT = "modules.scripts.Script"
 
+# Those that meet objects of the WebUI.
+_ROOMS = ("hosts", "references", "content", "styles", "methods", "run", "api", "page")
+
 
 def files() -> list[Path]:
     """Everything of ours that meets a WebUI in Python."""
-    rooms = [*(ROOT / "lib_instantstyle" / "hosts").rglob("*.py")]
-    rooms += (ROOT / "lib_instantstyle" / "webui").rglob("*.py")
+    package = ROOT / "lib_instantstyle"
+    rooms = [path for room in _ROOMS for path in (package / room).rglob("*.py")]
     return sorted(
         [*rooms, *(ROOT / "scripts").glob("*.py"), ROOT / "preload.py", ROOT / "install.py"]
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.layout import SDXL
 from tests.demo.painting import Demo, difference
 from tests.demo.rows import Judging, Row, rows
 from tests.demo.sheet import make_sheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lib_instantstyle.pure.layers import SD15, SDXL, parse_attn2
+from lib_instantstyle.layout import SD15, SDXL, parse_attn2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

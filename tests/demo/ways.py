@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.units.presets import PRESETS
 from tests.demo.rows import Row
 from tests.effect.summary import ALL, BOTH, NO_ADAPTER, PAPER, STYLE, Summary
 from tests.miniature.harness import to_base64

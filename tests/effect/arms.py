@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.layout import SDXL
 from tests.trained.world import LOOKS, SHAPES, scenes
 
 ALL_BLOCKS = tuple(block.index for block in SDXL.blocks)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.tensor.content import remove_content
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.injection import Clock
-from lib_instantstyle.tensor.plan import Plan
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.clip.image_encoder import load_image_encoder
+from lib_instantstyle.content.subtraction import remove_content
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from tests.effect.arms import Arm, Cases
 from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.layout import SDXL
 from tests.effect.arms import Arm
 from tests.effect.outcome import Hits, Outcome, difference, interval
 from tests.effect.sweep import ENOUGH, Sweep

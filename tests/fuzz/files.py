@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import struct
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind
-from lib_instantstyle.pure.style_info import StyleInfo, metadata_of
-from lib_instantstyle.pure.tensor_info import TensorInfo
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.models.clip_kind import ImageEncoderKind
+from lib_instantstyle.styles.header import StyleInfo, metadata_of
 from tests.unit.adapters import PROJECTIONS, Noise, attention_tensors, prefixed
 from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors, open_clip_tensors
 from tests.unit.text_encoders import (

@@ -6,9 +6,9 @@ import json
 
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import LAYOUTS
-from lib_instantstyle.pure.values import Boolean, Number, OneOf, Share
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import LAYOUTS
+from lib_instantstyle.units.values import Boolean, Number, OneOf, Share
 from tests.units import FIELDS
 
 SENTENCE = 3000  # characters of the longest: lists of all fields, or of all blocks

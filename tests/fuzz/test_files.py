@@ -14,17 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib_instantstyle.pure.adapter_kind import adapter_kind
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
-from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.pure.nested_names import flatten
-from lib_instantstyle.pure.safetensors_header import read_header
-from lib_instantstyle.pure.style_info import read_info
-from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
-from lib_instantstyle.pure.tensor_info import ELEMENT_BYTES, TensorInfo
-from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
-from lib_instantstyle.tensor.pictures import decode_picture
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.files.pickle_reader import UnreadablePickle, read_pickle
+from lib_instantstyle.files.safetensors_header import read_header
+from lib_instantstyle.files.tensor_info import ELEMENT_BYTES, TensorInfo
+from lib_instantstyle.files.torch_archive import flatten
+from lib_instantstyle.models.adapter_kind import adapter_kind
+from lib_instantstyle.models.clip_kind import image_encoder_kind, text_encoder_kind
+from lib_instantstyle.references.pictures import decode_picture
+from lib_instantstyle.styles.header import read_info
 from tests.fuzz.files import read_or_refused
 from tests.fuzz.requests import json_values
 from tests.unit.archives import LIES, archive_of, tensor_pickle

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.adapter_kind import adapter_kind
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
-from lib_instantstyle.pure.style_info import METADATA_KEY, THUMBNAIL, read_info
-from lib_instantstyle.pure.style_info import shapes_of as style_shapes
-from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.models.adapter_kind import adapter_kind
+from lib_instantstyle.models.clip_kind import image_encoder_kind, text_encoder_kind
+from lib_instantstyle.styles.header import METADATA_KEY, THUMBNAIL, read_info
+from lib_instantstyle.styles.header import shapes_of as style_shapes
 from tests.fuzz.files import INFO, METADATA, RELATIVES, SOUND, style_file
 from tests.fuzz.requests import json_values
 

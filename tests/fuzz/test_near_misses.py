@@ -18,18 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib_instantstyle.pure import model_file, nested_names, style_info
-from lib_instantstyle.pure.adapter_kind import adapter_kind
-from lib_instantstyle.pure.block_weights import COUNTS, parse_block_weights
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.foreign_notations import NAMES
-from lib_instantstyle.pure.image_encoder_kind import image_encoder_kind
-from lib_instantstyle.pure.layers import LAYOUTS
-from lib_instantstyle.pure.safetensors_header import read_header
-from lib_instantstyle.pure.symbolic_pickle import UnreadablePickle, read_pickle
-from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.pure.text_encoder_kind import text_encoder_kind
-from lib_instantstyle.tensor import pictures
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files import model_file
+from lib_instantstyle.files import torch_archive as nested_names
+from lib_instantstyle.files.pickle_reader import UnreadablePickle, read_pickle
+from lib_instantstyle.files.safetensors_header import read_header
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.layout import LAYOUTS
+from lib_instantstyle.models.adapter_kind import adapter_kind
+from lib_instantstyle.models.clip_kind import image_encoder_kind, text_encoder_kind
+from lib_instantstyle.references import pictures
+from lib_instantstyle.styles import header as style_info
+from lib_instantstyle.units.block_weights import COUNTS, parse_block_weights
+from lib_instantstyle.units.notations import NAMES
 from tests.fuzz.files import INFO, RELATIVES, SOUND, read_or_refused, style_file
 from tests.fuzz.requests import fitting, json_values, taken_or_refused
 from tests.unit.adapters import PROJECTIONS, Noise, prefixed
@@ -253,12 +254,12 @@ def test_zip_files_that_are_almost_archives(path, extra, prefix):
 
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_tables_of_contents_that_are_too_long(path, limit, size):
-    from lib_instantstyle.pure import symbolic_pickle, torch_archive
+    from lib_instantstyle.files import pickle_reader, torch_archive
 
     content = pickled(dict.fromkeys(map(str, range(size)), 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(symbolic_pickle, "MAX_STEPS", 10 * limit)
-        patch.setattr(symbolic_pickle, "MAX_BYTES", 20 * limit)
+        patch.setattr(pickle_reader, "MAX_STEPS", 10 * limit)
+        patch.setattr(pickle_reader, "MAX_BYTES", 20 * limit)
         try:
             assert read_pickle(content, lambda found: found) == pickle.loads(content)  # noqa: S301
         except UnreadablePickle as error:

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import LAYOUTS
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.infotext import INFOTEXT_KEY, read, text_to_unit, unit_to_text
-from lib_instantstyle.pure.layers import LAYOUTS
-from lib_instantstyle.pure.presets import PRESETS
-from lib_instantstyle.pure.units import UNIT_LIMIT
+from lib_instantstyle.units.block_weights import BlockWeights, parse_block_weights
+from lib_instantstyle.units.infotext import INFOTEXT_KEY, read, text_to_unit, unit_to_text
+from lib_instantstyle.units.presets import PRESETS
+from lib_instantstyle.units.unit import UNIT_LIMIT
 from tests.fuzz.requests import (
     NOTATIONS,
     SENTENCE,

@@ -24,7 +24,7 @@ HOOKS = [
     "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_state_dict_hooks",
 ]  # fmt: skip
 # All that these two do is to hold what the callback of the denoiser raises until it can be told.
-HOLDING = {"webui/lifecycle.py on_cfg_denoiser", "webui/run.py begin_step"}
+HOLDING = {"run/script_hooks.py on_cfg_denoiser", "run/run.py begin_step"}
 
 
 def txt2img(*units):

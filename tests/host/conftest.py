@@ -93,7 +93,7 @@ def sdxl(webui):
 @pytest.fixture
 def nothing_inverted(webui):
     """No picture's trajectory is known; nothing is reported, and no progress left, afterwards."""
-    from lib_instantstyle.webui.attention_method import trajectories
+    from lib_instantstyle.methods.self_attention import trajectories
 
     trajectories.clear()
     yield
@@ -131,7 +131,7 @@ def no_proxies(monkeypatch):
 @pytest.fixture
 def library(session):
     """The saved styles, of which there are none before and after."""
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.styles.library import library
 
     shutil.rmtree(library().folder, ignore_errors=True)
     yield library()
@@ -141,11 +141,11 @@ def library(session):
 @pytest.fixture
 def few_nouns(session, monkeypatch):
     """A hundred words to suggest from, and no word vectors left on disk."""
+    from lib_instantstyle.content import report
+    from lib_instantstyle.content.word_vectors import nouns
     from lib_instantstyle.hosts import own_folder
-    from lib_instantstyle.pure.nouns import nouns
-    from lib_instantstyle.webui import content_report
 
     few = nouns()[::15]
-    monkeypatch.setattr(content_report, "nouns", lambda: few)
+    monkeypatch.setattr(report, "nouns", lambda: few)
     yield few
     shutil.rmtree(own_folder() / "cache", ignore_errors=True)

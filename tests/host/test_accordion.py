@@ -70,7 +70,7 @@ def test_lists_of_files_are_filled_on_demand(webui):
 
 
 def test_building_looks_at_no_model_file(session, monkeypatch):
-    from lib_instantstyle.pure import catalog
+    from lib_instantstyle.models import catalog
 
     monkeypatch.setattr(catalog, "_look", lambda path: pytest.fail(f"{path} was opened"))
     monkeypatch.setattr(catalog, "_seen", {})
@@ -102,8 +102,8 @@ def test_what_clip_sees_is_shown(webui):
 
 
 def test_how_far_the_words_are_read_is_told(webui, monkeypatch):
-    from lib_instantstyle.pure.errors import InstantStyleError
-    from lib_instantstyle.webui import content_report
+    from lib_instantstyle.content import report
+    from lib_instantstyle.errors import InstantStyleError
 
     told = []
 
@@ -114,7 +114,7 @@ def test_how_far_the_words_are_read_is_told(webui, monkeypatch):
             told.extend(webui.press(f"{TXT2IMG}tell"))
         raise InstantStyleError("it broke.")
 
-    monkeypatch.setattr(content_report, "describe_content", read)
+    monkeypatch.setattr(report, "describe_content", read)
     image = f"data:image/jpeg;base64,{UNIT['image']}"
     (answer,) = webui.press(f"{TXT2IMG}unit_1_words_button", **{f"{TXT2IMG}unit_1_image": image})
     assert "It broke." in answer

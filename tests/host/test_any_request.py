@@ -47,16 +47,16 @@ CHECKS = (
 @pytest.fixture(scope="module")
 def routes(session):
     """Our routes as the WebUI's OpenAPI description has them, by name."""
-    from lib_instantstyle.pure.nouns import nouns
-    from lib_instantstyle.webui import content_report
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.content import report
+    from lib_instantstyle.content.word_vectors import nouns
+    from lib_instantstyle.styles.library import library
 
     session.use("tiny_sdxl.")
     described = schemathesis.openapi.from_asgi("/openapi.json", session.app)
     ours = described.include(path_regex="^/instantstyle/").get_all_operations()
     few = nouns()[::50]  # their vectors are computed once, which takes a while
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content_report, "nouns", lambda: few)
+        patch.setattr(report, "nouns", lambda: few)
         session.post("/instantstyle/content", {"image": SOUND})
         yield {found.ok().path.rsplit("/", 1)[1]: found.ok() for found in ours}
     shutil.rmtree(library().folder, ignore_errors=True)

@@ -157,7 +157,7 @@ def test_beside_an_ip_adapter(webui):
 
 
 def test_infotext_brings_the_unit_back(webui):
-    from lib_instantstyle.pure.infotext import read
+    from lib_instantstyle.units.infotext import read
 
     unit = {**UNIT, "content_strength": 0.25, "lora_scaling": "squared"}
     answer = webui.txt2img(**style(unit))

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from lib_instantstyle.pure.catalog import scan
+from lib_instantstyle.models.catalog import scan
 from tests.host.generations import UNIT, style
 from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.networks.text import OpenCLIPText, TextConfig
@@ -128,7 +128,7 @@ def test_a_text_file_serves_where_the_loaded_encoder_does_not(name, session, tex
 
 
 def test_the_vector_from_a_file_is_that_of_the_encoder_in_it(session, text_h):
-    from lib_instantstyle.webui.content_source import content_source
+    from lib_instantstyle.content.text_encoders import content_source
 
     session.use("tiny_sd15.")
     host, checkpoint = loaded()
@@ -157,8 +157,8 @@ def test_a_missing_side_is_refused_with_what_to_put_where(session):
 def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, monkeypatch):
     from modules import processing
 
-    from lib_instantstyle.pure.probe_words import PROBE_WORDS
-    from lib_instantstyle.tensor import text_space
+    from lib_instantstyle.content import similarity
+    from lib_instantstyle.content.similarity import PROBE_WORDS
 
     said = []
     monkeypatch.setattr(
@@ -167,7 +167,7 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
     session.use("tiny_sdxl.")
     stock = tmp_path / "stock.safetensors"
     words = {"words": ",".join(PROBE_WORDS)}
-    monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (stock,))
+    monkeypatch.setattr(similarity.stock_vectors, "__defaults__", (stock,))
     host, checkpoint = loaded()
     own = host.text_encoder(checkpoint).vectors(PROBE_WORDS)
     try:
@@ -211,18 +211,18 @@ def test_an_encoder_that_read_many_short_texts_is_whole_again(session):
 
 
 def picture():
-    from lib_instantstyle.tensor.pictures import decode_picture
+    from lib_instantstyle.references.pictures import decode_picture
 
     return decode_picture(UNIT["image"])
 
 
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
-    from lib_instantstyle.pure.nouns import caption
-    from lib_instantstyle.tensor.embedding import ImageEmbeds
-    from lib_instantstyle.tensor.encoder_input import reference_input
-    from lib_instantstyle.tensor.selection import choose
-    from lib_instantstyle.tensor.unet import find_layers
-    from lib_instantstyle.webui.content_report import describe_content
+    from lib_instantstyle.content.report import describe_content
+    from lib_instantstyle.content.word_vectors import caption
+    from lib_instantstyle.models.selection import choose
+    from lib_instantstyle.references.vectors import ImageEmbeds
+    from lib_instantstyle.references.views import reference_input
+    from lib_instantstyle.unet.layers import find_layers
     from tests.units import parse_unit
 
     session.use("tiny_sdxl.")
@@ -262,8 +262,8 @@ def test_a_reference_is_described_without_a_generation(session, few_nouns):
 
 
 def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
+    from lib_instantstyle.content.report import describe_content
     from lib_instantstyle.hosts import text
-    from lib_instantstyle.webui.content_report import describe_content
     from tests.units import Unit
 
     session.use("tiny_sdxl.")
@@ -278,7 +278,7 @@ def test_a_second_look_asks_no_text_encoder(session, few_nouns, monkeypatch):
 
 
 def test_the_crop_and_the_mask_of_the_unit_are_what_is_described(session):
-    from lib_instantstyle.webui.content_report import describe_content
+    from lib_instantstyle.content.report import describe_content
     from tests.units import parse_unit
 
     session.use("tiny_sdxl.")
@@ -295,8 +295,8 @@ def test_the_crop_and_the_mask_of_the_unit_are_what_is_described(session):
 
 
 def test_what_is_missing_for_a_description_is_said(session):
-    from lib_instantstyle.pure.errors import InstantStyleError
-    from lib_instantstyle.webui.content_report import describe_content
+    from lib_instantstyle.content.report import describe_content
+    from lib_instantstyle.errors import InstantStyleError
     from tests.units import Unit
 
     session.use("tiny_sd15.")

@@ -131,7 +131,7 @@ def test_which_addresses_are_local(webui, address, public):
     ],
 )
 def test_what_is_no_picture_is_refused(webui, monkeypatch, path, sentence):
-    from lib_instantstyle.tensor import pictures
+    from lib_instantstyle.references import pictures
 
     allow(webui, local=True)
     monkeypatch.setattr(pictures, "MAX_BYTES", 2**20)

@@ -23,11 +23,11 @@ def own_folder():
 
 @pytest.fixture
 def webui(webui, no_proxies, monkeypatch):
-    from lib_instantstyle.pure import resumable_download
-    from lib_instantstyle.webui import downloads
+    from lib_instantstyle.models import resumable_download
+    from lib_instantstyle.page import download_jobs
 
     monkeypatch.setattr(resumable_download, "PAUSE", 0)
-    monkeypatch.setattr(downloads, "_jobs", {})
+    monkeypatch.setattr(download_jobs, "_jobs", {})
     yield webui
     for file in own_folder().glob(f"{NAME}*"):
         file.unlink()
@@ -47,7 +47,7 @@ def adapter(webui):
 
 
 def offer(monkeypatch, site, content):
-    from lib_instantstyle.pure import published_files
+    from lib_instantstyle.models import published as published_files
 
     monkeypatch.setattr(published_files, "PUBLISHED_FILES", (published(site, content, NAME),))
 

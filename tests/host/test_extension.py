@@ -122,7 +122,7 @@ def test_an_exception_while_sampling_leaves_nothing(webui, monkeypatch, error):
 @pytest.mark.parametrize("net", ["__exit__", "clear"])
 def test_either_of_two_nets_alone_leaves_nothing(webui, monkeypatch, net):
     """Hooks are taken off where the pass is left, and once more behind it should that fail."""
-    from lib_instantstyle.webui.sampling_pass import SamplingPass
+    from lib_instantstyle.run.sampling_pass import SamplingPass
 
     plain = webui.txt2img().png
     with monkeypatch.context() as patch:
@@ -133,7 +133,7 @@ def test_either_of_two_nets_alone_leaves_nothing(webui, monkeypatch, net):
 
 
 def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
-    from lib_instantstyle.tensor import layer_hook
+    from lib_instantstyle.unet import attention_hook
 
     plain = webui.txt2img().png
 
@@ -141,7 +141,7 @@ def test_an_exception_in_our_own_hook_is_no_picture(webui, monkeypatch):
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(layer_hook.LayerHook, "_attended", broken)
+        patch.setattr(attention_hook.LayerHook, "_attended", broken)
         answer = webui.txt2img(**style(UNIT), expect=422)
     assert "could not be added in " in answer.body["detail"]
     assert "RuntimeError: on purpose" in answer.body["detail"]
@@ -167,48 +167,48 @@ def test_an_interrupt_leaves_nothing(webui, monkeypatch):
 
 
 def test_hires_fix_and_batches_compute_keys_and_values_once(webui, monkeypatch):
-    from lib_instantstyle.webui import preparing
+    from lib_instantstyle.methods.ip_adapter import prepare
 
     made = []
-    real = preparing.keys_and_values
+    real = prepare.keys_and_values
 
     def counted(*args, **kwargs):
         made.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(preparing, "keys_and_values", counted)
+    monkeypatch.setattr(prepare, "keys_and_values", counted)
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}
     webui.txt2img(n_iter=2, batch_size=2, **hires, **style(UNIT))
     assert len(made) == 1
 
 
 def test_a_known_reference_costs_no_encoder(webui, monkeypatch):
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
     webui.txt2img(**style(UNIT))
 
     def never(*args, **kwargs):
         raise AssertionError("the encoder was built again")
 
-    monkeypatch.setattr(embedding, "load_image_encoder", never)
+    monkeypatch.setattr(vectors, "load_image_encoder", never)
     webui.txt2img(**style(UNIT))
 
 
 def test_the_encoder_stays_only_where_the_user_asks_for_it(webui, monkeypatch):
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
     built = []
-    real = embedding.load_image_encoder
-    monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: built.append(1) or real(*a))
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    real = vectors.load_image_encoder
+    monkeypatch.setattr(vectors, "load_image_encoder", lambda *a: built.append(1) or real(*a))
+    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
     both = style(UNIT), style({"image": picture("deep_field.jpg")})
     webui.set(instantstyle_keep_encoder=True)
     for unit in both:
         webui.txt2img(**unit)
-    assert len(built) == 1 and len(embedding.CACHE.encoders) == 1
+    assert len(built) == 1 and len(vectors.CACHE.encoders) == 1
     webui.set(instantstyle_keep_encoder=False)
     webui.txt2img(**both[0])
-    assert not embedding.CACHE.encoders
+    assert not vectors.CACHE.encoders
 
 
 def test_what_the_encoder_sees_is_saved_on_request(webui):
@@ -241,7 +241,7 @@ def test_what_the_encoder_sees_is_saved_on_request(webui):
 def test_a_crop_that_cannot_be_saved_is_said_and_stops_nothing(tmp_path):
     from PIL import Image
 
-    from lib_instantstyle.webui.crops import save_crops
+    from lib_instantstyle.references.store import save_crops
 
     (tmp_path / "file").write_text("no folder")
     views = [Image.new("RGB", (224, 224), colour) for colour in ("red", "blue")]
@@ -345,21 +345,21 @@ def folders_with(tmp_path, webui, *names):
     ],
 )
 def test_what_is_missing_is_named(webui, tmp_path, monkeypatch, present, sentence):
-    from lib_instantstyle.webui import preparing
+    from lib_instantstyle.methods.ip_adapter import prepare
 
     plain = webui.txt2img().png
-    monkeypatch.setattr(preparing, "model_folders", lambda: folders_with(tmp_path, webui, *present))
+    monkeypatch.setattr(prepare, "model_folders", lambda: folders_with(tmp_path, webui, *present))
     answer = webui.txt2img(**style(UNIT), expect=422)
     assert sentence in answer.body["detail"] and "put " in answer.body["detail"]
     assert webui.txt2img().png == plain
 
 
 def test_a_damaged_adapter_is_named(webui, tmp_path, monkeypatch):
-    from lib_instantstyle.webui import preparing
+    from lib_instantstyle.methods.ip_adapter import prepare
 
     (tmp_path / "broken.safetensors").write_bytes(b"\x10" + b"\0" * 40)
     folders = folders_with(tmp_path, webui, "CLIP-ViT-bigG", "CLIP-ViT-H-14")
-    monkeypatch.setattr(preparing, "model_folders", lambda: folders)
+    monkeypatch.setattr(prepare, "model_folders", lambda: folders)
     answer = webui.txt2img(**style({**UNIT, "adapter": "broken"}), expect=422)
     assert "broken.safetensors" in answer.body["detail"]
 

@@ -36,9 +36,9 @@ def own_folder():
 
 def restart():
     """What only this process remembers of references is gone."""
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    embedding.CACHE.tensors.clear()
+    vectors.CACHE.tensors.clear()
 
 
 def forget():
@@ -79,9 +79,9 @@ def test_an_exception_in_a_function_of_ours_is_no_picture(webui, undisturbed, mo
         owner = getattr(owner, part)
     users = [owner]
     if name == "webui.preparing.prepare":
-        users = [importlib.import_module("lib_instantstyle.webui.run")]
+        users = [importlib.import_module("lib_instantstyle.run.run")]
     if name == "pure.infotext.unit_to_text":
-        users = [importlib.import_module("lib_instantstyle.webui.preparing")]
+        users = [importlib.import_module("lib_instantstyle.methods.ip_adapter.prepare")]
     with monkeypatch.context() as patch:
         for user in users:
             patch.setattr(user, attribute, fail)
@@ -100,10 +100,10 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
     """The device is one that is not here; nothing but the image encoder is told of it."""
     import torch
 
-    from lib_instantstyle.tensor import embedding
-    from lib_instantstyle.webui import features
+    from lib_instantstyle.methods.ip_adapter import features
+    from lib_instantstyle.references import vectors
 
-    load, tried = embedding.load_image_encoder, []
+    load, tried = vectors.load_image_encoder, []
 
     def full(path, kind, device, *rest):
         tried.append(device.type)
@@ -115,11 +115,11 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
     assert said == []
     forget()
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "load_image_encoder", full)
+        patch.setattr(vectors, "load_image_encoder", full)
         patch.setattr(
             features,
             "ImageEmbeds",
-            lambda _, *rest: embedding.ImageEmbeds(torch.device("cuda"), *rest),
+            lambda _, *rest: vectors.ImageEmbeds(torch.device("cuda"), *rest),
         )
         assert webui.txt2img(**style(UNIT)).pixels == expected
     assert tried == ["cuda", "cpu"]
@@ -132,7 +132,8 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
 def test_without_memory_anywhere_there_is_one_sentence_and_no_picture(
     webui, undisturbed, monkeypatch, at
 ):
-    from lib_instantstyle.tensor import embedding, image_encoder
+    from lib_instantstyle.clip import image_encoder
+    from lib_instantstyle.references import vectors
 
     def full(*args, **kwargs):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
@@ -142,7 +143,7 @@ def test_without_memory_anywhere_there_is_one_sentence_and_no_picture(
         if at == "run":
             patch.setattr(image_encoder.ImageEncoder, "forward", full)
         else:
-            patch.setattr(embedding, at, full)
+            patch.setattr(vectors, at, full)
         answer = webui.txt2img(expect=422, **style(UNIT))
     assert "there is not enough memory for the image encoder" in answer.body["detail"]
     undisturbed()
@@ -176,10 +177,10 @@ def test_an_interrupt_at_any_step(webui, undisturbed, monkeypatch, step, press):
 
 
 def test_an_interrupt_while_the_reference_is_encoded(webui, undisturbed, monkeypatch):
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
     from tests.miniature.networks import UNetModel
 
-    load, forward, calls = embedding.load_image_encoder, UNetModel.forward, []
+    load, forward, calls = vectors.load_image_encoder, UNetModel.forward, []
 
     def interrupt(*args):
         webui.shared.state.interrupt()
@@ -191,7 +192,7 @@ def test_an_interrupt_while_the_reference_is_encoded(webui, undisturbed, monkeyp
 
     forget()
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "load_image_encoder", interrupt)
+        patch.setattr(vectors, "load_image_encoder", interrupt)
         patch.setattr(UNetModel, "forward", count)
         webui.txt2img(**style(UNIT))
     assert calls == []
@@ -258,7 +259,7 @@ def test_files_that_vanish_or_change_between_two_pictures(
 ):
     import modules.paths_internal
 
-    from lib_instantstyle.webui import preparing
+    from lib_instantstyle.methods.ip_adapter import prepare
 
     models = Path(modules.paths_internal.models_path)
     for file in models.rglob("*.safetensors"):
@@ -266,7 +267,7 @@ def test_files_that_vanish_or_change_between_two_pictures(
             shutil.copy(file, tmp_path / file.name)
     expected = webui.txt2img(**style(UNIT)).pixels
     with monkeypatch.context() as patch:
-        patch.setattr(preparing, "model_folders", lambda: [tmp_path])
+        patch.setattr(prepare, "model_folders", lambda: [tmp_path])
         assert webui.txt2img(**style(UNIT)).pixels == expected
         adapter = tmp_path / "ip-adapter_sd15.safetensors"
         whole = adapter.read_bytes()
@@ -363,17 +364,17 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", list(DAMAGE))
 def test_a_damaged_cache_costs_one_more_encoding(webui, undisturbed, said, monkeypatch, damage):
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
     forget()
     expected = webui.txt2img(**style(UNIT)).pixels
     sound = files_in(own_folder() / "cache") | files_in(own_folder() / "references")
-    assert len(sound) >= 3  # an embedding, its folder's tag, a picture
+    assert len(sound) >= 3  # an vectors, its folder's tag, a picture
     for path, data in sound.items():
         path.write_bytes(DAMAGE[damage](data))
-    load, loaded = embedding.load_image_encoder, []
+    load, loaded = vectors.load_image_encoder, []
     monkeypatch.setattr(
-        embedding, "load_image_encoder", lambda *args: loaded.append(1) or load(*args)
+        vectors, "load_image_encoder", lambda *args: loaded.append(1) or load(*args)
     )
     for times in (1, 1):  # the second time from the mended cache
         restart()

@@ -102,14 +102,15 @@ def test_what_hangs_on_a_generation_is_no_burden_to_who_copies_it(webui, monkeyp
 def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_path):
     from modules import img2img
 
+    from lib_instantstyle.clip import image_encoder
     from lib_instantstyle.hosts.a1111 import A1111
-    from lib_instantstyle.tensor import embedding, image_encoder
+    from lib_instantstyle.references import vectors
 
     frames, out = tmp_path / "frames", tmp_path / "out"
     frames.mkdir()
     for i in range(5):
         Image.new("RGB", (64, 64), (40 * i, 90, 200 - 30 * i)).save(frames / f"{i:03}.png")
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
     monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     encoded, read = [], []
     forward = image_encoder.ImageEncoder.forward
@@ -118,8 +119,8 @@ def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_p
         "forward",
         lambda self, pixels: encoded.append(len(pixels)) or forward(self, pixels),
     )
-    load = embedding.load_image_encoder
-    monkeypatch.setattr(embedding, "load_image_encoder", lambda *a: read.append(1) or load(*a))
+    load = vectors.load_image_encoder
+    monkeypatch.setattr(vectors, "load_image_encoder", lambda *a: read.append(1) or load(*a))
     p = generation(webui, [UNIT], "img2img", denoising_strength=0.8)
     p.do_not_save_samples = False
     results = img2img.process_batch(p, str(frames), str(out), "", p.script_args)

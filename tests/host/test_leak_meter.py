@@ -28,10 +28,10 @@ def lines(answer):
 def similarity(webui, image):
     """Of a finished picture and the reference, by the image encoder alone."""
     from lib_instantstyle import hosts
-    from lib_instantstyle.pure.catalog import scan
-    from lib_instantstyle.tensor.embedding import ImageEmbeds
-    from lib_instantstyle.tensor.encoder_input import reference_input
-    from lib_instantstyle.tensor.pictures import Picture, decode_picture
+    from lib_instantstyle.models.catalog import scan
+    from lib_instantstyle.references.pictures import Picture, decode_picture
+    from lib_instantstyle.references.vectors import ImageEmbeds
+    from lib_instantstyle.references.views import reference_input
 
     (encoder_file,) = (
         t for t in scan(hosts.model_folders()).image_encoders if t.name == "CLIP-ViT-bigG"
@@ -72,7 +72,7 @@ def test_the_api_answers_with_it(webui):
 def test_pasting_takes_no_notice_of_it(webui):
     from modules.infotext_utils import parse_generation_parameters
 
-    from lib_instantstyle.pure.infotext import read
+    from lib_instantstyle.units.infotext import read
 
     (text,) = webui.txt2img(**style(UNIT)).infotexts
     parsed = parse_generation_parameters(text, [])

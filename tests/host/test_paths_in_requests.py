@@ -57,7 +57,7 @@ def names(webui, tmp_path):
     """The ways to write where a picture, an adapter and a saved style lie that are nobody's."""
     from modules import paths_internal
 
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.styles.library import library
 
     folder = tmp_path / HIDDEN
     folder.mkdir()

@@ -114,13 +114,13 @@ def test_values_that_another_checkpoint_of_the_plot_takes_are_allowed(webui):
 
 
 def test_no_request_has_a_path_opened(webui, monkeypatch, tmp_path):
-    from lib_instantstyle.webui import typed_files
+    from lib_instantstyle.page import xyz_files
 
     def never(*args):
         raise AssertionError("a path of a request was looked at")
 
     for name in ("read_picture", "Path"):
-        monkeypatch.setattr(typed_files, name, never)
+        monkeypatch.setattr(xyz_files, name, never)
     for value in (str(COFFEE), str(tmp_path), "/etc/passwd"):
         answer = plot(webui, ("[InstantStyle] reference files", value), expect=422)
         assert "files can be named on the page" in answer.body["detail"]
@@ -147,7 +147,7 @@ def by_hand(webui, axis, values):
 
 
 def test_reference_files_are_a_persons_at_the_page(webui, monkeypatch, tmp_path):
-    from lib_instantstyle.webui.errors import InstantStyle
+    from lib_instantstyle.hosts.refusal import InstantStyle
 
     axis = "[InstantStyle] reference files"
     expected = [
@@ -184,11 +184,11 @@ def test_a_checkpoint_that_is_chosen_but_not_in_memory_is_looked_up_in_its_file(
     """Forge loads a checkpoint with the next picture only."""
     from modules import sd_models
 
-    from lib_instantstyle.hosts import chosen_checkpoint
+    from lib_instantstyle.hosts import checkpoint
 
-    live = chosen_checkpoint.chosen_layers()
-    assert chosen_checkpoint.checkpoint_in_memory().sd_model is webui.sd_model
+    live = checkpoint.chosen_layers()
+    assert checkpoint.checkpoint_in_memory().sd_model is webui.sd_model
     monkeypatch.setattr(sd_models.model_data, "sd_model", object())
-    read = chosen_checkpoint.chosen_layers()
-    assert chosen_checkpoint.checkpoint_in_memory() is None
+    read = checkpoint.chosen_layers()
+    assert checkpoint.checkpoint_in_memory() is None
     assert read.signature == live.signature and read.by_number.keys() == live.by_number.keys()

@@ -50,7 +50,7 @@ def test_adapters_say_what_they_are_and_whether_they_fit(webui):
 
 
 def test_presets_are_those_of_the_table(webui):
-    from lib_instantstyle.pure.presets import PRESETS
+    from lib_instantstyle.units.presets import PRESETS
 
     listed = {p["id"]: p for p in get(webui, "presets")["presets"]}
     assert list(listed) == list(PRESETS)
@@ -69,7 +69,7 @@ def test_blocks_are_those_of_the_chosen_checkpoint(webui):
 
 
 def test_a_checkpoint_of_another_family_is_a_sentence(webui, monkeypatch):
-    from lib_instantstyle.hosts import chosen_checkpoint
+    from lib_instantstyle.hosts import checkpoint as chosen_checkpoint
 
     monkeypatch.setattr(chosen_checkpoint, "checkpoint_in_memory", lambda override="": None)
     monkeypatch.setattr(chosen_checkpoint, "read_tensors", lambda path: {})
@@ -117,8 +117,8 @@ def test_a_password_of_the_api_guards_our_routes_too(tmp_path, page):
 def test_without_an_api_there_are_no_routes_of_ours(webui, monkeypatch):
     from fastapi import FastAPI
 
-    from lib_instantstyle.hosts import api
-    from lib_instantstyle.webui import routes
+    from lib_instantstyle.api import routes
+    from lib_instantstyle.hosts import page as api
 
     app = FastAPI()
     routes.register(None, app)
@@ -142,13 +142,14 @@ def no_model(monkeypatch):
     """A plan loads nothing and runs nothing."""
     import torch
 
-    from lib_instantstyle.tensor import adapter, embedding
+    from lib_instantstyle.methods.ip_adapter import projections
+    from lib_instantstyle.references import vectors
 
     def never(*args, **kwargs):
         raise AssertionError("a model was loaded or run")
 
-    monkeypatch.setattr(embedding, "load_image_encoder", never)
-    monkeypatch.setattr(adapter, "open_tensors", never)
+    monkeypatch.setattr(vectors, "load_image_encoder", never)
+    monkeypatch.setattr(projections, "open_tensors", never)
     monkeypatch.setattr(torch.nn.Conv2d, "forward", never)
 
 
@@ -173,9 +174,9 @@ def test_a_plan_says_what_a_generation_would_do(webui, no_model):
 
 def test_a_plan_says_which_references_are_remembered(webui, monkeypatch):
     from lib_instantstyle.hosts.a1111 import A1111
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
     monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
     assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is False
     webui.txt2img(**style(UNIT))
@@ -338,7 +339,7 @@ def test_a_body_that_is_none_is_one_sentence(webui, body, kind, sentence):
 
 
 def test_a_body_that_is_too_long_is_refused(webui, monkeypatch):
-    from lib_instantstyle.webui import request_body
+    from lib_instantstyle.api import request as request_body
 
     monkeypatch.setattr(request_body, "MAX_BYTES", 1000)
     response = webui.post("/instantstyle/plan", {"units": [], "x": "y" * 2000})
@@ -370,7 +371,7 @@ def test_styles_are_those_of_the_library(webui):
 
 
 def test_a_picture_becomes_a_style_that_plans_and_plots_use(webui):
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.styles.library import library
 
     try:
         for name, file in (("a cup", "coffee.jpg"), ("stars", "deep_field.jpg")):
@@ -429,7 +430,7 @@ def random_json(chance, depth=0):
 def test_any_json_is_answered_or_refused(webui, few_nouns, seed):
     import random
 
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.styles.library import library
 
     chance = random.Random(seed)
     try:

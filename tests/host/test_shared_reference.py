@@ -88,7 +88,7 @@ def test_colour_calibration_gives_the_channels_of_the_reference(
     webui, monkeypatch, latents, reference
 ):
     """Euler's last evaluation is the first whose timestep is below 150: nothing comes after it."""
-    from lib_instantstyle.webui.shared_reference import SharedReference
+    from lib_instantstyle.methods.shared_reference import SharedReference
 
     references = []
     encode = SharedReference.encode
@@ -113,7 +113,7 @@ def test_what_is_done_to_predictions_is_done_for_samplers_of_both_kinds(
     webui, monkeypatch, latents, sampler, left
 ):
     """If they are nothing in all evaluations, so is the picture; DDIM stops at timestep 1."""
-    from lib_instantstyle.webui import shared_reference
+    from lib_instantstyle.methods import shared_reference
 
     monkeypatch.setattr(shared_reference.ColourCalibration, "is_due", lambda self, sigma: True)
     monkeypatch.setattr(

@@ -37,14 +37,14 @@ print(json.dumps(found))
 WHEN_USED = (
     "lib_instantstyle.tensor",
     "lib_instantstyle.hosts.a1111",
-    "lib_instantstyle.pure.catalog",
-    "lib_instantstyle.pure.model_file",
-    "lib_instantstyle.pure.style_info",
-    "lib_instantstyle.pure.tensor_info",
-    "lib_instantstyle.webui.answers",
-    "lib_instantstyle.webui.downloads_list",
-    "lib_instantstyle.webui.listings",
-    "lib_instantstyle.webui.run",
+    "lib_instantstyle.models.catalog",
+    "lib_instantstyle.files.model_file",
+    "lib_instantstyle.styles.header",
+    "lib_instantstyle.files.tensor_info",
+    "lib_instantstyle.api.answers",
+    "lib_instantstyle.page.downloads",
+    "lib_instantstyle.api.listings",
+    "lib_instantstyle.run.run",
 )
 
 
@@ -57,10 +57,10 @@ def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     )
     ours = {name for name in with_page if name.split(".")[0] == "lib_instantstyle"}
     assert with_page - without == ours  # no library that the WebUI has not imported itself
-    assert "lib_instantstyle.webui.accordion" in ours
+    assert "lib_instantstyle.page.accordion" in ours
     assert not [name for name in ours if name.startswith(WHEN_USED)]
     assert after_picture == with_page  # one without a style
-    engine = ("lib_instantstyle.tensor", "lib_instantstyle.webui.run")
+    engine = ("lib_instantstyle.tensor", "lib_instantstyle.run.run")
     assert not [name for name in after_answers if name.startswith(engine)]
 
 
@@ -97,20 +97,20 @@ def test_the_webui_never_searches_its_stack_for_our_script(session, monkeypatch)
 def test_a_callback_of_classic_has_a_file_and_no_name(session, monkeypatch):
     from modules import script_callbacks
 
-    from lib_instantstyle.hosts import callbacks
+    from lib_instantstyle.hosts import page
 
     classic = namedtuple("ScriptCallback", ["script", "callback"])
-    monkeypatch.setattr(script_callbacks, "add_callback", lambda callbacks, fun: None)
+    monkeypatch.setattr(script_callbacks, "add_callback", lambda page, fun: None)
     monkeypatch.setattr(script_callbacks, "ScriptCallback", classic)
     monkeypatch.setitem(script_callbacks.callback_map, "callbacks_cfg_denoiser", [])
-    callbacks.register(script_callbacks.on_cfg_denoiser, print, "script.py")
+    page.register(script_callbacks.on_cfg_denoiser, print, "script.py")
     listed = script_callbacks.callback_map["callbacks_cfg_denoiser"]
     assert listed == [classic("script.py", print)]
 
 
 def test_a_function_that_another_extension_has_replaced_is_called(session):
-    from lib_instantstyle.hosts import callbacks
+    from lib_instantstyle.hosts import page
 
     registered = []
-    callbacks.register(registered.append, print, "script.py")
+    page.register(registered.append, print, "script.py")
     assert registered == [print]

@@ -6,7 +6,7 @@ import html
 import json
 import re
 
-from lib_instantstyle.tensor.style_file import write_style
+from lib_instantstyle.styles.file import write_style
 from tests.host.generations import PICTURES
 from tests.unit.styles import style
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from lib_instantstyle.tensor.style_file import write_style
+from lib_instantstyle.styles.file import write_style
 from tests.host.generations import picture
 from tests.host.generations import style as given
 from tests.unit.styles import style
@@ -30,7 +30,7 @@ def press(webui, part, event="click", **values):
 
 def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, library, monkeypatch):
     """The library keeps what was made of a reference; the picture itself may be gone."""
-    from lib_instantstyle.webui.paste import paster
+    from lib_instantstyle.page.paste import paster
 
     press(webui, "style_save", style_name="ink", image=COFFEE)
 
@@ -101,14 +101,14 @@ def saved_file(library):
 
 
 def test_a_file_exported_can_be_imported(webui, library, tmp_path):
-    from lib_instantstyle.webui import style_page
+    from lib_instantstyle.page import styles
 
     library.take_in(saved_file(library), "ink")
-    exported = style_page.export("ink")
+    exported = styles.export("ink")
     assert exported.name == "ink.safetensors" and exported.parent != library.folder
     library.delete("ink")
-    assert style_page.take_in(str(exported), "") == ("ink", "Imported as ink.")
-    assert style_page.take_in(str(exported), "again")[0] == "again"
+    assert styles.take_in(str(exported), "") == ("ink", "Imported as ink.")
+    assert styles.take_in(str(exported), "again")[0] == "again"
     assert [saved.name for saved in library.styles()] == ["again", "ink"]
     shutil.rmtree(exported.parent)
 

@@ -20,7 +20,7 @@ def checkpoint():
 @pytest.fixture
 def webui(webui, library):
     """With two saved styles: `ink` as it comes, `faint` with settings of its own."""
-    from lib_instantstyle.webui.style_saving import save_style
+    from lib_instantstyle.run.style_saving import save_style
     from tests.units import parse_unit
 
     save_style(parse_unit({"image": COFFEE}), "ink")
@@ -33,10 +33,10 @@ def no_encoder(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("an image encoder was loaded")
 
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    embedding.CACHE.tensors.clear()
-    monkeypatch.setattr(embedding, "load_image_encoder", refuse)
+    vectors.CACHE.tensors.clear()
+    monkeypatch.setattr(vectors, "load_image_encoder", refuse)
     monkeypatch.setattr("lib_instantstyle.hosts.a1111.A1111.embedding_files", lambda self: None)
 
 
@@ -130,28 +130,28 @@ def test_the_switch_for_extra_networks_holds_for_tags(webui):
 
 
 def test_a_reference_is_kept_and_no_encoder_is_needed_after_a_restart(webui, monkeypatch):
-    from lib_instantstyle.tensor import embedding
-    from lib_instantstyle.webui.reference_store import store
+    from lib_instantstyle.references import vectors
+    from lib_instantstyle.references.store import store
 
     first = webui.txt2img(**style({"image": COFFEE}))
     digest = first.parameters["InstantStyle 1"].split("reference: ")[1].split(",")[0]
     assert store().get(digest) == base64.b64decode(COFFEE)
-    embedding.CACHE.tensors.clear()  # as a restart does
+    vectors.CACHE.tensors.clear()  # as a restart does
 
     def refuse(*arguments):
         raise AssertionError("an image encoder was loaded")
 
-    monkeypatch.setattr(embedding, "load_image_encoder", refuse)
+    monkeypatch.setattr(vectors, "load_image_encoder", refuse)
     assert webui.txt2img(**style({"image": COFFEE})).pixels == first.pixels
 
 
 def test_nothing_is_kept_where_the_user_wants_nothing_kept(webui, monkeypatch):
     from lib_instantstyle.hosts import own_folder
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
     for name in ("references", "cache"):
         shutil.rmtree(own_folder() / name, ignore_errors=True)
-    embedding.CACHE.tensors.clear()
+    vectors.CACHE.tensors.clear()
     for name in ("instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"):
         monkeypatch.setitem(webui.shared.opts.data, name, 0)
     webui.txt2img(**style({"image": COFFEE}))

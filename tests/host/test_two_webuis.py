@@ -22,8 +22,8 @@ webui = harness.boot(data, root, models_dir=models)
 webui.use("tiny_sd15.")
 # A megabyte has room for five of the eight pictures below: each WebUI deletes what the other keeps.
 webui.set(instantstyle_reference_store_mb=1)
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.webui.style_library import library
+from lib_instantstyle.references import vectors
+from lib_instantstyle.styles.library import library
 
 def reference(number):
     noise = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
@@ -45,7 +45,7 @@ watch = threading.Thread(target=look)
 watch.start()
 chance = random.Random(turn)
 for number in (chance.randrange(8) for _ in range(16)):
-    embedding.CACHE.tensors.clear()  # so that what is on the disk counts
+    vectors.CACHE.tensors.clear()  # so that what is on the disk counts
     unit = {"image": references[number]}
     scripts = {"InstantStyle": {"args": [unit]}}
     answer = webui.txt2img(expect=None, steps=1, alwayson_scripts=scripts)

@@ -86,7 +86,7 @@ def test_units_beyond_the_last_are_refused_and_not_dropped(webui):
 @pytest.mark.parametrize("error", [ImportError, RuntimeError])
 def test_a_failure_in_process_is_no_picture(webui, monkeypatch, error):
     """The WebUI prints what a hook raises and would go on without a style."""
-    from lib_instantstyle.webui import run
+    from lib_instantstyle.run import run
 
     def broken(*args):
         raise error("on purpose")
@@ -177,7 +177,7 @@ def test_an_error_in_one_cell_of_a_plot_leaves_the_others_styled(webui, monkeypa
 
 def test_nothing_of_the_plan_keeps_a_graph_alive(webui, monkeypatch):
     """`process` runs with gradients on; a plan that needs them would hold the encoder's memory."""
-    from lib_instantstyle.webui import sampling_pass
+    from lib_instantstyle.run import sampling_pass
 
     plans = []
     attach = sampling_pass.Injection.__init__
@@ -209,7 +209,7 @@ def tensors_of(value):
 
 def test_a_failure_in_the_denoisers_callback_is_no_unstyled_picture(webui, monkeypatch):
     """The WebUI swallows what a callback raises; the rows of that step are then unknown."""
-    from lib_instantstyle.webui.sampling_pass import SamplingPass
+    from lib_instantstyle.run.sampling_pass import SamplingPass
 
     plain = webui.txt2img().png
 

@@ -18,7 +18,7 @@ def checkpoint():
 @pytest.fixture
 def saved(webui):
     """A saved style, "stars"."""
-    from lib_instantstyle.webui.style_library import library
+    from lib_instantstyle.styles.library import library
 
     stars = {"name": "stars", "image": picture("deep_field.jpg")}
     response = webui.post("/instantstyle/embed", stars)
@@ -82,16 +82,16 @@ def test_a_plan_is_for_the_checkpoint_that_the_request_names(webui):
 
 def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkeypatch):
     """The style needs none; the meter does."""
-    from lib_instantstyle.webui import leak_meter, planning
+    from lib_instantstyle.run import dry_run, leak
 
     def no_encoders(folders):
         from dataclasses import replace
 
-        from lib_instantstyle.pure.catalog import scan
+        from lib_instantstyle.models.catalog import scan
 
         return replace(scan(folders), image_encoders=())
 
-    for module in (leak_meter, planning):
+    for module in (leak, dry_run):
         monkeypatch.setattr(module, "scan", no_encoders)
     unit = {"style": "stars", "leak_meter": True}
     (problem,) = agreed(webui, {"prompt": "a cat", "steps": 2, **style(unit)})

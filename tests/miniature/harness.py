@@ -302,7 +302,7 @@ def begin_file() -> None:
         data["sd_model_checkpoint"] = chosen
     for kept in ("cache", "references", "crops"):
         shutil.rmtree(Path(paths_internal.models_path) / "InstantStyle" / kept, ignore_errors=True)
-    embedding = sys.modules.get("lib_instantstyle.tensor.embedding")
+    embedding = sys.modules.get("lib_instantstyle.references.vectors")
     if embedding is not None:
         embedding.CACHE.release_encoder()
         embedding.CACHE.tensors.clear()

@@ -85,7 +85,7 @@ def ask(webui, chance: random.Random) -> tuple[str, int]:
         units = [unit] * chance.randrange(1, 4)
         return kind, webui.post("/instantstyle/plan", {"units": units}).status_code
     if kind == "embed":
-        from lib_instantstyle.webui.style_library import library
+        from lib_instantstyle.styles.library import library
 
         status = webui.post("/instantstyle/embed", {**unit, "name": "soak"}).status_code
         library().delete("soak")

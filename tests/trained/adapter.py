@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.unet.layers import find_layers
 from tests.miniature.networks.unet import UNetModel
 
 from .base import UNET, Prompts, denoising_loss, noised, to_latents

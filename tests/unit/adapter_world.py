@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import torch
 from diffusers.loaders import IPAdapterMixin
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.injection import Clock
-from lib_instantstyle.tensor.plan import Plan, layer_weights
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.plan import Plan, layer_weights
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters, size_vector
 from tests.miniature.networks.unet import UNetModel

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.tensor.lora import linear_layers
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.methods.b_lora.files import linear_layers
 from tests.unit.adapters import Noise
 
 STYLE, CONTENT = SDXL.blocks[6], SDXL.blocks[5]

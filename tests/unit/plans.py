@@ -2,9 +2,9 @@
 
 import torch
 
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.plan import Plan, layer_weights
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
+from lib_instantstyle.unet.plan import Plan, layer_weights
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from lib_instantstyle.pure.published_files import PublishedFile
+from lib_instantstyle.models.published import PublishedFile
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 

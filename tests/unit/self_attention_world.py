@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from lib_instantstyle.tensor import styleid
-from lib_instantstyle.tensor.inversion import invert
-from lib_instantstyle.tensor.self_attention import find_self_attention, self_attention_hooks
-from lib_instantstyle.tensor.styleid import DEFAULT_BLOCKS
+from lib_instantstyle.methods.styleid import algorithm
+from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS
+from lib_instantstyle.unet.inversion import invert
+from lib_instantstyle.unet.self_attention import find_self_attention, self_attention_hooks
 from tests.miniature.networks.to_diffusers import size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.noise_schedule import SIGMAS
@@ -53,7 +53,7 @@ class World:
     def stylise(self, walk, settings, contents=None, content_of=(0,), predict=None):
         contents = [self.content] if contents is None else contents
         with self_attention_hooks(self.unet, self.layers) as hooks:
-            return styleid.sample(
+            return algorithm.sample(
                 walk,
                 self.trajectory(self.style, walk),
                 [self.trajectory(content, walk) for content in contents],

@@ -9,8 +9,8 @@ import math
 import struct
 from types import SimpleNamespace
 
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.unet.layers import CrossAttention, UnetLayers
 
 CONTEXT = {"sd15": 768, "sdxl": 2048}
 _WIDTHS = {  # of the blocks, in call order

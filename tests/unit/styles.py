@@ -2,9 +2,9 @@
 
 import torch
 
-from lib_instantstyle.pure.image_encoder_kind import ImageEncoderKind
-from lib_instantstyle.pure.style_info import StyleInfo
-from lib_instantstyle.tensor.style_file import Style
+from lib_instantstyle.models.clip_kind import ImageEncoderKind
+from lib_instantstyle.styles.file import Style
+from lib_instantstyle.styles.header import StyleInfo
 
 KIND = ImageEncoderKind("Hugging Face", 80, 3, 320, 14, 28, 32)  # 5 tokens
 INFO = StyleInfo(

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor.adapter import image_tokens
-from lib_instantstyle.tensor.plan import layer_weights
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.unet.plan import layer_weights
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
 from tests.unit.adapter_world import CPU, WIDTH, World
 from tests.unit.adapters import PROJECTIONS, adapter_tensors, as_diffusers, write
@@ -125,7 +125,7 @@ def test_tokens_equal_diffusers(sd15, projection, dtype, tmp_path):
 
 
 def test_bytes_read_are_the_projection_and_the_selected_layers(tmp_path, monkeypatch):
-    from lib_instantstyle.tensor import adapter as module
+    from lib_instantstyle.methods.ip_adapter import projections as module
 
     world = World(SDXL_TINY)
     tensors = adapter_tensors(world.layers, WIDTH, projection="plus", dtype=torch.float16)

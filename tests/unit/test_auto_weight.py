@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.auto_weight import LARGEST, AutoWeight
-from lib_instantstyle.tensor.effect_meter import EffectMeter
-from lib_instantstyle.tensor.injection import Clock, Injection
+from lib_instantstyle.unet.auto_weight import LARGEST, AutoWeight
+from lib_instantstyle.unet.effect_meter import EffectMeter
+from lib_instantstyle.unet.injection import Clock, Injection
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.unit.plans import plan
 from tests.unit.two_adapters import ROWS, Adapters
 

@@ -6,9 +6,9 @@ from unittest import mock
 import pytest
 import torch
 
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.clip.image_encoder import load_image_encoder
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.references import vectors
 from tests.bench import __main__ as bench
 from tests.bench import files, gpu, off, unet_calls
 from tests.miniature.networks.unet import SD15_TINY
@@ -80,7 +80,7 @@ def test_opening_reads_what_is_needed(tmp_path):
 def test_a_known_reference_needs_no_encoder(tmp_path):
     """Its times are for the table; that the encoder was built once is what can be held."""
     hugging_face_encoder("H").save_pretrained(tmp_path)
-    with mock.patch.object(embedding, "load_image_encoder", wraps=load_image_encoder) as build:
+    with mock.patch.object(vectors, "load_image_encoder", wraps=load_image_encoder) as build:
         found = files.reference(tmp_path, bench.COFFEE)
     assert list(found) == ["new", "known", "known from disk"]
     assert build.call_count == 1

@@ -2,12 +2,12 @@
 
 import pytest
 
-from lib_instantstyle.pure.advice import advice
-from lib_instantstyle.pure.block_map import block_map
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import LAYOUTS, SD15, SDXL
-from lib_instantstyle.pure.page_weights import sliders
-from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import LAYOUTS, SD15, SDXL
+from lib_instantstyle.methods.ip_adapter.advice import advice
+from lib_instantstyle.units.block_map import block_map
+from lib_instantstyle.units.page_weights import sliders
+from lib_instantstyle.units.presets import PRESETS
 from tests.units import Unit, parse_unit
 
 
@@ -79,8 +79,7 @@ def test_a_preset_has_the_sliders_that_it_uses(preset, needed):
 
 
 def test_advice_differs_by_preset_and_family():
-    from lib_instantstyle.pure.adapter_kind import AdapterKind
-    from lib_instantstyle.pure.projection_shapes import LinearShape
+    from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 
     kind = AdapterKind(LinearShape(4, 2048, 1280), 2048, {})
     said = {

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.foreign_notations import NAMED
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.pure.notations import LIMIT
-from lib_instantstyle.pure.presets import PRESETS, BlockWeight
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.units.block_weights import BlockWeights, parse_block_weights
+from lib_instantstyle.units.notations import LIMIT, NAMED
+from lib_instantstyle.units.presets import PRESETS, BlockWeight
 
 STYLE = {6: 1.0}
 ONLY_PLUS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_instantstyle.pure.bounded_folder import BoundedFolder
+from lib_instantstyle.files.own_files import BoundedFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +85,7 @@ def test_two_processes_read_whole_files_or_none(tmp_path):
     code = """
 import hashlib, sys, time
 from pathlib import Path
-from lib_instantstyle.pure.bounded_folder import BoundedFolder
+from lib_instantstyle.files.own_files import BoundedFolder
 folder = BoundedFolder(Path(sys.argv[1]), ".bin", 4 * 20000)
 end, n, seen = time.time() + 1, 0, 0
 while time.time() < end:

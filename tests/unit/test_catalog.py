@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from lib_instantstyle.pure import catalog as catalog_module
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.pure.safetensors_header import read_header
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.safetensors_header import read_header
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.models import catalog as catalog_module
+from lib_instantstyle.models.catalog import scan
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import encoder_tensors
 from tests.unit.unets import unet_like

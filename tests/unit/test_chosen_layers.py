@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.tensor.unet import find_layers, layers_in_file
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.unet.layers import find_layers, layers_in_file
 from tests.unit.unets import diffusers_unet
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.tensor.clip_view import MEAN, STD, clip_view
-from lib_instantstyle.tensor.picture_modes import NOTHING
+from lib_instantstyle.clip.preprocess import MEAN, STD, clip_view
+from lib_instantstyle.references.pictures import NOTHING
 from tests.engine import clip_pixels
 from tests.unit.pictures import LEVEL, noise
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.pure.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.combining import MODES as COMBINING
-from lib_instantstyle.tensor.combining import combine, weighted
-from lib_instantstyle.tensor.scaling import MODES as SCALING
-from lib_instantstyle.tensor.scaling import scale
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.methods.ip_adapter.features import MODES as COMBINING
+from lib_instantstyle.methods.ip_adapter.features import combine, weighted
+from lib_instantstyle.methods.ip_adapter.terms import MODES as SCALING
+from lib_instantstyle.methods.ip_adapter.terms import scale
+from lib_instantstyle.units.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
 
 
 def features(count, *shape, seed=0):

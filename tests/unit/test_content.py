@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib_instantstyle.tensor.content import content_texts, remove_content
+from lib_instantstyle.content.subtraction import content_texts, remove_content
 
 torch.manual_seed(0)
 IMAGE, TEXT, OTHER = torch.randn(3, 24)

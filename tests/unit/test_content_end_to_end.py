@@ -7,7 +7,7 @@ projected and pooled vector of its text encoder, through diffusers' projection a
 import pytest
 import torch
 
-from lib_instantstyle.webui import preparing
+from lib_instantstyle.methods.ip_adapter import prepare
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
 from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, write
@@ -32,7 +32,7 @@ def world(request):
 
 @pytest.fixture
 def models(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(prepare, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
@@ -47,7 +47,7 @@ def text_embeds(*texts):
 def plan_of(world, host, **unit):
     _, text = reference()
     given = parse_unit({"image": text, "preset": "original", **unit})
-    return preparing.prepare([given], world.layers, host, None).plan
+    return prepare.prepare([given], world.layers, host, None).plan
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_reference_that_is_its_text_becomes_the_zero_image(world, models):
 
 def _image_vector(models):
     """The very vector that is subtracted from, as it is remembered."""
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    (vector,) = (v for k, v in embedding.CACHE.tensors.items() if str(models) in str(k))
+    (vector,) = (v for k, v in vectors.CACHE.tensors.items() if str(models) in str(k))
     return vector

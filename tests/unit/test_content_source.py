@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.probe_words import MIN_AGREEMENT, PROBE_WORDS
-from lib_instantstyle.tensor import text_file, text_space
-from lib_instantstyle.tensor.text_file import FileTextEncoder
-from lib_instantstyle.webui.content_source import content_source
+from lib_instantstyle.content import similarity, text_vectors
+from lib_instantstyle.content.similarity import MIN_AGREEMENT, PROBE_WORDS
+from lib_instantstyle.content.text_encoders import content_source
+from lib_instantstyle.content.text_vectors import FileTextEncoder
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.models.catalog import scan
 from tests.stock_words import write_stock_words
 from tests.unit.adapters import write
 from tests.unit.text_encoders import (
@@ -28,8 +28,8 @@ WIDTH = 32  # of the vectors of the small "H"
 @pytest.fixture(autouse=True)
 def no_stock_vectors(monkeypatch, tmp_path):
     """Whether the real file is there must not matter."""
-    monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (tmp_path / "stock",))
-    text_file._remembered.clear()
+    monkeypatch.setattr(similarity.stock_vectors, "__defaults__", (tmp_path / "stock",))
+    text_vectors._remembered.clear()
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_auto_takes_a_file_where_the_loaded_encoder_does_not_fit(loaded, tmp_pat
 
 def test_a_file_is_loaded_for_new_texts_only(tmp_path, file, monkeypatch):
     calls = []
-    load = text_file.load_text_encoder
-    monkeypatch.setattr(text_file, "load_text_encoder", lambda *a: calls.append(1) or load(*a))
+    load = text_vectors.load_text_encoder
+    monkeypatch.setattr(text_vectors, "load_text_encoder", lambda *a: calls.append(1) or load(*a))
     encoder = source(tmp_path, file).encoder
     first = encoder.vectors(["a cup", "tea"])
     again = source(tmp_path, file).encoder.vectors(["tea", "a cup"])
@@ -95,9 +95,9 @@ def test_without_memory_on_the_device_a_file_is_run_on_the_cpu_and_that_is_said(
         return load(path, kind, device, dtype, *rest)
 
     expected = source(tmp_path, file).encoder.vectors(["a cup"])
-    text_file._remembered.clear()
-    load, tried, said = text_file.load_text_encoder, [], []
-    monkeypatch.setattr(text_file, "load_text_encoder", full)
+    text_vectors._remembered.clear()
+    load, tried, said = text_vectors.load_text_encoder, [], []
+    monkeypatch.setattr(text_vectors, "load_text_encoder", full)
     found = content_source(WIDTH, "auto", file, OnDevice(tmp_path), None, said.append)
     assert torch.equal(found.encoder.vectors(["a cup"]), expected)
     assert [kind for kind, _ in tried] == ["cuda", "cpu"] and tried[1][1] == torch.float32
@@ -202,7 +202,7 @@ def test_the_verdict_is_kept_for_each_checkpoint(tmp_path, file):
 def test_stored_stock_vectors_serve_without_any_file(tmp_path, file, monkeypatch):
     data = tmp_path / "stock_words.safetensors"
     write_stock_words([tmp_path / "models" / "clip_h.bin"], data, word_ids)
-    monkeypatch.setattr(text_space.stock_vectors, "__defaults__", (data,))
+    monkeypatch.setattr(similarity.stock_vectors, "__defaults__", (data,))
     strayed = Loaded(WIDTH, stock(tmp_path, file), stray=1.0)
     found = source(tmp_path, nothing(tmp_path), loaded=strayed)
     assert found.encoder is strayed and found.agreement < MIN_AGREEMENT
@@ -218,17 +218,17 @@ def test_stored_stock_vectors_serve_without_any_file(tmp_path, file, monkeypatch
 def test_stock_vectors_of_other_words_do_not_count(tmp_path, file, monkeypatch):
     data = tmp_path / "stock_words.safetensors"
     write_stock_words([tmp_path / "models" / "clip_h.bin"], data, word_ids)
-    assert text_space.stock_vectors(WIDTH, data).shape == (20, WIDTH)
-    assert text_space.stock_vectors(WIDTH + 1, data) is None
-    monkeypatch.setattr(text_space, "PROBE_WORDS", ("other", *PROBE_WORDS[1:]))
-    assert text_space.stock_vectors(WIDTH, data) is None
+    assert similarity.stock_vectors(WIDTH, data).shape == (20, WIDTH)
+    assert similarity.stock_vectors(WIDTH + 1, data) is None
+    monkeypatch.setattr(similarity, "PROBE_WORDS", ("other", *PROBE_WORDS[1:]))
+    assert similarity.stock_vectors(WIDTH, data) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_another_number_format_is_no_other_space(tmp_path, file, dtype):
     encoder = stock(tmp_path, file)
     exact = encoder.vectors(PROBE_WORDS)
-    text_file._remembered.clear()
+    text_vectors._remembered.clear()
     rounded = replace(encoder, dtype=dtype).vectors(PROBE_WORDS)
     assert not torch.equal(rounded, exact)
-    assert text_space.agreement(rounded, exact) > 0.999
+    assert similarity.agreement(rounded, exact) > 0.999

@@ -2,8 +2,7 @@
 
 import torch
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.context_rows import kinds_by_context
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, kinds_by_context
 
 torch.manual_seed(0)
 A, B, N = torch.randn(3, 1, 7, 4)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lib_instantstyle.tensor.injection import Clock, Injection
-from lib_instantstyle.tensor.masks import mask_of
+from lib_instantstyle.unet.injection import Clock, Injection
+from lib_instantstyle.unet.masks import mask_of
 from tests.operations import VIEWS, Operations
 from tests.unit.plans import plan
 from tests.unit.two_adapters import ROWS, Adapters, half_mask

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.tensor.injection import UnetCall
+from lib_instantstyle.unet.injection import UnetCall
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from tests.unit.denoiser_calls import A, N, params
 
 C, U = PROMPT, NEGATIVE

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_instantstyle.pure.block_weights import BlockWeights, parse_block_weights
-from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.units.block_weights import BlockWeights, parse_block_weights
+from lib_instantstyle.units.presets import PRESETS
 from tests import field_table
 from tests.units import FIELDS, Unit, parse_unit
 

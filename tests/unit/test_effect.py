@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.layout import SDXL
 from tests.effect.arms import ALL_BLOCKS, Arm, equally, make_cases
 from tests.effect.outcome import Outcome, difference, interval
 from tests.effect.report import compared, report

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib_instantstyle.pure.layers import SDXL
+from lib_instantstyle.layout import SDXL
 from tests.demo.terms import added_terms, touched_blocks
 from tests.effect.arms import ALL_BLOCKS, Arm, equally, make_cases
 from tests.effect.outcome import judged

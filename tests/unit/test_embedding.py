@@ -5,15 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.tensor.device_memory import Unmanaged
-from lib_instantstyle.tensor.embedding import ImageEmbeds
-from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
-from lib_instantstyle.tensor.encoder_input import ZERO_IMAGE, EncoderInput, reference_input
-from lib_instantstyle.tensor.pictures import Picture
+from lib_instantstyle.clip.device_memory import Unmanaged
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SD15
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.references import vectors as embedding
+from lib_instantstyle.references.pictures import Picture
+from lib_instantstyle.references.vector_files import EmbeddingFiles
+from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput, reference_input
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.unets import unet_like

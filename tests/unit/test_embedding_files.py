@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor.embedding_files import EmbeddingFiles
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.references.vector_files import EmbeddingFiles
 from tests.unit.adapters import write
 from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors
 

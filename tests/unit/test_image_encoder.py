@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.files import open_tensors
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.clip.image_encoder import load_image_encoder
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.models.catalog import scan
 from tests.unit.adapters import write
 from tests.unit.image_encoders import (
     ENCODERS,
@@ -237,9 +237,9 @@ def test_large_numbers_are_not_taken_for_infinity(dtype, suffix, tmp_path):
 PEAK = """
 import re, sys, torch
 from pathlib import Path
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor.files import open_tensors
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.clip.image_encoder import load_image_encoder
 
 def resident(field):
     return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

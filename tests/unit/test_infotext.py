@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.pure.block_weights import BlockWeights
-from lib_instantstyle.pure.choices import COMBINE, EMBEDS_SCALING
-from lib_instantstyle.pure.infotext import OWN_KEY, read, text_to_unit, unit_to_text
-from lib_instantstyle.pure.presets import PRESETS
+from lib_instantstyle.units.block_weights import BlockWeights
+from lib_instantstyle.units.choices import COMBINE, EMBEDS_SCALING
+from lib_instantstyle.units.infotext import OWN_KEY, read, text_to_unit, unit_to_text
+from lib_instantstyle.units.presets import PRESETS
 from tests.units import Unit
 
 units = st.builds(

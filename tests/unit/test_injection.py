@@ -8,11 +8,11 @@ import torch
 from diffusers.loaders import IPAdapterMixin
 from torch import nn
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.injection import Clock
-from lib_instantstyle.tensor.layer_hook import LayerHook
-from lib_instantstyle.tensor.plan import layer_weights
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.attention_hook import LayerHook
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.plan import layer_weights
 from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SDXL_TINY, UNetModel

@@ -3,15 +3,17 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.sigma_schedule import (
+from lib_instantstyle.unet.inversion import (
     SigmaStep,
+    adain,
+    invert,
     latent_scale,
+    move,
     published_schedule,
     sampler_schedule,
+    state_at,
 )
-from lib_instantstyle.tensor.inversion import invert, move, state_at
-from lib_instantstyle.tensor.statistics import adain
-from lib_instantstyle.tensor.trajectory_cache import TrajectoryCache
+from lib_instantstyle.unet.trajectory_cache import TrajectoryCache
 from tests.unit.noise_schedule import ALPHAS, SIGMAS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib_instantstyle.pure.layers import SD15, SDXL, parse_attn2, recognise
+from lib_instantstyle.layout import SD15, SDXL, parse_attn2, recognise
 from tests.engine import layers_of
 from tests.unit.unets import diffusers_unet
 

@@ -4,13 +4,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.infotext import OWN_KEY
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.leak import LEAK_KEY, leak_to_text
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.webui import leak_meter
-from lib_instantstyle.webui.leak_meter import leak_meters, measure
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.references import vectors
+from lib_instantstyle.run import leak
+from lib_instantstyle.run.leak import LEAK_KEY, leak_meters, leak_to_text, measure
+from lib_instantstyle.units.infotext import OWN_KEY
 from tests.engine import text_to_leak
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import (
@@ -36,7 +35,7 @@ def test_the_line_is_read_as_written():
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(leak_meter, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(leak, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(unet_like(SDXL), WIDTH))
     return TextHost(tmp_path, Loaded(WIDTH))
@@ -87,11 +86,11 @@ def test_who_does_not_ask_gets_no_meter(host):
 def test_the_encoder_stays_for_the_pictures_of_a_batch_and_no_longer(host):
     image, _ = reference()
     found = meters(host)
-    embedding.CACHE.release_encoder()
+    vectors.CACHE.release_encoder()
     measure(found, Image.new("RGB", (9, 9)), host, last=False)
-    assert len(embedding.CACHE.encoders) == 1
+    assert len(vectors.CACHE.encoders) == 1
     measure(found, image, host, last=True)
-    assert not embedding.CACHE.encoders
+    assert not vectors.CACHE.encoders
 
 
 def test_an_encoder_without_projection_is_refused(host, tmp_path):

@@ -12,12 +12,12 @@ from diffusers.utils.state_dict_utils import (
 )
 from safetensors.torch import save_file
 
-from lib_instantstyle.pure.lora_layers import BLOCKS, lora_halves
-from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.tensor.injection import Clock
-from lib_instantstyle.tensor.lora import check_lora, read_terms
-from lib_instantstyle.tensor.plan import LoraTerm, Plan, When
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
+from lib_instantstyle.methods.b_lora.layers import BLOCKS, lora_halves
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.plan import LoraTerm, Plan, When
 from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit import loras
@@ -226,8 +226,8 @@ def test_the_image_term_sees_queries_with_the_lora_in_them(world, both, tmp_path
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_precisions_follow_the_layer(both, dtype, tmp_path):
     (term, *_) = terms_of(write(tmp_path, loras.published(both)), {"style": 1.0})
-    from lib_instantstyle.tensor.layer_hook import CallState
-    from lib_instantstyle.tensor.lora_hook import LoraHook
+    from lib_instantstyle.unet.attention_hook import CallState
+    from lib_instantstyle.unet.lora_hook import LoraHook
 
     layer = torch.nn.Linear(term.down.shape[1], len(term.up), bias=False).to(dtype)
     layer.register_forward_hook(LoraHook([term], CallState((0,), {term.when: 1.0})))
@@ -238,7 +238,7 @@ def test_precisions_follow_the_layer(both, dtype, tmp_path):
 
 
 def test_only_the_tensors_of_the_half_are_read(both, tmp_path, monkeypatch):
-    from lib_instantstyle.tensor.files import TensorReader
+    from lib_instantstyle.files.tensors import TensorReader
 
     read = []
     call = TensorReader.__call__

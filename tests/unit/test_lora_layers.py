@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_instantstyle.pure.lora_files import find_lora, lora_files
-from lib_instantstyle.pure.lora_layers import lora_halves
-from lib_instantstyle.pure.lora_metadata import scale_in_metadata
-from lib_instantstyle.pure.tensor_info import TensorInfo
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.methods.b_lora.layers import lora_halves, scale_in_metadata
+from lib_instantstyle.models.lora_files import find_lora, lora_files
 
 LAYER = "lora_unet_output_blocks_1_1_transformer_blocks_0_attn1_to_q"
 TO_K = "unet.up_blocks.0.attentions.1.transformer_blocks.2.attn2.to_k"

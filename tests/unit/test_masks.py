@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.masks import Mask, mask_of, token_grid
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.masks import Mask, mask_of, token_grid
 
 CPU = torch.device("cpu")
 

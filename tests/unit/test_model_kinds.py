@@ -7,13 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.adapter_kind import adapter_kind
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.pure.projection_shapes import LinearShape, MlpShape, ResamplerShape
-from lib_instantstyle.pure.tensor_info import TensorInfo
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensor_info import TensorInfo
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.models.adapter_kind import LinearShape, MlpShape, ResamplerShape, adapter_kind
+from lib_instantstyle.models.catalog import scan
 from tests.unit import stock
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.unets import unet_like

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_instantstyle.pure import choices
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.noise import NOISES, displaced, gaussian_blur, noisy
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.references.noise import NOISES, displaced, gaussian_blur, noisy
+from lib_instantstyle.units import choices
 from tests.unit.pictures import noise
 
 SIZE = 48

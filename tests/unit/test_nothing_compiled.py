@@ -14,9 +14,9 @@ LOAD = """
 import json, sys
 from pathlib import Path
 import torch
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.text_encoder import load_text_encoder
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.clip.image_encoder import load_image_encoder
+from lib_instantstyle.clip.text_encoder import load_text_encoder
 known = scan([Path(sys.argv[1])])
 cpu = torch.device("cpu")
 before = set(sys.modules)

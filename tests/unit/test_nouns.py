@@ -2,7 +2,7 @@
 
 import re
 
-from lib_instantstyle.pure.nouns import LIST, caption, nouns
+from lib_instantstyle.content.word_vectors import LIST, caption, nouns
 
 # Singular although they end in a single s.
 SINGULAR = re.compile(r"(ss|us|is|os|canvas|atlas)$")

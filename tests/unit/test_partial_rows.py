@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.denoiser import AMBIGUOUS, DenoiserClock
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.injection import Clock
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.engine import inject
 from tests.unit.denoiser_calls import params
 from tests.unit.injection_world import World

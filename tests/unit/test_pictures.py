@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor import pictures
-from lib_instantstyle.tensor.picture_modes import NOTHING
-from lib_instantstyle.tensor.pictures import decode_picture, open_picture, upright_rgb
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.references import pictures
+from lib_instantstyle.references.pictures import NOTHING, decode_picture, open_picture, upright_rgb
 
 
 def png(width=8, height=8, color="red"):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.pure.values import Reference
-from lib_instantstyle.webui import preparing
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.methods.ip_adapter import prepare
+from lib_instantstyle.units.values import Reference
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SD15_TINY
 from tests.unit.adapter_world import World
@@ -21,7 +21,7 @@ from tests.units import Unit
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(preparing, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(prepare, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     return tmp_path
 
@@ -37,7 +37,7 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
         models / f"adapter{suffix}", tensors if suffix == ".safetensors" else as_diffusers(tensors)
     )
     image, text = reference()
-    prepared = preparing.prepare([Unit(image=(Reference(text),))], world.layers, Host(), None)
+    prepared = prepare.prepare([Unit(image=(Reference(text),))], world.layers, Host(), None)
 
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
     network = hugging_face_encoder("H")
@@ -69,7 +69,7 @@ def test_muted_layers_are_named_to_the_user(models):
     }
     write(models / "some.safetensors", tensors)
     image = (Reference(reference()[1]),)
-    prepared = preparing.prepare(
+    prepared = prepare.prepare(
         [Unit(image=image, preset="style+layout"), Unit(image=image)],
         sdxl,
         Host(),
@@ -93,7 +93,7 @@ def test_a_unit_all_of_whose_layers_are_missing_is_refused(models):
     write(models / "some.safetensors", tensors)
     _, text = reference()
     with pytest.raises(InstantStyleError) as caught:
-        preparing.prepare([Unit(image=(Reference(text),), adapter="some")], sd15, Host(), None)
+        prepare.prepare([Unit(image=(Reference(text),), adapter="some")], sd15, Host(), None)
     assert str(caught.value) == (
         "unit 1: adapter some holds none of the layers that the unit selects (it holds "
         "down_blocks.0.attentions.0); choose another adapter, or other blocks."

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import LAYOUTS, SD15, SDXL
-from lib_instantstyle.pure.presets import PRESETS, BlockWeight, Preset, WeightFactor
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import LAYOUTS, SD15, SDXL
+from lib_instantstyle.units.presets import PRESETS, BlockWeight, Preset, WeightFactor
 
 W, LAYOUT, BOOST = 0.8, 0.5, -1.5  # told apart in every product below
 

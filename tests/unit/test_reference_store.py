@@ -3,8 +3,8 @@
 import hashlib
 import os
 
-from lib_instantstyle.pure.bounded_folder import BoundedFolder
-from lib_instantstyle.webui.reference_store import ReferenceStore
+from lib_instantstyle.files.own_files import BoundedFolder
+from lib_instantstyle.references.store import ReferenceStore
 
 
 def store_in(folder, capacity):

@@ -9,10 +9,9 @@ from PIL import Image, ImageDraw
 from torch.nn import functional as F
 from transformers import CLIPImageProcessorPil
 
-from lib_instantstyle.pure import choices
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.clip_view import clip_view, normalised
-from lib_instantstyle.tensor.crops import (
+from lib_instantstyle.clip.preprocess import clip_view, normalised
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.references.crops import (
     CROPS,
     MOST_TILES,
     crop_views,
@@ -21,7 +20,8 @@ from lib_instantstyle.tensor.crops import (
     sharpened,
     square_box,
 )
-from lib_instantstyle.tensor.picture_modes import NOTHING
+from lib_instantstyle.references.pictures import NOTHING
+from lib_instantstyle.units import choices
 from tests.engine import clip_pixels
 from tests.unit.pictures import LEVEL, noise
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lib_instantstyle.pure import part_file, published_files, resumable_download
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.published_files import HUB, PUBLISHED_FILES, address
-from lib_instantstyle.pure.resumable_download import DownloadProgress, download
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.models import part_file, resumable_download
+from lib_instantstyle.models import published as published_files
+from lib_instantstyle.models.published import HUB, PUBLISHED_FILES, address
+from lib_instantstyle.models.resumable_download import DownloadProgress, download
 from tests.unit.publisher import CONTENT, published, publisher
 
 ROOT = Path(__file__).parents[2]
@@ -224,8 +225,8 @@ def test_two_downloads_of_one_file_do_not_mix(folder):
 CHILD = """
 import sys
 from pathlib import Path
-from lib_instantstyle.pure.published_files import PublishedFile
-from lib_instantstyle.pure.resumable_download import DownloadProgress, download
+from lib_instantstyle.models.published import PublishedFile
+from lib_instantstyle.models.resumable_download import DownloadProgress, download
 url, folder, size, digest = sys.argv[1:]
 file = PublishedFile("model.safetensors", "", url, int(size), digest, "")
 print(download(file, Path(folder), DownloadProgress()))
@@ -299,9 +300,9 @@ def test_a_file_system_without_second_names(folder, monkeypatch):
 
 
 def test_a_file_system_without_locks(folder, monkeypatch):
-    from lib_instantstyle.pure import file_lock
+    from lib_instantstyle.files import lock
 
-    monkeypatch.setattr(file_lock.fcntl, "flock", fails(errno.ENOTSUP))
+    monkeypatch.setattr(lock.fcntl, "flock", fails(errno.ENOTSUP))
     with publisher() as site:
         assert fetch(published(site), folder).read_bytes() == CONTENT
 

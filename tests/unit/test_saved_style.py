@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15
-from lib_instantstyle.tensor import embedding
-from lib_instantstyle.tensor.style_file import read_style, write_style
-from lib_instantstyle.webui import preparing, saved_style, style_saving
-from lib_instantstyle.webui.style_library import StyleLibrary
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SD15
+from lib_instantstyle.methods.ip_adapter import prepare as preparing
+from lib_instantstyle.methods.ip_adapter import saved_style
+from lib_instantstyle.references import vectors
+from lib_instantstyle.run import style_saving
+from lib_instantstyle.styles.file import read_style, write_style
+from lib_instantstyle.styles.library import StyleLibrary
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import (
     ENCODERS,
@@ -49,7 +51,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(style_saving, "loaded_checkpoint", lambda: None)
     monkeypatch.setattr(style_saving, "queue_lock", nullcontext)
     monkeypatch.setattr(style_saving, "find_layers", lambda unet: LAYERS)
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
     write(models / "clip_h.safetensors", hugging_face_tensors(hugging_face_encoder("H")))
     write(models / "linear.safetensors", adapter_tensors(LAYERS, VECTOR))
     write(models / "plus.safetensors", adapter_tensors(LAYERS, WIDTH, projection="plus"))
@@ -60,13 +62,13 @@ def folder(tmp_path, monkeypatch):
 def encoders(monkeypatch):
     """Names of the encoders that were loaded."""
     loaded = []
-    load = embedding.load_image_encoder
+    load = vectors.load_image_encoder
 
     def spy(path, *arguments):
         loaded.append(path.name)
         return load(path, *arguments)
 
-    monkeypatch.setattr(embedding, "load_image_encoder", spy)
+    monkeypatch.setattr(vectors, "load_image_encoder", spy)
     return loaded
 
 
@@ -232,7 +234,7 @@ def test_saving_refuses_before_it_encodes(folder, encoders):
 
 
 def test_the_thumbnail_is_a_small_jpeg_of_the_first_reference(folder):
-    from lib_instantstyle.tensor.pictures import open_picture
+    from lib_instantstyle.references.pictures import open_picture
 
     image = open_picture(save().info.thumbnail)
     assert image.size == (70, 90)  # that of the reference, which is small already

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15, SDXL
-from lib_instantstyle.tensor.selection import choose
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SD15, SDXL
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.models.selection import choose
 from tests.unit import stock
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import encoder_tensors

@@ -6,8 +6,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.tensor.masks import Mask, mask_of
+from lib_instantstyle.unet.masks import Mask, mask_of
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from tests.miniature.networks.attention import attention_by
 from tests.unit.injection_world import EMBEDDING
 from tests.unit.two_adapters import ROWS, Adapters, half_mask
@@ -52,10 +52,10 @@ def test_two_units_on_the_same_layers_are_one_attention(both, monkeypatch):
         both.terms(both.first, {"weight": 0.6}, a[None]),
         both.terms(both.second, {"weight": -0.4}, b[None]),
     )
-    from lib_instantstyle.tensor import layer_hook
+    from lib_instantstyle.unet import attention_hook
 
     monkeypatch.setattr(
-        layer_hook.F,
+        attention_hook.F,
         "scaled_dot_product_attention",
         lambda *given, **more: calls.append(given[0].shape) or real(*given, **more),
     )

@@ -9,13 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT, row_code, rows_of_first_image
-from lib_instantstyle.tensor.self_attention import (
-    PARTS,
-    find_self_attention,
-    self_attention_hooks,
-)
-from lib_instantstyle.tensor.shared_attention import (
+from lib_instantstyle.methods.shared_features import (
     SHARED_BLOCKS,
     SWAPPED_BLOCKS,
     Captured,
@@ -25,7 +19,9 @@ from lib_instantstyle.tensor.shared_attention import (
     StyleAligned,
     Swapped,
 )
-from lib_instantstyle.tensor.shared_norms import Moments, norm_hooks
+from lib_instantstyle.unet.group_norms import Moments, norm_hooks
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code, rows_of_first_image
+from lib_instantstyle.unet.self_attention import PARTS, find_self_attention, self_attention_hooks
 from tests.miniature.networks.attention import attention_by
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit.noise_schedule import SIGMAS

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.safetensors_header import read_header
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.image_encoder_kind import OPEN_CLIP
-from lib_instantstyle.pure.safetensors_header import read_header
-from lib_instantstyle.pure.style_info import (
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.models.clip_kind import OPEN_CLIP
+from lib_instantstyle.styles.file import read_style, write_style
+from lib_instantstyle.styles.header import (
     METADATA_KEY,
     THUMBNAIL,
     check_settings,
@@ -24,7 +25,6 @@ from lib_instantstyle.pure.style_info import (
     read_info,
     settings_of,
 )
-from lib_instantstyle.tensor.style_file import read_style, write_style
 from tests.unit.adapters import write
 from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors, open_clip_tensors
 from tests.unit.styles import INFO, KIND, style

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.style_file import read_style, write_style
-from lib_instantstyle.webui.style_library import StyleLibrary
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.styles.file import read_style, write_style
+from lib_instantstyle.styles.library import StyleLibrary
 from tests.unit.styles import INFO, style
 
 

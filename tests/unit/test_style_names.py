@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.style_names import LENGTH, check_name, same_name
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.styles.names import LENGTH, check_name, same_name
 
 
 @pytest.mark.parametrize(

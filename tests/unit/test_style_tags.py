@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.style_tags import in_pass, parse_tag, passes_of, tags_in, unit_of
+from lib_instantstyle.styles.tags import in_pass, parse_tag, passes_of, tags_in, unit_of
 from tests.units import Unit, parse_unit
 
 SAVED = {"weight": 0.5, "layout_weight": 0.2, "preset": "style+layout", "content": "a cup"}

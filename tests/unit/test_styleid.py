@@ -9,13 +9,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.pure.sigma_schedule import (
-    ddim_timesteps,
-    published_schedule,
-    sampler_schedule,
-)
-from lib_instantstyle.tensor import styleid
-from lib_instantstyle.tensor.self_attention import (
+from lib_instantstyle.methods.styleid import algorithm
+from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS, Settings
+from lib_instantstyle.unet.inversion import ddim_timesteps, published_schedule, sampler_schedule
+from lib_instantstyle.unet.self_attention import (
     PARTS,
     TO_K,
     TO_Q,
@@ -24,7 +21,6 @@ from lib_instantstyle.tensor.self_attention import (
     find_self_attention,
     self_attention_hooks,
 )
-from lib_instantstyle.tensor.styleid import DEFAULT_BLOCKS, Settings
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.miniature.networks.unet import SD15_TINY, UNetModel
 from tests.unit.noise_schedule import ALPHAS, SIGMAS
@@ -208,7 +204,7 @@ def test_gamma_0_tau_1_and_the_pictures_own_features_are_a_plain_run(world):
         for gamma in (0.0, 0.75):
             with hooks.capturing(PARTS) as features:
                 expected = world.noise(state, SCHEDULE.down[0].at)
-            injection = styleid.StyleInjection(
+            injection = algorithm.StyleInjection(
                 features, [features], state, [0], replace(same, gamma=gamma)
             )
             with hooks.acting(injection.act, injection.look):
@@ -234,7 +230,7 @@ def test_gamma_1_makes_the_result_independent_of_the_current_query(small):
         with hooks.capturing(PARTS) as features:
             small.noise(small.style, SIGMAS[500])
         for latent in (small.content, small.other):
-            injection = styleid.StyleInjection(
+            injection = algorithm.StyleInjection(
                 features, [features], latent, [0], Settings(gamma=1.0)
             )
 
@@ -259,7 +255,9 @@ def test_tau_on_the_query_is_tau_on_the_logits():
 
 def test_share_of_adain(small):
     style, content = (small.trajectory(x, SCHEDULE) for x in (small.style, small.content))
-    none, half, full = (styleid.first_state(SCHEDULE, style, [content], s) for s in (0.0, 0.5, 1.0))
+    none, half, full = (
+        algorithm.first_state(SCHEDULE, style, [content], s) for s in (0.0, 0.5, 1.0)
+    )
     top = SCHEDULE.up[-1].end
     torch.testing.assert_close(none, content[top])
     torch.testing.assert_close(full, straight_adain(content[top], style[top]))
@@ -327,12 +325,12 @@ def test_a_unet_whose_self_attention_is_never_reached_is_an_error(small):
 def test_features_live_for_one_step_only(small, monkeypatch):
     made, alive = [], []
 
-    class Watched(styleid.StyleInjection):
+    class Watched(algorithm.StyleInjection):
         def __init__(self, style, *rest):
             super().__init__(style, *rest)
             made.append(weakref.ref(style[0, TO_K]))
 
-    monkeypatch.setattr(styleid, "StyleInjection", Watched)
+    monkeypatch.setattr(algorithm, "StyleInjection", Watched)
 
     def predict(x, sigma):
         alive.append(sum(ref() is not None for ref in made))
@@ -347,7 +345,7 @@ def test_queries_of_a_single_content_are_not_copied():
     contents = [{(0, TO_Q): torch.randn(1, 5, 8)} for _ in range(2)]
     style = {(0, part): torch.randn(1, 5, 8) for part in (TO_K, TO_V)}
     own = torch.randn(1, 5, 8)
-    alone = styleid.StyleInjection(style, contents[:1], torch.randn(1, 4, 2, 2), [0], Settings())
+    alone = algorithm.StyleInjection(style, contents[:1], torch.randn(1, 4, 2, 2), [0], Settings())
     before = own.clone()
     changed = alone.act(0, TO_Q, own)
     torch.testing.assert_close(

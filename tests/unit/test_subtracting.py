@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.tensor.text_space import stock_vectors
-from lib_instantstyle.webui.subtracting import describe_subtraction, without_content
+from lib_instantstyle.content.similarity import stock_vectors
+from lib_instantstyle.content.subtraction import describe_subtraction, without_content
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.models.catalog import scan
 from tests.unit.text_hosts import Loaded, TextHost
 from tests.units import Unit
 

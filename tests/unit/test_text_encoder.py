@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.tensor.text_encoder import load_text_encoder
+from lib_instantstyle.clip.text_encoder import load_text_encoder
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.models.catalog import scan
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import encoder_tensors
 from tests.unit.text_encoders import (

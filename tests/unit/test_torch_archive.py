@@ -13,14 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure import symbolic_pickle
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.layers import SD15
-from lib_instantstyle.pure.model_file import read_tensors
-from lib_instantstyle.pure.nested_names import flatten
-from lib_instantstyle.pure.torch_archive import read_archive
-from lib_instantstyle.tensor.files import open_tensors
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files import pickle_reader
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.files.torch_archive import flatten, read_archive
+from lib_instantstyle.layout import SD15
+from lib_instantstyle.models.catalog import scan
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.archives import LIES, archive_of, saved, tensor_pickle, zipped
 from tests.unit.unets import unet_like
@@ -345,7 +344,7 @@ def test_other_files_are_refused_by_what_they_are(case, tmp_path):
 
 
 def test_sizes_and_steps_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(symbolic_pickle, "MAX_STEPS", 1000)
+    monkeypatch.setattr(pickle_reader, "MAX_STEPS", 1000)
     with pytest.raises(InstantStyleError, match="table of contents is too long"):
         contents(archive_of(b"\x80\x02" + b"}" * 1001 + b"."), tmp_path)
     huge = b"\x80\x02X" + struct.pack("<I", 5_000_000) + b"a" * 5_000_000 + b"."

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.layers import SDXL
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.adapter import image_tokens, keys_and_values
-from lib_instantstyle.tensor.attention_terms import attention_term
-from lib_instantstyle.tensor.image_encoder import load_image_encoder
-from lib_instantstyle.tensor.injection import Clock
-from lib_instantstyle.tensor.plan import Plan, layer_weights
-from lib_instantstyle.tensor.unet import find_layers
+from lib_instantstyle.clip.image_encoder import load_image_encoder
+from lib_instantstyle.layout import SDXL
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.plan import Plan, layer_weights
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.engine import inject
 from tests.miniature.modules.denoisers import CompVisDenoiser
 from tests.miniature.networks import load_checkpoint

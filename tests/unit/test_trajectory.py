@@ -4,12 +4,8 @@ import math
 
 import pytest
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.sigma_schedule import (
-    ddim_timesteps,
-    published_schedule,
-    sampler_schedule,
-)
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.inversion import ddim_timesteps, published_schedule, sampler_schedule
 from tests.unit.noise_schedule import SIGMAS
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_instantstyle.pure.errors import InstantStyleError
-from lib_instantstyle.pure.values import Reference
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.units.values import Reference
 from tests.units import (
     FIELDS,
     PAGE_FIELDS,

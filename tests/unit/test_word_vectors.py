@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.pure.nouns import caption, nouns
-from lib_instantstyle.tensor import word_vectors as module
-from lib_instantstyle.tensor.word_vectors import word_vectors
-from lib_instantstyle.tensor.zero_shot import best_matches, cosines
+from lib_instantstyle.content import word_vectors as module
+from lib_instantstyle.content.similarity import best_matches, cosines
+from lib_instantstyle.content.word_vectors import caption, nouns, word_vectors
 from tests.unit.text_hosts import Loaded
 
 WORDS = ["apple", "black cat", "cat", "dog"]

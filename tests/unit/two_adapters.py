@@ -7,9 +7,9 @@ import torch
 from diffusers.loaders import IPAdapterMixin
 from PIL import Image
 
-from lib_instantstyle.pure.catalog import scan
-from lib_instantstyle.pure.rows import NEGATIVE, PROMPT
-from lib_instantstyle.tensor.injection import Clock
+from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
 from tests.engine import inject
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.unit.adapters import adapter_tensors, as_diffusers, write

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from diffusers import UNet2DConditionModel
 
-from lib_instantstyle.tensor.unet import CrossAttention, UnetLayers
+from lib_instantstyle.unet.layers import CrossAttention, UnetLayers
 
 PUBLISHED = {
     "sdxl": {

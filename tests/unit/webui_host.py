@@ -2,7 +2,7 @@
 
 import torch
 
-from lib_instantstyle.tensor.device_memory import Uncounted
+from lib_instantstyle.clip.device_memory import Uncounted
 
 
 class Host:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.pure.field import METHOD, Declared, Field, Files
-from lib_instantstyle.pure.values import Name, Number, OneOf
+from lib_instantstyle.units.field import METHOD, Declared, Field, Files
+from lib_instantstyle.units.values import Name, Number, OneOf
 
 SCALINGS = LINEAR, SQUARED = "linear", "squared"
 

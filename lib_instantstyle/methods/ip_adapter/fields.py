@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.pure.choices import (
+from lib_instantstyle.units.choices import (
     AUTO,
     CLIP_SOURCES,
     COMBINE,
@@ -10,7 +10,7 @@ from lib_instantstyle.pure.choices import (
     EMBEDS_SCALING,
     NOISES,
 )
-from lib_instantstyle.pure.field import (
+from lib_instantstyle.units.field import (
     BLOCKS,
     CONTENT,
     EVERY_UNIT,
@@ -26,8 +26,8 @@ from lib_instantstyle.pure.field import (
     Slider,
     Words,
 )
-from lib_instantstyle.pure.presets import DEFAULT_PRESET, PRESETS
-from lib_instantstyle.pure.values import Name, Number, OneOf, OnePicture, Text
+from lib_instantstyle.units.presets import DEFAULT_PRESET, PRESETS
+from lib_instantstyle.units.values import Name, Number, OneOf, OnePicture, Text
 
 FIELDS = (
     Field(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.pure.field import METHOD, SELF_ATTENTION, Declared, Field, Slider
-from lib_instantstyle.pure.values import Boolean, Number
+from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field, Slider
+from lib_instantstyle.units.values import Boolean, Number
 
 FIELDS = (
     Field(

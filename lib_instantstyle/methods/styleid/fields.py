@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.pure.field import METHOD, SELF_ATTENTION, Declared, Field
-from lib_instantstyle.pure.values import Number, OneOf
+from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.units.values import Number, OneOf
 
 SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
 

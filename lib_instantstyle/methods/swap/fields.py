@@ -5,8 +5,8 @@ Source: Visual Style Prompting, Jeong et al. 2024, arXiv 2402.12974.
 
 from __future__ import annotations
 
-from lib_instantstyle.pure.field import METHOD, SELF_ATTENTION, Declared, Field
-from lib_instantstyle.pure.values import Boolean
+from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.units.values import Boolean
 
 FIELDS = (
     Field(

@@ -17,32 +17,32 @@ COUNTED = "CountedEncoder"
 def account(webui, monkeypatch):
     """The WebUI's account of memory, empty, and no reference known."""
     from lib_instantstyle.hosts.forge_memory import _memory_management
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(embedding, "_remembered", type(embedding._remembered)())
+    monkeypatch.setattr(vectors, "_remembered", type(vectors._remembered)())
     webui.set(instantstyle_embedding_cache_mb=0)
     account = _memory_management().account
     account.current_loaded_models.clear()
     account.log.clear()
     yield account
-    embedding.let_go()
+    vectors.let_go()
     account.current_loaded_models.clear()
 
 
 @pytest.fixture
 def built(monkeypatch):
     """Weak references to the encoders that are read from their file."""
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
     built = []
-    real = embedding.load_image_encoder
+    real = vectors.load_image_encoder
 
     def load(*arguments):
         encoder = real(*arguments)
         built.append(weakref.ref(encoder))
         return encoder
 
-    monkeypatch.setattr(embedding, "load_image_encoder", load)
+    monkeypatch.setattr(vectors, "load_image_encoder", load)
     return built
 
 
@@ -51,7 +51,7 @@ def counted(account):
 
 
 def it_is_counted_while_it_runs_and_free_as_soon_as_it_is_let_go(webui, account, built):
-    from lib_instantstyle.tensor.image_encoder import ImageEncoder
+    from lib_instantstyle.clip.image_encoder import ImageEncoder
 
     seen = []
     forward = ImageEncoder.forward

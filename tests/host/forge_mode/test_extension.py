@@ -19,9 +19,9 @@ def account(webui, monkeypatch):
     """The WebUI's account of memory, empty, and no reference known."""
     from backend import memory_management
 
-    from lib_instantstyle.tensor import embedding
+    from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
     account = memory_management.account
     saved = account.capacity
     account.current_loaded_models.clear()
@@ -37,10 +37,10 @@ def names(account):
 
 def test_the_encoder_gets_room_and_leaves_no_entry(webui, account, monkeypatch):
     """With room for the checkpoint alone its parts give way to the encoder, and come back."""
-    from lib_instantstyle.tensor import encoder_loading
+    from lib_instantstyle.clip import transformer
 
     sizes = []
-    real = encoder_loading.load_encoder
+    real = transformer.load_encoder
 
     def load(path, encoder, weights, device, dtype, make_room):
         size = sum(x.numel() * x.element_size() for x in encoder.parameters())
@@ -48,7 +48,7 @@ def test_the_encoder_gets_room_and_leaves_no_entry(webui, account, monkeypatch):
         sizes.append((size, account.get_free_memory()))
         return made
 
-    from lib_instantstyle.tensor import image_encoder
+    from lib_instantstyle.clip import image_encoder
 
     monkeypatch.setattr(image_encoder, "load_encoder", load)
     plain = webui.txt2img()

@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from lib_instantstyle.pure import published_files
+from lib_instantstyle.models import published
 
-published_files.PUBLISHED_FILES = tuple(
-    published_files.PublishedFile(**file)
+published.PUBLISHED_FILES = tuple(
+    published.PublishedFile(**file)
     for file in json.loads(Path(os.environ["INSTANTSTYLE_PUBLISHED"]).read_text(encoding="utf-8"))
 )

@@ -1,0 +1,102 @@
+"""What the POST routes answer: a plan, the content of a reference, the last report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from lib_instantstyle import NAME
+from lib_instantstyle.api.listings import Listing, style_listing
+from lib_instantstyle.api.request import number_in, whole_in
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.methods import TABLE
+
+_MOST_STEPS = 1000
+_MOST_WORDS = 100
+
+
+def plan(given: Mapping[str, object]) -> Listing:
+    """A dry run of the units in `given`; see planning.py."""
+    from lib_instantstyle.methods.findings import in_words
+    from lib_instantstyle.run.dry_run import Circumstances, dry_run
+    from lib_instantstyle.run.requested import asked_generation
+    from lib_instantstyle.styles.tags import of_request, units_of
+
+    steps = whole_in(given, "steps", 20, _MOST_STEPS)
+    second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    units = TABLE.given_units(_arguments(given))
+    problems, tagged = [], []
+    try:
+        tagged = units_of(of_request(given), len(units) + 1)
+    except InstantStyleError as error:
+        problems.append(str(error))
+    run = dry_run(
+        units,
+        Circumstances(
+            steps,
+            second if given.get("enable_hr") is True else 0,
+            number_in(given, "cfg_scale", 7.0),
+            asked_generation(given, steps),
+            _override(given),
+            tagged,
+        ),
+    )
+    run.problems[:0] = problems
+    return {**asdict(run), "text": in_words(run)}
+
+
+def embed(given: Mapping[str, object]) -> Listing:
+    """Save the references of the unit in `given` as the style `name`; see style_saving.py."""
+    from lib_instantstyle.run.style_saving import save_style
+
+    name = given.get("name")
+    if not isinstance(name, str):
+        raise InstantStyleError(f"name is {shorten(name)}; the name of the new style is allowed.")
+    unit = TABLE.parse_unit({field: value for field, value in given.items() if field != "name"})
+    return style_listing(save_style(unit, name))
+
+
+def content(given: Mapping[str, object]) -> Listing:
+    """What the reference in `given` shows; see content_report.py."""
+    from lib_instantstyle.content.report import describe_content
+    from lib_instantstyle.hosts import current, loaded_checkpoint
+    from lib_instantstyle.references.unit_pictures import references_of
+
+    count = whole_in(given, "count", 8, _MOST_WORDS)
+    unit = TABLE.parse_unit({name: value for name, value in given.items() if name != "count"})
+    picture = references_of(unit, current(loaded_checkpoint()))[0]
+    return asdict(describe_content(picture, unit, count))
+
+
+def report() -> Listing:
+    """What was measured in the last generation that asked for a report."""
+    from lib_instantstyle.run.effect import last_report
+
+    return {"blocks": [asdict(effect) for effect in last_report()]}
+
+
+def _override(given: Mapping[str, object]) -> str:
+    """The checkpoint that the request names for its own pictures."""
+    settings = given.get("override_settings")
+    name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def _arguments(given: Mapping[str, object]) -> Sequence[object]:
+    """The arguments of our script, wherever the request has them."""
+    if "units" in given:
+        return [{"units": given["units"]}]
+    arguments = given.get("args")
+    scripts = given.get("alwayson_scripts")
+    if isinstance(scripts, Mapping):
+        for name, script in scripts.items():
+            if str(name).lower() == NAME.lower() and isinstance(script, Mapping):
+                arguments = script.get("args")
+    if arguments is None and isinstance(given.get("prompt"), str):
+        return []  # a request for pictures; tags in the prompt may make units
+    if not isinstance(arguments, list):
+        raise InstantStyleError(
+            "the request has no units; units, args or alwayson_scripts, as a generation has them, "
+            "are allowed."
+        )
+    return arguments

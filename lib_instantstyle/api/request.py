@@ -1,0 +1,58 @@
+"""The JSON object that a request of ours brings, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.hosts.refusal import InstantStyle
+
+MAX_BYTES = 256 * 1024 * 1024  # a few references of the largest size allowed, as base64
+
+
+async def json_object(request: Request) -> Mapping[str, object]:
+    """A dependency of the POST routes; refuses with a sentence what is no JSON object.
+
+    The type of the content must say JSON: a web page of somebody else can then not post here from
+    a browser, because browsers ask the server before they send that type.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InstantStyle("the request has to come with Content-Type: application/json.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise InstantStyle(f"the request has more than {MAX_BYTES:,} bytes.")
+    try:
+        given = json.loads(bytes(body) or b"{}")
+    except (ValueError, RecursionError):
+        raise InstantStyle("the request is not JSON.") from None
+    if not isinstance(given, dict):
+        raise InstantStyle("the request is not a JSON object.")
+    return given
+
+
+# Numbers in the body of a request.
+
+
+def whole_in(given: Mapping[str, object], name: str, default: int, most: int) -> int:
+    """The whole number `name` from 0 to `most`. Raises InstantStyleError for anything else."""
+    value = default if given.get(name) is None else given[name]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        return value
+    raise InstantStyleError(
+        f"{name} is {shorten(value)}; a whole number from 0 to {most} is allowed."
+    )
+
+
+def number_in(given: Mapping[str, object], name: str, default: float) -> float:
+    """The number `name`. Raises InstantStyleError for anything else."""
+    value: Any = default if given.get(name) is None else given[name]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1000:
+        return float(value)
+    raise InstantStyleError(f"{name} is {shorten(value)}; a number is allowed.")

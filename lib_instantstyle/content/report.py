@@ -1,0 +1,145 @@
+"""What a reference shows, in CLIP's words, and what a subtraction takes out of it.
+
+Needs no generation: the loaded checkpoint serves. The text vectors of the suggested words are
+computed once for each text encoder and come from the disk afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lib_instantstyle.content.similarity import best_matches, cosines
+from lib_instantstyle.content.subtraction import check_subtraction, content_texts, remove_content
+from lib_instantstyle.content.text_encoders import ContentSource, content_source
+from lib_instantstyle.content.word_vectors import caption, nouns, word_vectors
+from lib_instantstyle.hosts import Host, current, loaded_checkpoint, model_folders, queue_lock
+from lib_instantstyle.models.catalog import ImageEncoderFile, scan
+from lib_instantstyle.models.selection import choose
+from lib_instantstyle.references.pictures import Picture, decode_picture
+from lib_instantstyle.references.unit_pictures import BLACK
+from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.references.views import reference_input
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.units.unit import Unit
+
+SUGGESTIONS = 8
+Progress = Callable[[str, int, int], None]
+"""Told which text encoder has read how many words, of how many."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How like the reference and one text of `content` are: cosines, from -1 to 1."""
+
+    text: str
+    before: float
+    after: float  # with the content taken out
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A thing that the reference may show."""
+
+    noun: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class ContentReport:
+    """What a reference shows and what `content` takes out of it.
+
+    removed: length of what is taken out, as a share of the reference vector's. agreement and
+    comment: see ContentSource.
+    """
+
+    adapter: str
+    image_encoder: str
+    text_encoder: str
+    agreement: float | None
+    texts: tuple[Similarity, ...]
+    removed: float
+    suggestions: tuple[Suggestion, ...]
+    comment: str
+
+
+def describe_content(
+    picture: Picture, unit: Unit, count: int = SUGGESTIONS, progress: Progress | None = None
+) -> ContentReport:
+    """Report on `picture`, seen and read as `unit` asks, by the loaded checkpoint.
+
+    count: how many words to suggest; 0 for none, which then asks for no word vectors. progress:
+    told of the words that are read, where they have to be. Waits for a generation under way, so the
+    caller must not hold the WebUI's queue lock. Raises InstantStyleError where adapter, image
+    encoder or text encoder are missing.
+    """
+    with queue_lock(), torch.no_grad():
+        p = loaded_checkpoint()
+        host = current(p)
+        catalog = scan(model_folders())
+        choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
+        check_subtraction(choice.adapter)
+        image = _seen(picture, unit, choice.image_encoder, host)
+        source = content_source(len(image), unit.clip_source, catalog, host, p)
+        texts, removed = _subtraction(image, unit, source)
+        return ContentReport(
+            adapter=choice.adapter.name,
+            image_encoder=choice.image_encoder.name,
+            text_encoder=source.encoder.title,
+            agreement=source.agreement,
+            texts=texts,
+            removed=removed,
+            suggestions=suggest(image, source, host, count, progress),
+            comment=source.comment,
+        )
+
+
+def _seen(
+    picture: Picture, unit: Unit, image_encoder: ImageEncoderFile, host: Host
+) -> torch.Tensor:
+    """The image vector [E] of `picture` with the unit's crop and mask."""
+    mask = None
+    if unit.reference_mask:
+        mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
+    encoder_input = reference_input(picture, unit, mask)
+    device, dtype = host.device(), host.encoder_dtype()
+    keep, files = host.keeps_encoder(), host.embedding_files()
+    embeds = ImageEmbeds(device, dtype, keep, host, files)
+    (image,) = embeds.encode([encoder_input], image_encoder, hidden=False)
+    return image
+
+
+def suggest(
+    image: torch.Tensor,
+    source: ContentSource,
+    host: Host,
+    count: int = SUGGESTIONS,
+    progress: Progress | None = None,
+) -> tuple[Suggestion, ...]:
+    """The `count` nouns that are most like the image vector [E], best first."""
+    if not count:
+        return ()
+    names = nouns()
+
+    def tell(done: int) -> None:
+        if progress:
+            progress(source.encoder.title, done, len(names))
+
+    captions = [caption(noun) for noun in names]
+    vectors = word_vectors(source.encoder, captions, host.cache_folder(), tell)
+    return tuple(Suggestion(*found) for found in best_matches(image, vectors, names, count))
+
+
+def _subtraction(
+    image: torch.Tensor, unit: Unit, source: ContentSource
+) -> tuple[tuple[Similarity, ...], float]:
+    texts = content_texts(unit.content)
+    if not texts:
+        return (), 0.0
+    vectors = source.encoder.vectors(texts)
+    left = remove_content(image, list(vectors), unit.content_scale, unit.content_mode)
+    before, after = cosines(image, vectors), cosines(left, vectors)
+    found = tuple(Similarity(text, float(b), float(a)) for text, b, a in zip(texts, before, after))
+    return found, float((image - left).norm() / image.norm())

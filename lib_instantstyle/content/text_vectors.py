@@ -1,0 +1,95 @@
+"""Text vectors by a CLIP text encoder from the model folders."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import torch
+
+from lib_instantstyle.clip.device_memory import or_on_cpu
+from lib_instantstyle.clip.text_encoder import check_length, load_text_encoder
+from lib_instantstyle.clip.transformer import MakeRoom, take_room
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.models.catalog import TextEncoderFile
+
+BATCH = 64  # texts
+CAPACITY = 512  # vectors of 5 kB
+
+_lock = Lock()
+_remembered: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class FileTextEncoder:
+    """A text encoder file, run for the texts not seen before and let go of at once.
+
+    token_ids: CLIP's token ids of texts, or None where the WebUI has no tokenizer for them.
+    notify: called with a sentence where the encoder had to run on the CPU.
+    """
+
+    file: TextEncoderFile
+    token_ids: Callable[[Sequence[str]], list[list[int]] | None]
+    device: torch.device
+    dtype: torch.dtype
+    make_room: MakeRoom = take_room
+    notify: Callable[[str], None] = print
+
+    @property
+    def title(self) -> str:
+        return f"text encoder {self.file.name}"
+
+    @property
+    def identity(self) -> str:
+        status = self.file.path.stat()
+        return f"{self.file.path} {status.st_size} {status.st_mtime_ns}"
+
+    @property
+    def width(self) -> int:
+        """E, how many numbers a vector has."""
+        return self.file.kind.embedding_width
+
+    def vectors(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> torch.Tensor:
+        """See TextEncoder in hosts."""
+        identity = self.identity
+        with _lock:
+            found = {t: _remembered[identity, t] for t in texts if (identity, t) in _remembered}
+        missing = [text for text in texts if text not in found]
+        if missing:
+            found.update(zip(missing, self._encode(missing, progress)))
+            with _lock:
+                _remembered.update({(identity, text): found[text] for text in missing[:CAPACITY]})
+                while len(_remembered) > CAPACITY:
+                    _remembered.popitem(last=False)
+        return torch.stack([found[text] for text in texts])
+
+    def _encode(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None
+    ) -> list[torch.Tensor]:
+        ids = self.token_ids(texts)
+        if ids is None:
+            raise InstantStyleError(
+                f"{self.title} cannot be used: the loaded checkpoint brings no CLIP tokenizer; "
+                "load one of SD1.5, SD2 or SDXL."
+            )
+        for text, tokens in zip(texts, ids):
+            check_length(text, tokens)
+
+        @torch.no_grad()
+        def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+            encoder = load_text_encoder(
+                self.file.path, self.file.kind, device, dtype, self.make_room
+            )
+            found: list[torch.Tensor] = []
+            for start in range(0, len(ids), BATCH):
+                found.append(encoder.encode(ids[start : start + BATCH]))
+                if progress:
+                    progress(min(start + BATCH, len(ids)))
+            return torch.cat(found)
+
+        rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
+        return [row.clone() for row in rows]  # a view would keep all of them alive

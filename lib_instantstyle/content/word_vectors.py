@@ -1,0 +1,101 @@
+"""Text vectors of whole word lists, computed once for each text encoder and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from lib_instantstyle.files.own_files import write_file
+
+CAPACITY = 64 * 2**20  # bytes in all; 1,500 words take 3.8 MB
+
+
+class Encoder(Protocol):
+    """A text encoder, as far as it is needed here (see TextEncoder in hosts)."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def vectors(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> torch.Tensor: ...
+
+
+def word_vectors(
+    encoder: Encoder,
+    texts: Sequence[str],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> torch.Tensor:
+    """Vectors [n, E] of `texts`, float16, on the CPU, from `folder` if they are there.
+
+    The file is named by the encoder's identity and the texts. A folder that cannot be written to
+    costs the time of the next call, and nothing else.
+    """
+    digest = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()
+    path = folder / f"words-{digest[:24]}.safetensors"
+    shape = (len(texts), encoder.width)
+    kept = _read(path, shape)
+    if kept is not None:
+        return kept
+    vectors = encoder.vectors(texts, progress).half()
+    try:
+        write_file(path, save({"vectors": vectors.contiguous()}))
+        _make_room(folder, keep=path)
+    except OSError:
+        return vectors
+    return vectors
+
+
+def _read(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
+    try:
+        vectors: torch.Tensor = load(path.read_bytes())["vectors"]
+        if vectors.shape != shape or vectors.dtype != torch.float16:
+            return None
+        os.utime(path)  # the files used longest ago go first
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return vectors
+
+
+def _make_room(folder: Path, keep: Path) -> None:
+    """Delete the files of ours that were used longest ago until the rest fit."""
+    ours = sorted(folder.glob("words-*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
+    held = sum(path.stat().st_size for path in ours)
+    for path in ours:
+        if held > CAPACITY and path != keep:
+            held -= path.stat().st_size
+            path.unlink()
+
+
+# Everyday things that a reference may show, to be suggested as content to remove.
+#
+# The list is our own: lower case, singular, one word or two, no proper names and no brands.
+
+LIST = Path(__file__).parents[1] / "data" / "nouns.txt"
+
+
+@cache
+def nouns() -> tuple[str, ...]:
+    """About 1,500 nouns, sorted."""
+    return tuple(LIST.read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def caption(noun: str) -> str:
+    """The sentence that stands for `noun` in a comparison with a picture.
+
+    CLIP was trained on captions, not on single words. "Picture" and not "photo": references are
+    paintings and drawings as often.
+    """
+    return f"a picture of {'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -1,0 +1,60 @@
+"""What a model file contains, whichever format it is in: its first bytes say, not its ending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.regular_file import open_regular
+from lib_instantstyle.files.safetensors_header import header_of
+from lib_instantstyle.files.tensor_info import StoredTensor, TensorInfo
+from lib_instantstyle.files.torch_archive import archive_of
+
+_ZIP, _PICKLE = b"PK", b"\x80"
+
+
+def read_tensors(path: Path) -> Mapping[str, TensorInfo]:
+    """Names, types and shapes of the tensors in `path`; raises as `stored_tensors` does."""
+    with open_regular(path) as file:
+        stored = stored_tensors(file, path.name)
+    return {name: tensor.info for name, tensor in stored.items()}
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """What a .safetensors file says beside its tensors; nothing in other files."""
+    with open_regular(path) as file:
+        if _is_torch(file, path.name):
+            return {}
+        return header_of(file, path.name).metadata
+
+
+def stored_tensors(file: BinaryIO, file_name: str) -> Mapping[str, StoredTensor]:
+    """The tensors of an open file, and where they lie in it; `file_name` is for sentences.
+
+    Raises InstantStyleError for a damaged file or one of another kind, OSError if it cannot be
+    read at all.
+    """
+    if _is_torch(file, file_name):
+        return archive_of(file, file_name)
+    return header_of(file, file_name).stored
+
+
+def _is_torch(file: BinaryIO, file_name: str) -> bool:
+    """Whether torch.save wrote it; otherwise it is a .safetensors file, or refused."""
+    file.seek(0)
+    start = file.read(9)
+    if start.startswith(_ZIP):
+        return True
+    if start[8:] == b"{" or file_name.endswith(".safetensors"):
+        return False
+    if start.startswith(_PICKLE):
+        raise InstantStyleError(
+            f"{file_name} is in the format of torch before 1.6, which cannot be looked into "
+            "without running it; convert it to .safetensors."
+        )
+    raise InstantStyleError(
+        f"{file_name} is neither a .safetensors file nor one that torch.save wrote; "
+        "download it again."
+    )

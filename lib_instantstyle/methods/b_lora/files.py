@@ -1,0 +1,78 @@
+"""LoRA files read for the layers that were asked for, and laid against a UNet.
+
+A layer with weight W and a LoRA gives x W^T + amount (x down^T) up^T.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_metadata
+from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.layout import Block
+from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
+from lib_instantstyle.unet.layers import linear_shape
+from lib_instantstyle.unet.plan import LoraTerm, When
+
+Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
+
+
+def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:
+    """The linear layers of `blocks` in a live UNet (ldm/sgm or diffusers module names)."""
+    names = {name: block.diffusers for block in blocks for name in (block.ldm, block.diffusers)}
+    pattern = re.compile(rf"(?:^|\.)({'|'.join(map(re.escape, names))})\.(.+)$")
+    return {
+        (names[match[1]], match[2]): module
+        for path, module in unet.named_modules()
+        if (match := pattern.search(path)) and linear_shape(module)
+    }
+
+
+def check_lora(halves: Halves, unet: nn.Module) -> list[str]:
+    """Lay `halves` against `unet`; paths of those layers that it lacks, as a pruned one may.
+
+    Raises InstantStyleError, the end of a sentence, where shapes differ or no layer is there.
+    """
+    present = linear_layers(unet, BLOCKS.values())
+    lacking = []
+    for half, layers in halves.items():
+        for layer in layers:
+            name = BLOCKS[half].diffusers
+            module = present.get((name, layer.path))
+            if module is None:
+                lacking.append(f"{name}.{layer.path}")
+            elif (shape := linear_shape(module)) and shape != layer.shape:
+                raise InstantStyleError(
+                    f"was made for another UNet: its {name}.{layer.path} is {layer.shape[0]} x "
+                    f"{layer.shape[1]}, the checkpoint's {shape[0]} x {shape[1]}"
+                )
+    if len(lacking) == sum(map(len, halves.values())):
+        raise InstantStyleError("was made for another UNet: the checkpoint has none of its layers")
+    return lacking
+
+
+def read_terms(
+    path: Path, halves: Halves, amounts: Mapping[str, float], when: When
+) -> Sequence[LoraTerm]:
+    """The terms of `halves`, each half with its amount; only their tensors are read."""
+    metadata = read_metadata(path)
+    terms = []
+    with open_tensors(path) as read:
+        for half, layers in halves.items():
+            block = BLOCKS[half]
+            for layer in layers:
+                if layer.alpha is None:
+                    name = f"{block.diffusers}.{layer.path}"
+                    scale = scale_in_metadata(metadata, name, layer.rank)
+                else:
+                    scale = float(read(layer.alpha)) / layer.rank
+                down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
+                amount = amounts[half] * scale
+                terms.append(LoraTerm(block, layer.path, amount, down, up, when))
+    return terms

@@ -1,0 +1,173 @@
+"""B-LoRA: the style half, the content half or both of a LoRA file, added while the sampler runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.hosts import lora_folders
+from lib_instantstyle.layout import SDXL, Layout
+from lib_instantstyle.methods import B_LORA
+from lib_instantstyle.methods.b_lora.fields import SQUARED
+from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
+from lib_instantstyle.methods.b_lora.layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
+from lib_instantstyle.methods.ip_adapter.checked import naming
+from lib_instantstyle.methods.ip_adapter.prepare import Prepared
+from lib_instantstyle.methods.ip_adapter.terms import when_of
+from lib_instantstyle.models.lora_files import find_lora, lora_files
+from lib_instantstyle.unet.layers import UnetLayers
+from lib_instantstyle.unet.plan import LoraTerm, Plan
+from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
+from lib_instantstyle.units.unit import Unit
+
+_UNUSED = (
+    "image",
+    "style",
+    "blocks",
+    "content",
+    "negative_image",
+    "reference_mask",
+    "auto_weight",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class ChosenLora:
+    """What a unit takes of which file."""
+
+    name: str  # as listed
+    path: Path
+    halves: Halves  # those that add something
+    amounts: Mapping[str, float]  # by half
+
+
+def prepare_blora(units: Sequence[Unit], layers: UnetLayers, unet: nn.Module) -> Prepared:
+    """What those of `units` that have the method add to `unet`.
+
+    Raises InstantStyleError, naming the unit, for anything that cannot be had.
+    """
+    terms: list[LoraTerm] = []
+    infotext: dict[str, str] = {}
+    comments: list[str] = []
+    for unit in units:
+        if unit.method != B_LORA.name:
+            continue
+        with naming(unit):
+            chosen = choose_lora(unit, layers.layout)
+            if chosen is None:
+                continue
+            lacking = fit(chosen, unet)
+            terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
+        comments += remarks(unit, chosen, lacking)
+        infotext[INFOTEXT_KEY.format(unit.number)] = unit_to_text(
+            unit.changed(lora=chosen.name), {}
+        )
+    said = tuple(f"InstantStyle: {comment}" for comment in dict.fromkeys(comments))
+    return Prepared(Plan((), tuple(terms)), infotext, said)
+
+
+def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
+    """The file of `unit` and its halves, told by the file's header; None if it adds nothing.
+
+    Raises InstantStyleError where the unit or the file does not fit, or the checkpoint's family.
+    """
+    amounts = _amounts(unit)
+    if not amounts:
+        return None
+    _check(unit, layout)
+    files = lora_files(lora_folders())
+    name = find_lora(unit.lora, files)
+    path = files[name]
+    tensors = read_tensors(path)
+    with _finishing(path):
+        found = lora_halves(tensors)
+    for half in amounts:
+        if not found[half]:
+            raise InstantStyleError(
+                f"{path.name} holds nothing for the {half} block ({BLOCKS[half].diffusers}); set "
+                f"{half}_strength to 0, or choose another file."
+            )
+    return ChosenLora(name, path, {half: found[half] for half in amounts}, amounts)
+
+
+def fit(chosen: ChosenLora, unet: nn.Module) -> list[str]:
+    """Names of those layers of `chosen` that `unet` lacks; raises if it does not fit."""
+    with _finishing(chosen.path):
+        return check_lora(chosen.halves, unet)
+
+
+def describe(unit: Unit, layout: Layout) -> str:
+    """What `unit` would do, in words; raises as `choose_lora` does."""
+    chosen = choose_lora(unit, layout)
+    if chosen is None:
+        return "All strengths are 0, so nothing of the LoRA gets in."
+    parts = " and ".join(
+        f"{len(layers)} layers of the {half} block at {chosen.amounts[half]:g}"
+        for half, layers in chosen.halves.items()
+    )
+    return f"{chosen.name} changes {parts}. A LoRA needs no reference and no image encoder."
+
+
+def remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator[str]:
+    """What the user should be told beside the picture."""
+    if lacking:
+        yield (
+            f"the checkpoint lacks {len(lacking)} of the layers that {chosen.name} changes "
+            f"(such as {lacking[0]}); they are left out."
+        )
+    unused = [name for name in _UNUSED if unit.differs(name)]
+    if unit.leak_meter and "image" in unused:
+        unused.remove("image")
+    if unused:
+        yield (
+            "method 'b-lora' takes its style from the LoRA, and makes no use of "
+            f"{', '.join(unused)}."
+        )
+
+
+def _amounts(unit: Unit) -> dict[str, float]:
+    """By half, what its LoRA is multiplied by; halves that get nothing are left out.
+
+    The published code multiplies both factors with the strength, so that it acts squared.
+    """
+    strengths = {STYLE: unit.style_strength, CONTENT: unit.content_strength}
+    power = 2 if unit.lora_scaling == SQUARED else 1
+    for half, strength in strengths.items():
+        if power == 2 and strength < 0:
+            raise InstantStyleError(
+                f"{half}_strength is {strength:g}, which lora_scaling 'squared' would turn round; "
+                "0 or more is allowed, or lora_scaling 'linear'."
+            )
+    amounts = {half: unit.weight * strength**power for half, strength in strengths.items()}
+    return {half: amount for half, amount in amounts.items() if amount}
+
+
+def _check(unit: Unit, layout: Layout) -> None:
+    problem = None
+    if layout is not SDXL:
+        problem = (
+            f"method is 'b-lora', whose blocks part style and content in SDXL; the checkpoint is "
+            f"{layout.title}, load one of SDXL"
+        )
+    elif unit.mask:
+        problem = "mask is given, but a LoRA acts on the whole picture; leave it out"
+    elif unit.leak_meter and not unit.image:
+        problem = "leak_meter is on, which compares with a reference; give image, or switch it off"
+    if problem:
+        raise InstantStyleError(f"{problem}.")
+
+
+@contextmanager
+def _finishing(path: Path) -> Iterator[None]:
+    """Make an error that is the end of a sentence a whole one."""
+    try:
+        yield
+    except InstantStyleError as error:
+        raise InstantStyleError(f"{path.name} {error}.") from error

@@ -1,0 +1,101 @@
+"""The saved style that a unit names, and the adapter that can use it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.models.catalog import AdapterFile, Catalog, ImageEncoderFile
+from lib_instantstyle.models.selection import Choice, check_adapter, choose, image_encoders_for
+from lib_instantstyle.references.views import has_negative_input
+from lib_instantstyle.styles.file import Style, read_style
+from lib_instantstyle.styles.library import SavedStyle, library
+from lib_instantstyle.unet.layers import UnetLayers
+from lib_instantstyle.units.choices import AUTO
+from lib_instantstyle.units.unit import Unit
+
+
+def saved_style(
+    unit: Unit, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
+) -> tuple[Style, Choice]:
+    """The style that `unit` names, and what serves it; no image encoder is needed.
+
+    numbers: the layers that the unit selects. Raises InstantStyleError for a style that is not
+    there or damaged, that was made with another encoder, or for a field that needs the reference.
+    """
+    for field, needs in (
+        ("reference_mask", unit.reference_mask is not None),
+        ("noise", has_negative_input(unit) and unit.negative_image is None),
+    ):
+        if needs:
+            raise InstantStyleError(
+                f"{field} needs the picture that a style was made of, and style "
+                f"{shorten(unit.style)} does not hold it; save the style with it, or leave it out."
+            )
+    saved = library().find(unit.style)
+    maker = ImageEncoderFile(saved.info.encoder, saved.path, saved.info.kind)
+    choice = _choose(
+        unit.adapter, saved, replace(catalog, image_encoders=(maker,)), layers, numbers
+    )
+    style = read_style(saved.path)
+    _check_encoder(saved, style, choice.adapter, catalog)
+    return style, choice
+
+
+def has_other_encoder(saved: SavedStyle, catalog: Catalog) -> bool:
+    """Whether there are image encoders here, and none of them made the style."""
+    if not catalog.image_encoders:
+        return False
+    style = read_style(saved.path)
+    return not any(style.is_by(image_encoder) for image_encoder in catalog.image_encoders)
+
+
+def _choose(
+    name: str, saved: SavedStyle, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
+) -> Choice:
+    """As selection.choose, among the adapters that take what the style holds."""
+    serving = tuple(adapter for adapter in catalog.adapters if image_encoders_for(adapter, catalog))
+    if name != AUTO:
+        adapter = catalog.adapter(name)
+        if adapter not in serving:
+            projection = adapter.kind.projection
+            feature = "hidden states" if projection.takes_hidden_states else "vectors"
+            raise InstantStyleError(
+                f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, but "
+                f"adapter {adapter.name} takes {feature} of {projection.feature_width} numbers "
+                "from another one; choose auto, or an adapter for that encoder."
+            )
+    elif not any(_fits(adapter, layers) for adapter in serving):
+        found = ", ".join(adapter.name for adapter in catalog.adapters) or "none"
+        raise InstantStyleError(
+            f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, and no "
+            f"adapter that takes what it makes and fits the loaded checkpoint was found (found: "
+            f"{found})."
+        )
+    return choose(name, replace(catalog, adapters=serving), layers, numbers)
+
+
+def _check_encoder(saved: SavedStyle, style: Style, adapter: AdapterFile, catalog: Catalog) -> None:
+    """An encoder of the same shape may still be another one: its vectors mean something else."""
+    here = image_encoders_for(adapter, catalog)
+    if here and not any(style.is_by(image_encoder) for image_encoder in here):
+        raise InstantStyleError(
+            f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, which "
+            f"has other weights than {here[0].name}, the one here for adapter {adapter.name}; "
+            "make the style again from its reference."
+        )
+
+
+def _fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
+    try:
+        check_adapter(adapter.name, adapter.kind, layers)
+    except InstantStyleError:
+        return False
+    return True
+
+
+def _said(saved: SavedStyle) -> str:
+    info = saved.info
+    title = info.encoder_title
+    return info.encoder if title == info.encoder else f"{info.encoder} ({title})"

@@ -1,0 +1,119 @@
+"""From keys and values to the terms of a plan: weights, several references, negated blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.layout import Layer
+from lib_instantstyle.unet.masks import Mask
+from lib_instantstyle.unet.plan import AttentionTerm, When
+from lib_instantstyle.units.choices import EACH
+from lib_instantstyle.units.presets import BlockWeight
+from lib_instantstyle.units.unit import Unit
+
+
+def when_of(unit: Unit) -> When:
+    """The part of the sampling in which `unit` acts."""
+    return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
+
+
+def attention_term(
+    layer: Layer,
+    block_weight: BlockWeight,
+    bank: tuple[torch.Tensor, torch.Tensor],
+    unit: Unit,
+    weights: Sequence[float],
+    mask: Mask | None = None,
+) -> AttentionTerm:
+    """What `unit` adds in one layer.
+
+    bank: keys and values, each [n + 1, T, h], of n references and, last, of what negative-prompt
+    rows get.
+    weights: of the n references; they scale what each adds. Several references lie side by side
+    in one softmax ("concat"), or each serves its own image of the batch ("each").
+    """
+    key, value = bank
+    value_scale = value.new_tensor([*weights, unit.negative_weight])
+    value = value * value_scale[:, None, None]
+    prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])
+    if unit.combine != EACH:
+        count, _, width = prompt[0].shape
+        prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
+        # As many tokens as the prompt's; repeated, they give the same attention as once.
+        negative = (negative[0].repeat(1, count, 1), negative[1].repeat(1, count, 1))
+    if block_weight.negated:
+        # A value of zero adds nothing, whatever the key.
+        negative = (prompt[0], prompt[1] * unit.negative_weight)
+        prompt = (prompt[0], torch.zeros_like(prompt[1]))
+    factor = 1.0
+    banks = []
+    for keys_and_values in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
+        banks.append(pair)
+    prompts, negatives = len(prompt[0]), len(negative[0])
+    return AttentionTerm(
+        layer,
+        weight=factor,
+        key=torch.cat([keys for keys, _ in banks]),
+        value=torch.cat([values for _, values in banks]),
+        when=when_of(unit),
+        rows=(tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
+        mask=mask,
+        unit=unit.number,
+        target=unit.auto_weight * (abs(unit.weight) or 1.0),
+    )
+
+
+# What a weight multiplies in image attention: its output, or its keys and values.
+#
+# Source: the `embeds_scaling` of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus).
+
+Scaled = tuple[torch.Tensor, torch.Tensor, float]
+
+_FULL_WIDTH = 1280  # channels of the widest layers, where the C penalty is 1
+
+
+def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
+    """Keys, values and the factor of the attention's output, for image attention of `weight`.
+
+    key, value: [..., T, h], heads side by side, so that h is the layer's number of channels C.
+
+    - "V only": K, V, weight; the other modes give the factor 1;
+    - "K+V": weight K, weight V; a larger weight also sharpens the attention;
+    - "K+V w/ C penalty": the same with w = weight C / 1280, weaker in narrow layers;
+    - "K+mean(V) w/ C penalty": w K, and V with only its mean over the tokens multiplied by w.
+
+    A weight of 0 is the caller's to leave out: with the last mode what differs between the tokens
+    would stay. Raises InstantStyleError for an unknown mode.
+    """
+    if mode not in MODES:
+        raise InstantStyleError(
+            f"embeds_scaling is {shorten(mode)}; one of {', '.join(MODES)} is allowed."
+        )
+    return MODES[mode](key, value, weight)
+
+
+def _penalised(key: torch.Tensor, weight: float) -> float:
+    return weight * key.shape[-1] / _FULL_WIDTH
+
+
+def _both(key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
+    return key * weight, value * weight, 1.0
+
+
+def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
+    mean = value.mean(dim=-2, keepdim=True)
+    return key * weight, value + mean * (weight - 1), 1.0
+
+
+MODES: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
+    "V only": lambda key, value, weight: (key, value, weight),
+    "K+V": _both,
+    "K+V w/ C penalty": lambda key, value, weight: _both(key, value, _penalised(key, weight)),
+    "K+mean(V) w/ C penalty": lambda key, value, weight: _mean_of_value(
+        key, value, _penalised(key, weight)
+    ),
+}

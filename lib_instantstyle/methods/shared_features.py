@@ -1,0 +1,183 @@
+"""Self-attention shared with a reference picture: StyleAligned and Visual Style Prompting.
+
+The reference stands at the same noise level as the picture under way. Its queries, keys and values
+are captured in a UNet call of its own (see self_attention.py) and placed in the picture's, or they
+are those of the first picture of the batch, which is in the same call.
+
+Shapes: B rows, N tokens, h width, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from lib_instantstyle.unet.group_norms import Moments
+from lib_instantstyle.unet.inversion import adain
+from lib_instantstyle.unet.self_attention import ATTENDED, TO_K, TO_Q, TO_V, AttentionFeatures
+
+# Transformer indices. StyleAligned shares every layer. Swapping: up_blocks.1, as published for
+# SDXL; SD1.5 (no part of the paper): the layers of its decoder with as many tokens, up_blocks.3.
+SHARED_BLOCKS: dict[str, Collection[int]] = {"sd15": range(16), "sdxl": range(11)}
+SWAPPED_BLOCKS: dict[str, Collection[int]] = {"sd15": range(13, 16), "sdxl": range(8, 11)}
+
+_ADDED_VARIANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """StyleAligned's numbers; the defaults are those for a reference picture from a file."""
+
+    scale: float = 1.0  # of the reference's keys
+    shift: float = math.log(2)  # added to the logits of the reference: higher is closer to it
+    adain: float = 1.0  # share of the reference's statistics in queries and keys
+
+
+class SharedFeatures(ABC):
+    """Whose tokens the rows of a UNet call attend to."""
+
+    @abstractmethod
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """What goes with each row of `x` [B, N, h] in layer `number`: [B, M, h]."""
+
+    @abstractmethod
+    def moments(self, number: int, own: Moments) -> Moments:
+        """What goes with the rows of group norm `number`, whose own moments are `own`."""
+
+    def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
+        """The factor of the reference's keys in each row of `x`, fit to multiply it."""
+        return scale
+
+
+class Captured(SharedFeatures):
+    """One row, captured in a UNet call of its own."""
+
+    def __init__(
+        self, features: AttentionFeatures, moments: Mapping[int, Moments] | None = None
+    ) -> None:
+        """moments: of the group norms, where they are to be shared."""
+        self._features = features
+        self._moments = moments or {}
+
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """See SharedFeatures."""
+        return self._features[number, part].to(x.dtype).expand(len(x), -1, -1)
+
+    def moments(self, number: int, own: Moments) -> Moments:
+        """See SharedFeatures."""
+        return self._moments[number]
+
+
+class FirstOfBatch(SharedFeatures):
+    """The first picture of the batch, in rows of the same call; it stays as it is."""
+
+    def __init__(self, rows: Callable[[], Sequence[int]]) -> None:
+        """rows: for each row of the call under way, the row of its reference."""
+        self._rows = rows
+
+    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """See SharedFeatures."""
+        return x[list(self._rows())]
+
+    def moments(self, number: int, own: Moments) -> Moments:
+        """See SharedFeatures."""
+        rows = list(self._rows())
+        return Moments(own.mean[rows], own.variance[rows], own.count)
+
+    def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
+        """See SharedFeatures. The reference sees itself unscaled."""
+        factors = [1.0 if i == row else scale for i, row in enumerate(self._rows())]
+        return x.new_tensor(factors).view(-1, 1, 1)
+
+
+class StyleAligned:
+    """Attention to a picture's own tokens and to those of the reference, in one softmax.
+
+    Source: Hertz et al., "Style Aligned Image Generation via Shared Attention", arXiv 2312.02133,
+    https://github.com/google/style-aligned. For its shared norms see shared_norms.py.
+
+    A shift cannot be brought about with keys and values. With one, attention is computed here
+    and not by the WebUI, whose own gets a single key to be done with it quickly.
+    """
+
+    def __init__(self, reference: SharedFeatures, heads: Sequence[int], sharing: Sharing) -> None:
+        """heads: H of each layer."""
+        self._reference = reference
+        self._heads = heads
+        self._sharing = sharing
+        self._seen: dict[str, torch.Tensor] = {}  # of the layer under way
+
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        """See self_attention.Act."""
+        if part == ATTENDED:
+            return self._attend(number) if self._sharing.shift else None
+        shared = self._shared(number, part, x)
+        if not self._sharing.shift:
+            return shared
+        self._seen[part] = shared
+        return x if part == TO_Q else x[:, :1]
+
+    def _shared(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """Queries with the reference's statistics; keys and values with the reference's behind."""
+        reference = self._reference.of(number, part, x)
+        if part != TO_V and self._sharing.adain:
+            x = torch.lerp(x, adain(x, reference, (1,), _ADDED_VARIANCE), self._sharing.adain)
+        if part == TO_Q:
+            return x
+        if part == TO_K:
+            reference = reference * self._reference.scales(self._sharing.scale, x)
+        return torch.cat([x, reference], dim=1)
+
+    def _attend(self, number: int) -> torch.Tensor:
+        parts = (self._seen.pop(part) for part in (TO_Q, TO_K, TO_V))
+        query, key, value = (_split(x, self._heads[number]) for x in parts)
+        bias = key.new_zeros(key.shape[2])
+        bias[query.shape[2] :] = self._sharing.shift
+        attended = F.scaled_dot_product_attention(query, key, value, bias[None])
+        return attended.transpose(1, 2).flatten(2)
+
+
+class Swapped:
+    """Attention to the tokens of the reference instead of a picture's own.
+
+    Source: Jeong et al., "Visual Style Prompting with Swapping Self-Attention", arXiv 2402.12974,
+    https://github.com/naver-ai/Visual-Style-Prompting.
+    """
+
+    def __init__(self, reference: SharedFeatures) -> None:
+        self._reference = reference
+
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        """See self_attention.Act."""
+        if part not in (TO_K, TO_V):
+            return None
+        return self._reference.of(number, part, x).contiguous()
+
+
+class ColourCalibration:
+    """Towards the end, the predicted picture gets the reference's mean and deviation per channel.
+
+    Of Visual Style Prompting with a reference from a file: at timesteps below 150 and above 100.
+    Where a sampler evaluates at none of these, at its first below.
+    """
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        """sigmas: the levels of the 1000 timesteps."""
+        self._high, self._low = sigmas[150], sigmas[100]
+        self._done = False
+
+    def is_due(self, sigma: float) -> bool:
+        """Whether the evaluation at this level is one to calibrate; they are asked in order."""
+        due = sigma < self._high and (sigma > self._low or not self._done)
+        self._done = self._done or due
+        return due
+
+
+def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """[B, N, h] -> [B, H, N, h / H]"""
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

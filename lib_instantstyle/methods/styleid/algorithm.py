@@ -1,0 +1,172 @@
+"""StyleID: the style of one picture on the content of another, without an adapter.
+
+Both pictures are inverted to noise by DDIM. On the way down, the self-attention of the decoder's
+late layers takes its keys and values from the style's trajectory, and queries between those of the
+content's trajectory and its own. The first latent is the content's with the style's mean and
+deviation per channel. Source: Chung et al., "Style Injection in Diffusion", arXiv 2312.09008,
+https://github.com/jiwoogit/StyleID.
+
+Kept are trajectories, latents of 64 kB a step, and no features: those of a step are computed when
+they are needed, with one more call of the UNet per picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from lib_instantstyle.unet.inversion import (
+    Denoiser,
+    Schedule,
+    Trajectory,
+    adain,
+    latent_scale,
+    move,
+)
+from lib_instantstyle.unet.self_attention import (
+    ATTENDED,
+    TO_K,
+    TO_Q,
+    TO_V,
+    AttentionFeatures,
+    SelfAttentionHooks,
+)
+from lib_instantstyle.units.schedule import acts
+
+# Transformer indices. SD1.5: output_blocks.6 to 11, as published. SDXL (no part of the paper):
+# output_blocks.3 to 5, the only ones of its decoder with as many tokens as SD1.5's last.
+DEFAULT_BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": range(8, 11)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """StyleID's numbers; the defaults are the paper's."""
+
+    gamma: float = 0.75  # share of the content's query
+    tau: float = 1.5  # sharpens the attention
+    adain: float = 1.0  # share of the style's statistics in the first latent
+    start: float = 0.0  # part of the sampling in which attention is replaced
+    end: float = 1.0
+
+
+class StyleInjection:
+    """Replaces queries, keys and values of a UNet call by those of style and content.
+
+    style: keys and values; contents: queries of each; latents [B, 4, h, w]: the batch in this
+    step; content_of: which of `contents` each of its pictures shows.
+    """
+
+    def __init__(
+        self,
+        style: AttentionFeatures,
+        contents: Sequence[AttentionFeatures],
+        latents: torch.Tensor,
+        content_of: Sequence[int],
+        settings: Settings,
+    ) -> None:
+        self._style = style
+        self._alike = len(contents) == 1
+        self._queries: AttentionFeatures = (
+            contents[0]
+            if self._alike  # no copy: it would be a third of all that is kept
+            else {key: torch.cat([each[key] for each in contents]) for key in contents[0]}
+        )
+        self._latents = latents
+        self._content_of = torch.tensor(content_of, device=latents.device)
+        self._settings = settings
+        self._rows: torch.Tensor | None = None  # content of each row of the call under way
+
+    def look(self, latents: torch.Tensor) -> None:
+        """See self_attention.LatentCallback. The latents show which row is of which picture."""
+        if not self._alike:
+            self._rows = self._content_of[nearest(latents, self._latents)]
+
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        """See self_attention.AttentionCallback."""
+        if part == ATTENDED:
+            return None
+        if part != TO_Q:
+            return self._style[number, part].to(x.dtype).expand(len(x), -1, -1).contiguous()
+        query = self._queries[number, part].to(x.dtype)
+        if self._rows is not None:
+            query = query[self._rows]
+        # Logits are the product of query and key, so tau may as well multiply the query.
+        return torch.lerp(x, query.expand_as(x), self._settings.gamma) * self._settings.tau
+
+
+def first_state(
+    schedule: Schedule, style: Trajectory, contents: Sequence[Trajectory], share: float
+) -> torch.Tensor:
+    """The states [contents, 4, h, w] from which the way down begins.
+
+    share: 1 for contents with the style's mean and deviation per channel, 0 for them as they are.
+    """
+    top = schedule.up[-1].end
+    content = torch.cat([trajectory[top] for trajectory in contents])
+    x = torch.lerp(content, adain(content, style[top], (2, 3)), share)
+    return x / latent_scale(top) * latent_scale(schedule.down[0].start)
+
+
+@dataclass(frozen=True)
+class StyleTransfer:
+    """What one stylised sampling is made from.
+
+    style, contents: trajectories that hold the sigmas `schedule.kept`. content_of: for each picture
+    of the batch, which of `contents` it shows. hooks: on the self-attentions to replace.
+    """
+
+    schedule: Schedule
+    style: Trajectory
+    contents: Sequence[Trajectory]
+    content_of: Sequence[int]
+    settings: Settings
+    hooks: SelfAttentionHooks
+
+    def sample(
+        self,
+        predict: Denoiser,
+        unconditional: Denoiser,
+        after_step: Callable[[int, torch.Tensor], None],
+    ) -> torch.Tensor:
+        """The stylised latents [B, 4, h, w], in the scale of the timesteps.
+
+        predict: the noise in the batch, by the sampling that the user set up.
+        unconditional: the noise in a single latent, without prompt; called to capture features.
+        after_step: called with the number of each finished step, and the state after it.
+        """
+        settings, steps = self.settings, self.schedule.down
+        x = first_state(self.schedule, self.style, self.contents, settings.adain)
+        x = x[list(self.content_of)]
+        for i, step in enumerate(steps):
+            with ExitStack() as styled:
+                if acts(settings.start, settings.end, i / len(steps)):
+                    injection = self._injection(x, step.at, unconditional)
+                    styled.enter_context(self.hooks.acting(injection.act, injection.look))
+                noise = predict(x, step.at)
+            x = move(x, noise, step)
+            after_step(i, x)
+        return x / latent_scale(steps[-1].end)
+
+    def _injection(
+        self, latents: torch.Tensor, sigma: float, unconditional: Denoiser
+    ) -> StyleInjection:
+        def captured(parts: Collection[str], trajectory: Trajectory) -> AttentionFeatures:
+            with self.hooks.capturing(parts) as features:
+                unconditional(trajectory[sigma], sigma)
+            return features
+
+        style = captured((TO_K, TO_V), self.style)
+        contents = [captured((TO_Q,), each) for each in self.contents]
+        return StyleInjection(style, contents, latents, self.content_of, self.settings)
+
+
+def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+    """The number of the picture that each row shows, whatever its scale and precision.
+
+    rows [R, ...], pictures [B, ...] -> [R]
+    """
+    a, b = (x.flatten(1).float() for x in (rows.to(pictures.device), pictures))
+    return torch.nn.functional.normalize(a).matmul(torch.nn.functional.normalize(b).T).argmax(1)

@@ -1,0 +1,148 @@
+"""StyleID in one generation of img2img: the picture to change is the content.
+
+- before `p.init` the VAE is listened to, for the latents of the content;
+- before `p.sample` the reference is encoded;
+- in `launch_sampling` the sampler's function is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from lib_instantstyle import hosts
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.refusal import InstantStyle
+from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
+from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.methods.self_attention import AttentionMethod, Pass, Scene, Told, trajectories
+from lib_instantstyle.methods.styleid import algorithm
+from lib_instantstyle.methods.styleid.fields import PUBLISHED
+from lib_instantstyle.references.pictures import Picture
+from lib_instantstyle.unet.inversion import (
+    TIMESTEPS,
+    Schedule,
+    Trajectory,
+    published_schedule,
+    sampler_schedule,
+)
+from lib_instantstyle.units.unit import Unit
+
+_DETERMINISTIC = ("DDIM", "Euler")  # what we do in place of any other sampler
+
+
+class StyleID(AttentionMethod):
+    """See AttentionMethod."""
+
+    def __init__(self, unit: Unit, picture: Picture, comments: Sequence[str]) -> None:
+        super().__init__(unit, picture, comments)
+        self._settings = algorithm.Settings(unit.gamma, unit.tau, unit.adain, unit.start, unit.end)
+        self._contents = torch.empty(0)
+        self._content_of: list[int] = []
+
+    def listen(self, p: Any) -> None:
+        def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            with hosts.current(p).diffusion(p).recording_latents() as latents:
+                result = init(*args, **kwargs)
+            self._contents, self._content_of = _unlike(_contents(p, latents))
+            return result
+
+        wrap_next_call(p, "init", around)
+
+    def size(self, p: Any) -> tuple[int, int]:
+        height, width = (8 * side for side in self._contents.shape[-2:])
+        return width, height
+
+    @contextmanager
+    def holding(self, p: Any, unet: torch.nn.Module, steps: int, current: Pass) -> Iterator[None]:
+        with self.standing(p, unet, current) as scene:
+
+            def sample(sampling: Sampling) -> torch.Tensor:
+                if _without_words(p):
+                    sampling.extra_args["cond_scale"] = 1.0
+                schedule = self._schedule(sampling, scene.sigmas, p)
+                style, *contents = self._trajectories(schedule, scene)
+                transfer = algorithm.StyleTransfer(
+                    schedule, style, contents, self._content_of, self._settings, scene.hooks
+                )
+                return transfer.sample(sampling.predict, scene.asking, sampling.after_step)
+
+            with sampler_function(p, scene.sigmas, sample):
+                yield
+
+    def _schedule(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Schedule:
+        if self.unit.schedule == PUBLISHED:
+            return published_schedule(p.steps, sigmas)
+        return sampler_schedule(sampling.levels, self.unit.steps_of_inversion)
+
+    def _trajectories(self, schedule: Schedule, scene: Scene) -> list[Trajectory]:
+        found = []
+        style = self.reference.to(self._contents)
+        for number, latent in enumerate([style, *(content[None] for content in self._contents)]):
+            what = "the content" if number else "the reference"
+            told = Told(scene.asking, f"InstantStyle: inverting {what}", len(schedule.up))
+            checkpoint = scene.diffusion.checkpoint
+            found.append(trajectories.trajectory(latent, schedule, checkpoint, told))
+        return found
+
+
+def problems_of(unit: Unit, p: Any) -> Iterator[str]:
+    """What StyleID cannot do."""
+    if not getattr(p, "init_images", None):
+        yield "method is 'styleid', which needs a picture to change; use it in img2img."
+        return
+    if unit.schedule == PUBLISHED and p.denoising_strength < 1:
+        yield "StyleID's published schedule begins with noise; set Denoising strength to 1."
+    if unit.schedule == PUBLISHED:
+        try:
+            published_schedule(p.steps, [1.0] * TIMESTEPS)
+        except InstantStyleError as error:
+            yield str(error)
+
+
+def remarks(unit: Unit, p: Any) -> Iterator[str]:
+    """What the user should be told beside the picture."""
+    if p.sampler_name not in _DETERMINISTIC:
+        yield (
+            f"InstantStyle: StyleID takes the noise levels of {p.sampler_name}, and steps between "
+            "them as DDIM does."
+        )
+    if p.batch_size * p.n_iter > 1 and len(p.init_images) == 1:
+        yield "InstantStyle: StyleID draws no random numbers, so the pictures of a batch are alike."
+
+
+def _contents(p: Any, latents: list[torch.Tensor]) -> torch.Tensor:
+    """The latents of the content, as large as the WebUI wants them."""
+    wanted = p.init_latent
+    if not latents:  # encoded by something that knows one latent only (TAESD)
+        encoded: torch.Tensor = wanted.float()
+        return encoded
+    found = torch.cat(latents)[: len(wanted)].to(wanted.device)
+    if found.shape[2:] != wanted.shape[2:] and p.resize_mode == 3:  # "just resize (latent)"
+        found = torch.nn.functional.interpolate(found, size=wanted.shape[2:], mode="bilinear")
+    if found.shape != wanted.shape:
+        raise InstantStyle(
+            "the latent of the picture to change could not be had, because the WebUI encodes it in "
+            "parts; make the picture smaller."
+        )
+    return found
+
+
+def _unlike(latents: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """The different ones of `latents`, and which of them each is."""
+    found: list[torch.Tensor] = []
+    numbers = []
+    for latent in latents:
+        same = (i for i, other in enumerate(found) if torch.equal(other, latent))
+        numbers.append(next(same, len(found)))
+        if numbers[-1] == len(found):
+            found.append(latent)
+    return torch.stack(found), numbers
+
+
+def _without_words(p: Any) -> bool:
+    """Guidance between two empty prompts is none; SDXL's empty ones differ all the same."""
+    return not any(text.strip() for text in [*p.prompts, *p.negative_prompts])

@@ -1,0 +1,135 @@
+"""The adapters and CLIP encoders that are there: folders scanned, files recognised and named.
+
+What a file is, is remembered by path, size and time of change, so a second look costs one stat
+per file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.folder import listed_name, model_files, without_suffix
+from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.models.adapter_kind import AdapterKind, adapter_kind
+from lib_instantstyle.models.clip_kind import (
+    ImageEncoderKind,
+    TextEncoderKind,
+    image_encoder_kind,
+    text_encoder_kind,
+)
+
+# What one file holds: an adapter, or either encoder of CLIP or both, or the reason to refuse it.
+_Kinds = tuple[AdapterKind | ImageEncoderKind | TextEncoderKind | str, ...]
+_seen: dict[tuple[str, int, int], _Kinds] = {}
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """An IP-Adapter file."""
+
+    name: str  # as listed and asked for
+    path: Path
+    kind: AdapterKind
+
+
+@dataclass(frozen=True)
+class ImageEncoderFile:
+    """A CLIP image encoder file."""
+
+    name: str
+    path: Path
+    kind: ImageEncoderKind
+
+
+@dataclass(frozen=True)
+class TextEncoderFile:
+    """A CLIP text encoder file; the same file may be an image encoder as well."""
+
+    name: str
+    path: Path
+    kind: TextEncoderKind
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What was found, in the order of the folders, each folder sorted by name.
+
+    refused holds name and sentence of files that are damaged, and of relatives of IP-Adapter that
+    cannot serve.
+    """
+
+    adapters: tuple[AdapterFile, ...]
+    image_encoders: tuple[ImageEncoderFile, ...]
+    refused: tuple[tuple[str, str], ...]
+    text_encoders: tuple[TextEncoderFile, ...] = ()
+
+    def adapter(self, name: str) -> AdapterFile:
+        """The adapter listed as `name`; the ending of its file's name may be given or left out.
+
+        Raises InstantStyleError that says what is wrong with it, or lists what is there.
+        """
+        for wanted in (name, without_suffix(name)):
+            for file in self.adapters:
+                if wanted in (file.name, file.name + file.path.suffix):
+                    return file
+            for refused, sentence in self.refused:
+                if refused == wanted:
+                    raise InstantStyleError(sentence)
+        listed = ", ".join(file.name for file in self.adapters) or "none was found"
+        raise InstantStyleError(f"adapter {name[:120]!r} is not among the files found ({listed}).")
+
+
+def scan(folders: Iterable[Path]) -> Catalog:
+    """Recognise every model file under `folders`; a folder that is missing is passed over."""
+    adapters: list[AdapterFile] = []
+    image_encoders: list[ImageEncoderFile] = []
+    text_encoders: list[TextEncoderFile] = []
+    refused: list[tuple[str, str]] = []
+    taken: dict[type, set[str]] = {}  # CLIP's two encoders have names of their own
+    visited: set[Path] = set()
+    for folder in folders:
+        for path in model_files(folder):
+            real = path.resolve()
+            if real in visited:
+                continue
+            visited.add(real)
+            for kind in _recognise(path):
+                encodes = isinstance(kind, (ImageEncoderKind, TextEncoderKind))
+                group = type(kind) if encodes else AdapterKind
+                name = listed_name(path, folder, taken.setdefault(group, set()))
+                if isinstance(kind, AdapterKind):
+                    adapters.append(AdapterFile(name, path, kind))
+                elif isinstance(kind, ImageEncoderKind):
+                    image_encoders.append(ImageEncoderFile(name, path, kind))
+                elif isinstance(kind, TextEncoderKind):
+                    text_encoders.append(TextEncoderFile(name, path, kind))
+                else:
+                    refused.append((name, kind))
+    return Catalog(tuple(adapters), tuple(image_encoders), tuple(refused), tuple(text_encoders))
+
+
+def _recognise(path: Path) -> _Kinds:
+    try:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in _seen:
+            _seen[key] = _look(path)
+    except OSError:
+        return ()  # unreadable, or gone between the listing and the look: not ours to judge
+    return _seen[key]
+
+
+def _look(path: Path) -> _Kinds:
+    try:
+        tensors = read_tensors(path)
+    except InstantStyleError as error:
+        return (str(error),)  # the error itself would keep alive whoever looked first
+    try:
+        adapter = adapter_kind(tensors)
+    except InstantStyleError as error:
+        return (f"{path.name} {error}.",)
+    found = (adapter,) if adapter else (image_encoder_kind(tensors), text_encoder_kind(tensors))
+    return tuple(kind for kind in found if kind)

@@ -1,0 +1,159 @@
+"""The accordion in txt2img and img2img: a switch, units in tabs, and what the WebUI asks of them.
+
+Nothing is looked up while it is built. The page's script presses three hidden buttons: one when the
+accordion is first opened, to fill the lists of files, one whenever values have changed, for the
+lines that say what the units will do, one now and then while words are read, to say how far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lib_instantstyle.hosts.page import InputAccordion, PasteField
+from lib_instantstyle.hosts.settings import page_units
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.page import downloads, reference_preview, status, styles
+from lib_instantstyle.page.controls import ElemId, unit_label
+from lib_instantstyle.page.file_lists import FILE_LISTS
+from lib_instantstyle.page.paste import paster, switch_paster
+from lib_instantstyle.page.unit_tab import build_unit
+from lib_instantstyle.units.field import Files
+
+_FILLED = {
+    name: choices
+    for kind, choices in FILE_LISTS.items()
+    for name, field in TABLE.fields.items()
+    if field.shown_as == Files(kind)
+}
+
+
+@dataclass(frozen=True)
+class Accordion:
+    """The page's values, its switch first, and how infotext gets back into them."""
+
+    components: list[Any]
+    paste_fields: list[Any]
+    paste_field_names: list[Any]
+
+
+def build(elem_id: ElemId, tab: str) -> Accordion:
+    """Build the accordion of `tab` ("txt2img" or "img2img").
+
+    Without side effects, because the WebUI calls this up to three times.
+    """
+    count = page_units()
+    with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as switch:
+        with gr.Tabs(elem_id=elem_id("units")) if count > 1 else nullcontext():
+            units = [_tab(number, count, elem_id, tab) for number in range(1, count + 1)]
+        downloads.build(elem_id)
+        pictures = [
+            {name: _picture(name, number, elem_id) for name in TABLE.pictures}
+            for number in range(1, count + 1)
+        ]
+        _wire(units, elem_id)
+        whole = [{**unit, **own_pictures} for unit, own_pictures in zip(units, pictures)]
+        styles.wire(whole)
+        for unit in whole:
+            _wire_looks(unit)
+    # In the order of `Table.page_values`.
+    places = [(i, name) for i in range(count) for name in TABLE.page_fields]
+    places += [(i, name) for i in range(count) for name in TABLE.pictures]
+    components = [{**units[i], **pictures[i]}[name] for i, name in places]
+    pasters = [switch_paster, *(paster(i + 1, name) for i, name in places)]
+    return Accordion(
+        [switch, *components],
+        [PasteField(part, paste) for part, paste in zip([switch, *components], pasters)],
+        # "Send to img2img" copies the fields whose names both tabs share; functions that both
+        # tabs share are as good a name as a label, and carry the pictures along.
+        pasters,
+    )
+
+
+def _tab(number: int, count: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
+    if count == 1:
+        return build_unit(number, elem_id, tab)
+    with gr.Tab(f"Unit {number}", elem_id=elem_id(f"unit_{number}")):
+        return build_unit(number, elem_id, tab)
+
+
+def _picture(name: str, number: int, elem_id: ElemId) -> Any:
+    """A picture travels as text, so that whatever forwards arguments can carry it.
+
+    A text box this long must never be rendered: it would freeze the page.
+    """
+    box = gr.Textbox(
+        value="",
+        label=unit_label(name.replace("_", " ").capitalize(), number),
+        elem_id=elem_id(f"unit_{number}_{name}"),
+        elem_classes=["instantstyle-hidden"],
+    )
+    box.do_not_save_to_config = True
+    return box
+
+
+def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
+    fill, look, tell = (_hidden_button(elem_id(name)) for name in ("fill", "look", "tell"))
+    told = gr.HTML("", elem_id=elem_id("told"), elem_classes=["instantstyle-hidden"])
+    tell.click(
+        fn=reference_preview.reading,
+        inputs=[],
+        outputs=[told],
+        show_progress="hidden",
+        queue=False,
+    )
+    fill.click(
+        fn=lambda: _choices(len(units)),
+        inputs=[],
+        outputs=[unit[name] for name in _FILLED for unit in units],
+        show_progress="hidden",
+        queue=False,
+    )
+    look.click(
+        fn=lambda *values: _one_or_all(status.lines(values)),
+        inputs=[unit[name] for unit in units for name in TABLE.page_fields],
+        outputs=[unit["status"] for unit in units],
+        show_progress="hidden",
+        queue=False,
+    )
+
+
+def _choices(count: int) -> list[Any]:
+    lists = [choices() for choices in _FILLED.values()]
+    return [gr.update(choices=found) for found in lists for _ in range(count)]
+
+
+def _wire_looks(unit: dict[str, Any]) -> None:
+    """The buttons that look at the reference."""
+    unit["crops_button"].click(
+        fn=reference_preview.crops_of,
+        inputs=[unit[field] for field in reference_preview.CROP_FIELDS],
+        outputs=[unit["crops"]],
+    )
+    unit["words_button"].click(
+        fn=reference_preview.looking,
+        inputs=[unit["image"]],
+        outputs=[unit["words"]],
+        show_progress="hidden",
+        queue=False,
+    ).then(
+        fn=reference_preview.words_of,
+        inputs=[unit[field] for field in reference_preview.WORD_FIELDS],
+        outputs=[unit["words"]],
+        show_progress="hidden",
+    )
+
+
+def _one_or_all(answers: list[Any]) -> Any:
+    """Gradio takes a list of one for the value itself."""
+    return answers if len(answers) > 1 else answers[0]
+
+
+def _hidden_button(elem_id: str) -> Any:
+    button = gr.Button("InstantStyle", elem_id=elem_id, elem_classes=["instantstyle-hidden"])
+    button.do_not_save_to_config = True
+    return button

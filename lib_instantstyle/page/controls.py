@@ -1,0 +1,103 @@
+"""The Gradio component of each field of a unit, made from what the field says of itself."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.units.field import Choice, Field, Files, Slider, Tick, Words
+from lib_instantstyle.units.page_weights import OPTIONAL
+from lib_instantstyle.units.unit import Unit
+
+ElemId = Callable[[str], str]
+
+
+def build_control(name: str, number: int, elem_id: ElemId) -> Any:
+    """The component for field `name` of unit `number`.
+
+    Labels differ between units, because the WebUI saves defaults by label.
+    """
+    field = TABLE.fields[name]
+    of_others = name in TABLE.of_some_methods and name not in TABLE.matters(TABLE.usual_method)
+    hidden = name in OPTIONAL or of_others
+    optional = {"elem_classes": ["instantstyle-unneeded"]} if hidden else {}
+    return _build(
+        field,
+        **optional,
+        value=(number == 1) if name == "enabled" else page_value(TABLE.unit_type(), name),
+        label=unit_label(field.label, number),
+        elem_id=elem_id(f"unit_{number}_{name}"),
+        tooltip=field.tooltip,
+    )
+
+
+def _build(field: Field, **given: Any) -> Any:
+    parse: Any = field.parse
+    control = field.shown_as
+    if isinstance(control, Slider):
+        return gr.Slider(minimum=parse.low, maximum=parse.high, step=control.step, **given)
+    if isinstance(control, Choice):
+        return gr.Dropdown(choices=list(parse.words), **given)
+    if isinstance(control, Tick):
+        return gr.Checkbox(**given)
+    if isinstance(control, Words):
+        return gr.Textbox(lines=1, max_lines=1, placeholder=control.placeholder, **given)
+    assert isinstance(control, Files)
+    # Folders are looked into when the accordion is opened, not at start-up.
+    files = gr.Dropdown(choices=[field.default], allow_custom_value=True, **given)
+    # The WebUI drops a saved default that is not among the choices yet.
+    files.do_not_save_to_config = True
+    return files
+
+
+def unit_label(label: str, number: int) -> str:
+    """`label` as unit `number` has it; the first unit's is plain."""
+    return label if number == 1 else f"{label} ({number})"
+
+
+def page_value(unit: Unit, name: str) -> Any:
+    """The field `name` of `unit` as its control holds it."""
+    value = getattr(unit, name)
+    if value is None and name in OPTIONAL:
+        return unit.weight
+    return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+# Static markup of the page; the scripts in javascript/ bring it to life.
+
+
+def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
+    """A box for pictures, kept as text in the text box with the id `target`."""
+    also = " data-several" if several else ""
+    return (
+        f'<div class="instantstyle-drop" data-target="{target}"{also} tabindex="0" role="button" '
+        f'aria-label="{html.escape(title)}: drop, paste or press Enter">'
+        '<div class="instantstyle-pictures"></div>'
+        f'<div class="instantstyle-hint"><b>{html.escape(title)}</b>'
+        f"<span>{html.escape(hint)}</span></div>"
+        f'<input type="file" accept="image/*"{" multiple" if several else ""} tabindex="-1" hidden>'
+        "</div>"
+    )
+
+
+def heading(title: str) -> str:
+    """The title of a group of controls."""
+    return f'<div class="instantstyle-heading">{html.escape(title)}</div>'
+
+
+def last_result_button(drop_zone_target: str, tab: str) -> str:
+    """A button that takes the picture shown in the gallery of `tab`."""
+    return (
+        f'<button type="button" class="instantstyle-button" data-target="{drop_zone_target}" '
+        f'data-gallery="{tab}_gallery" title="Take the picture that the gallery shows">'
+        "From the last result</button>"
+    )
+
+
+def block_map_frame(status: str, blocks: str) -> str:
+    """An empty map for the unit whose status is in `status` and own weights in `blocks` (ids)."""
+    return f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'

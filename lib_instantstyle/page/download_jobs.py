@@ -1,0 +1,133 @@
+"""The downloads under way in this WebUI: begun by a click, stopped by a click, never by themselves.
+
+A download runs in a thread of its own, so neither the page nor a generation waits for it, and
+closing the page does not stop it. Closing the WebUI does; the next click then goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.folder import model_files
+from lib_instantstyle.hosts import model_folders, own_folder
+from lib_instantstyle.hosts.page import is_public
+from lib_instantstyle.models import published
+from lib_instantstyle.models.part_file import part_path
+from lib_instantstyle.models.published import PublishedFile
+from lib_instantstyle.models.resumable_download import DownloadProgress, download
+
+FORBIDDEN = (
+    "Visitors of this WebUI may be strangers (--share, --listen and the like), so nothing is "
+    "downloaded from the page; start it with --enable-insecure-extension-access, or put the files "
+    "there by hand."
+)
+
+
+@dataclass
+class _Job:
+    """One click's worth."""
+
+    file: PublishedFile
+    progress: DownloadProgress = field(default_factory=DownloadProgress)
+    runs: bool = True
+    said: str = ""  # at the end
+
+
+@dataclass(frozen=True)
+class State:
+    """How one published file stands."""
+
+    file: PublishedFile
+    here: Path | None  # where it is, whatever its name
+    arrived: int  # bytes of it that are here, if it is not
+    runs: bool
+    stops: bool  # was asked to stop, and has not yet
+    said: str  # how the last download ended, if not well
+
+
+_jobs: dict[
+    str, _Job
+] = {}  # the last one of each file; a WebUI keeps this when it reloads its page
+_changing = threading.Lock()
+
+
+def start(name: str) -> None:
+    """Begin, or go on with, the file of that name; one that is under way goes on as it is.
+
+    Raises InstantStyleError where there is no such file, or who looks at the page may not.
+    """
+    if is_public():
+        raise InstantStyleError(FORBIDDEN)
+    file = _published(name)
+    with _changing:
+        job = _jobs.get(name)
+        if job is None or not job.runs:
+            reserved_bytes = sum(
+                other.file.size - other.progress.received for other in _jobs.values() if other.runs
+            )
+            job = _jobs[name] = _Job(file)
+            thread = threading.Thread(
+                target=_run, args=(job, reserved_bytes), name=f"download {name}", daemon=True
+            )
+            thread.start()
+
+
+def stop(name: str) -> None:
+    """Stop the file of that name; what has arrived is kept. Raises as `start` does."""
+    if is_public():
+        raise InstantStyleError(FORBIDDEN)
+    job = _jobs.get(_published(name).name)
+    if job:
+        job.progress.stop.set()
+
+
+def states() -> list[State]:
+    """How all published files stand."""
+    sizes = _sizes()
+    return [_state(file, sizes) for file in published.PUBLISHED_FILES]
+
+
+def _run(job: _Job, reserved_bytes: int) -> None:
+    try:
+        download(job.file, own_folder(), job.progress, reserved_bytes)
+    except InstantStyleError as error:
+        job.said = str(error)
+    except Exception as error:  # a thread's exceptions reach nobody else
+        job.said = f"{job.file.name} failed with {type(error).__name__}: {error}."
+    finally:
+        job.runs = False
+
+
+def _published(name: str) -> PublishedFile:
+    for file in published.PUBLISHED_FILES:
+        if file.name == name:
+            return file
+    raise InstantStyleError(f"{shorten(name)} is not among the files to download.")
+
+
+def _state(file: PublishedFile, sizes: dict[int, Path]) -> State:
+    job = _jobs.get(file.name)
+    runs = bool(job and job.runs)
+    here = sizes.get(file.size)
+    if job and runs:
+        return State(file, None, job.progress.received, True, job.progress.stop.is_set(), "")
+    try:
+        arrived = part_path(file, own_folder()).stat().st_size
+    except OSError:
+        arrived = 0
+    return State(file, here, arrived, False, False, job.said if job and not here else "")
+
+
+def _sizes() -> dict[int, Path]:
+    """The model files that are there by their size, which tells the published ones apart."""
+    found: dict[int, Path] = {}
+    for folder in model_folders():
+        for path in model_files(folder):
+            try:
+                found.setdefault(path.stat().st_size, path)
+            except OSError:
+                continue  # gone between the listing and the look
+    return found

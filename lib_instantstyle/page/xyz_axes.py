@@ -1,0 +1,105 @@
+"""What an axis of the X/Y/Z plot can vary: a field, one block after the other, the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib_instantstyle.page.file_lists import FILE_LISTS
+from lib_instantstyle.page.xyz_files import pictures_in, read_picture
+from lib_instantstyle.units.field import Field, Files
+from lib_instantstyle.units.values import Boolean, Number, OneOf, Share
+
+ALL = "all"
+_FILE_COST = 0.5  # a file to read: outside the axes that cost nothing, inside checkpoints
+_DIGITS = 8  # of a number: the plot counts up a range in binary fractions
+
+
+def _as_typed(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis, for whichever unit.
+
+    changes: for a value, the fields that a cell's unit gets, as a request would give them. expand:
+    what the values that were typed stand for, asked once before the plot starts; may raise
+    InstantStyleError.
+    """
+
+    label: str
+    type: type  # float, for which the plot knows ranges, or str
+    changes: Callable[[Any], Mapping[str, object]]
+    choices: Callable[[], list[str]] | None = None
+    expand: Callable[[Any, Sequence[Any]], Sequence[Any]] = _as_typed
+    cost: float = 0.0
+
+
+def field_axis(field: Field) -> Axis:
+    """The values of one field of a unit."""
+    name = field.name
+    is_switch = isinstance(field.parse, Boolean)
+
+    def changes(x: Any) -> Mapping[str, object]:
+        value = {"True": True, "False": False}.get(x, x) if is_switch else x
+        value = round(value, _DIGITS) if isinstance(value, float) else value
+        # Own block weights would stand instead of the preset, a reference beside the style.
+        if name == "preset":
+            return {name: value, "blocks": ""}
+        return {name: value, "image": None} if name == "style" else {name: value}
+
+    return Axis(
+        name.replace("_", " "),
+        float if isinstance(field.parse, (Number, Share)) else str,
+        changes,
+        _choices(field),
+        cost=_FILE_COST if field.shown_as == Files("adapters") else 0.0,
+    )
+
+
+def _choices(field: Field) -> Callable[[], list[str]] | None:
+    parse = field.parse
+    if isinstance(field.shown_as, Files):
+        listed = FILE_LISTS[field.shown_as.kind]
+        return lambda: [name for name in listed() if name]
+    if isinstance(parse, Boolean):
+        return lambda: ["True", "False"]
+    if isinstance(parse, OneOf):
+        return lambda: list(parse.words)
+    return None
+
+
+def block_axis() -> Axis:
+    """One block alone in each cell: what it does, and which carries the style."""
+
+    def changes(x: Any) -> Mapping[str, object]:
+        return {"blocks": f"{x}=1"}
+
+    def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        # The plot's own button that fills in every choice brings ALL and each of the names.
+        names = (name for x in values for name in (_block_names() if x == ALL else [x]))
+        return [*dict.fromkeys(names)]
+
+    return Axis("each single block", str, changes, lambda: [ALL, *_block_names()], expand)
+
+
+def _block_names() -> list[str]:
+    from lib_instantstyle.hosts.checkpoint import chosen_layers
+
+    layers = chosen_layers()
+    present = {found.layer.block for found in layers.by_number.values()}
+    return [block.diffusers for block in layers.layout.blocks if block in present]
+
+
+def reference_axis() -> Axis:
+    """The reference: paths of picture files, or of folders with pictures."""
+
+    def changes(x: Any) -> Mapping[str, object]:
+        return {"image": read_picture(x), "style": ""}
+
+    def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        return [path for x in values for path in pictures_in(p, x)]
+
+    return Axis("reference files", str, changes, None, expand)

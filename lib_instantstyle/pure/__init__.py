@@ -1,1 +1,0 @@
-"""What needs nothing but Python: units, layers, presets, schedules, infotext, file headers."""

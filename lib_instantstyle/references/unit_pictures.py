@@ -1,0 +1,96 @@
+"""The pictures of a unit: decoded, named by their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.hosts import Host
+from lib_instantstyle.references import pictures
+from lib_instantstyle.references.pictures import Colour, Picture
+from lib_instantstyle.unet.masks import Mask, mask_of
+from lib_instantstyle.units.unit import NO_REFERENCE, Unit
+
+HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
+BLACK: Colour = (0, 0, 0)
+
+
+class NoReference(InstantStyleError):
+    """A unit is on but has no reference; the sentence names the unit itself."""
+
+
+@dataclass(frozen=True)
+class UnitPictures:
+    """What a unit shows."""
+
+    references: tuple[Picture, ...]
+    weights: tuple[float, ...]  # of the references
+    reference_mask: Picture | None
+    negative: Picture | None
+    mask: Mask | None
+    hashes: dict[str, str]  # by field, as infotext writes them
+    files: tuple[bytes, ...]  # all of them as they came
+
+
+def pictures_of(unit: Unit, host: Host) -> UnitPictures:
+    """Decode the pictures of `unit`.
+
+    Raises InstantStyleError if there is neither a reference nor a saved style, or both, or a
+    picture cannot be read.
+    """
+    if unit.image and unit.style:
+        raise InstantStyleError(
+            f"it has both a reference and the style {shorten(unit.style)}; clear one of them."
+        )
+    references = () if unit.style else references_of(unit, host)
+    weights = tuple(reference.weight for reference in unit.image)
+    hashes = {"image": " ".join(map(_weighted, references, weights))}
+    negative = (
+        _picture(unit.negative_image, host, "negative_image") if unit.negative_image else None
+    )
+    # What is transparent in a mask is not meant.
+    masks = {
+        name: _picture(text, host, name, BLACK)
+        for name in ("reference_mask", "mask")
+        if (text := getattr(unit, name))
+    }
+    for name, picture in (("negative_image", negative), *masks.items()):
+        if picture is not None:
+            hashes[name] = picture.sha256[:HASH_LENGTH]
+    return UnitPictures(
+        references,
+        weights,
+        masks.get("reference_mask"),
+        negative,
+        mask_of(masks["mask"].image) if "mask" in masks else None,
+        hashes,
+        tuple(picture.file for picture in (*references, negative, *masks.values()) if picture),
+    )
+
+
+def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
+    """The reference pictures of `unit`, one or more.
+
+    Raises InstantStyleError as `pictures_of` does.
+    """
+    if unit.style:
+        raise InstantStyleError(
+            f"method {unit.method} needs the picture itself, and style {shorten(unit.style)} does "
+            "not hold it; drop the picture instead."
+        )
+    if not unit.image:
+        raise NoReference(NO_REFERENCE.format(unit.number))
+    return tuple(_picture(reference.image, host) for reference in unit.image)
+
+
+def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
+    if text.startswith(("http://", "https://")):
+        data = host.fetch(text, pictures.MAX_BYTES, label)
+        return Picture(pictures.open_picture(data, label, below), hashlib.sha256(data).hexdigest())
+    return pictures.decode_picture(text, label, below)
+
+
+def _weighted(picture: Picture, weight: float) -> str:
+    start = picture.sha256[:HASH_LENGTH]
+    return start if weight == 1.0 else f"{start}*{weight:g}"

@@ -1,0 +1,138 @@
+"""One run of the sampler with the hooks on the UNet: the first pass, or hires fix's second."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts import Host
+from lib_instantstyle.hosts.denoiser import DenoiserClock
+from lib_instantstyle.unet.attention_hook import Rows
+from lib_instantstyle.unet.effect_meter import EffectMeter
+from lib_instantstyle.unet.hook_handles import remove_all_hooks
+from lib_instantstyle.unet.injection import Clock, Injection, UnetCall
+from lib_instantstyle.unet.inversion import Denoiser
+from lib_instantstyle.unet.layers import UnetLayers, find_layers
+from lib_instantstyle.unet.plan import Plan
+
+
+class SamplingPass:
+    """Context manager: the hooks stand on the UNet inside it and nowhere else."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        unet: nn.Module,
+        layers: UnetLayers,
+        steps: int,
+        host: Host,
+        p: Any,
+        meter: EffectMeter | None = None,
+        tells_images_apart: bool = False,
+    ) -> None:
+        """tells_images_apart: `rows` name the image of each row, whatever the plan needs."""
+        self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
+        self._host = host
+        self._p = p
+        self._unet = unet
+        self._layers = layers
+        self.rows: Rows | None = None  # codes of the rows of the UNet call under way
+        self.failure: Exception | None = None  # of `begin_step`; the next UNet call ends with it
+        self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
+        clock = Clock(
+            self._rows,
+            self._clock.fraction,
+            steps,
+            self._clock.rows_of_part,
+            self._clock.latent,
+        )
+        self._injection = Injection(plan, clock, meter)
+
+    def __enter__(self) -> SamplingPass:
+        try:
+            self._injection.attach(self._unet, self._layers)
+        except BaseException:
+            self._injection.detach()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._injection.detach()
+
+    def clear(self) -> None:
+        """Take off what is left, should leaving the pass have failed half-way."""
+        remove_all_hooks(self._unet)
+
+    @property
+    def fired(self) -> int:
+        """How often a layer received a term."""
+        return self._injection.fired
+
+    def found_weights(self) -> dict[int, float]:
+        """By unit, what its weight was multiplied with where it was to be found."""
+        found = {unit: auto.found() for unit, auto in self._injection.auto.items()}
+        return {unit: factor for unit, factor in found.items() if factor is not None}
+
+    @property
+    def why_nothing(self) -> str:
+        """Why no layer received a term although some should have."""
+        if self._injection.unknown_calls:
+            return (
+                "the style could not be applied, because another extension calls the UNet itself "
+                "and does not say which rows are prompt; switch it off."
+            )
+        return (
+            "the style could not be applied, because the UNet's cross-attention was never "
+            "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
+        )
+
+    def aside(self, denoiser: Denoiser) -> Denoiser:
+        """`denoiser` with UNet calls that are no part of the sampling: no term, no row counted."""
+
+        def apart(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            self._clock.paused = True
+            try:
+                return denoiser(x, sigma)
+            finally:
+                self._clock.paused = False
+
+        return apart
+
+    def _rows(self, call: UnetCall) -> Rows | None:
+        if isinstance(self.failure, InstantStyleError):
+            raise self.failure
+        if self.failure is not None:
+            raise InstantStyleError(
+                f"a step could not be styled ({type(self.failure).__name__}: {self.failure})."
+            ) from self.failure
+        self.rows = self._clock.rows(call)
+        return self.rows
+
+    def begin_step(self, params: Any) -> None:
+        """The denoiser is about to evaluate a step."""
+        unet = self._host.unet(self._p)
+        if unet is not self._unet:
+            self._follow(unet)
+        self._clock.begin_step(params)
+
+    def _follow(self, unet: nn.Module) -> None:
+        """The refiner has taken over with a UNet of its own."""
+        self._unet = unet
+        try:
+            layers = find_layers(unet)
+        except InstantStyleError:
+            layers = None
+        if layers is not None and layers.signature == self._layers.signature:
+            self._injection.attach(unet, layers)
+        else:
+            self._injection.detach()
+            self._p.comment("InstantStyle: the refiner has other blocks and paints without style.")

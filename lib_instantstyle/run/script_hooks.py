@@ -1,0 +1,122 @@
+"""What the script does at each of the WebUI's hooks. Off costs nothing: no import, no state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.styles import tags as prompt_tags
+from lib_instantstyle.units.infotext import OWN_KEY
+from lib_instantstyle.units.unit import NO_REFERENCE, UNIT_LIMIT, Unit
+
+_RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
+_UNITS = "_instantstyle_units"  # those that came with the request
+_TAGS = "_instantstyle_tags"  # those in the prompts that the run has units for
+
+
+def before_process(p: Any) -> None:
+    """Clear what an earlier use of this `p` left: X/Y/Z cells and batch folders share state."""
+    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
+        del p.extra_generation_params[key]
+    for name in ("init", "sample"):
+        unwrap(p, name)
+    for name in (_RUN, _UNITS, _TAGS):
+        if hasattr(p, name):
+            delattr(p, name)
+
+
+def process(p: Any, arguments: Sequence[object]) -> None:
+    """Check the units and make the plan, or refuse the generation."""
+    try:
+        units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
+        units = _without_untouched(p, units)
+        if units:
+            setattr(p, _UNITS, units)
+            _start(p, units)
+    except Exception as error:
+        _refuse(p, "init", error)
+
+
+def process_batch(p: Any, number: int) -> None:
+    """Follow the tags in the prompts of batch `number`, and watch its sampling.
+
+    Only now has the WebUI taken them out of the prompts, which other scripts may have written.
+    """
+    try:
+        tags = prompt_tags.of_batch(p, number)
+        if tags != getattr(p, _TAGS, ()):
+            setattr(p, _TAGS, tags)
+            if hasattr(p, _RUN):
+                delattr(p, _RUN)
+            units = getattr(p, _UNITS, [])
+            _start(p, [*units, *prompt_tags.units_of(tags, UNIT_LIMIT + 1)])
+    except Exception as error:
+        _refuse(p, "sample", error)
+        return
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).watch(p)
+
+
+def process_before_every_sampling(p: Any) -> None:
+    """Arm the sampler that is about to run."""
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).arm(p)
+
+
+def postprocess_image_after_composite(p: Any, pp: Any) -> None:
+    """A picture is finished; what is written now reaches its own infotext."""
+    if hasattr(p, _RUN):
+        getattr(p, _RUN).measure_leak(p, pp.image)
+
+
+def on_cfg_denoiser(params: Any) -> None:
+    """A denoiser, of any generation, is about to evaluate a step."""
+    run = getattr(getattr(params.denoiser, "p", None), _RUN, None)
+    if run is not None:
+        run.begin_step(params)
+
+
+def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
+    """`units` less those of the page that nobody asked anything of, each of which is told of.
+
+    The WebUI switches an accordion on when it is opened: who only looked must get a picture.
+    """
+    if getattr(p, "is_api", False):
+        return list(units)
+    for unit in units:
+        if unit.is_untouched:
+            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
+    return [unit for unit in units if not unit.is_untouched]
+
+
+def _start(p: Any, units: Sequence[Unit]) -> None:
+    if not units:
+        return
+    from lib_instantstyle.hosts import settings
+    from lib_instantstyle.run import run
+
+    if not settings.leaves_out(p):
+        run.start(p, units)
+
+
+def _refuse(p: Any, method: str, error: Exception) -> None:
+    """Make `p`'s next call of `method` end with the sentence of `error` instead of a picture.
+
+    Needs nothing that may have failed: neither torch nor our own rooms above it.
+    """
+    from lib_instantstyle.hosts.refusal import InstantStyle
+
+    sentence = str(error)
+    if not isinstance(error, InstantStyleError):
+        from lib_instantstyle.hosts.page import report_exception
+
+        report_exception("InstantStyle could not be prepared", exc_info=True)
+        sentence = f"preparing failed with {type(error).__name__}: {error}; the log has the rest."
+
+    def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        raise InstantStyle(sentence)
+
+    wrap_next_call(p, method, around)

@@ -1,0 +1,193 @@
+"""What a style file says of itself, read from its header alone.
+
+A style is a .safetensors file with two entries in its metadata, METADATA_KEY and THUMBNAIL, and
+these tensors, for n references and an image encoder with N tokens of width W and vectors of
+width E:
+
+    image_vectors [n + 1, E]     what linear adapters take; absent if the encoder makes none
+    hidden_states [n + 1, N, W]  what plus and full-face adapters take
+    fingerprint   [W]            the encoder's class embedding: tells whose vectors these are
+
+The last row is what negative-prompt rows get.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.safetensors_header import Header, read_header
+from lib_instantstyle.files.tensor_info import FLOATING
+from lib_instantstyle.models.clip_kind import TITLES, ImageEncoderKind
+from lib_instantstyle.units.unit import Table, Unit
+from lib_instantstyle.units.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
+
+METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
+VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
+VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
+# What these do to a picture is in its features already.
+IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
+MAX_THUMBNAIL = 128 * 1024
+_LARGEST = 16384  # of any number that describes an encoder
+_NOT_SETTINGS = ("enabled", "style", *IN_FEATURES)
+
+
+@dataclass(frozen=True)
+class StyleInfo:
+    """A saved style, without its tensors."""
+
+    encoder: str  # the image encoder's name where the style was made
+    kind: ImageEncoderKind
+    adapter: str  # the adapter that was in use
+    references: tuple[str, ...]  # SHA-256 of each picture
+    weights: tuple[float, ...]  # of each reference
+    created: str  # UTC, such as 2024-05-31T12:00:00Z
+    settings: Mapping[str, Any] = field(default_factory=dict)  # fields of a unit, as JSON
+    thumbnail: bytes = b""  # JPEG
+
+    @property
+    def encoder_title(self) -> str:
+        """Such as "ViT-H/14"; the file's name for an encoder that is not well known."""
+        return TITLES.get(self.kind.width, self.encoder)
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """The kinds of adapters that can use it."""
+        return ("linear", "plus") if self.kind.embedding_width else ("plus",)
+
+
+def settings_of(unit: Unit) -> dict[str, Any]:
+    """The fields of `unit` that differ from their defaults, as JSON holds them.
+
+    Without its pictures, and without what was done to them before they were encoded.
+    """
+    changed = {name: getattr(unit, name) for name in _settings(unit.table) if unit.differs(name)}
+    return {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in changed.items()}
+
+
+def check_settings(info: StyleInfo, table: Table, name: str) -> None:
+    """Raise InstantStyleError if a unit cannot have the settings of the style `name`."""
+    problem = ""
+    if not info.settings.keys() <= set(_settings(table)):
+        problem = "its settings are no fields of a unit"
+    try:
+        table.parse_unit({**info.settings} if not problem else {})
+    except (InstantStyleError, RecursionError) as error:
+        problem = shorten(str(error).removeprefix("unit 1: ").removesuffix("."), 100)
+    if problem:
+        raise InstantStyleError(f"{name} is no sound style ({problem}); get it again.")
+
+
+def _settings(table: Table) -> list[str]:
+    return [name for name in table.page_fields if name not in _NOT_SETTINGS]
+
+
+def metadata_of(info: StyleInfo) -> dict[str, str]:
+    """The metadata of a style file."""
+    content = {f.name: getattr(info, f.name) for f in fields(info) if f.name != "thumbnail"}
+    content |= {"version": VERSION, "kind": asdict(info.kind)}
+    return {METADATA_KEY: json.dumps(content), THUMBNAIL: base64.b64encode(info.thumbnail).decode()}
+
+
+def read_info(path: Path) -> StyleInfo | None:
+    """What the style file `path` says; None if it is no style of ours.
+
+    Raises InstantStyleError if it says it is one and is damaged, OSError if it cannot be read.
+    """
+    size = path.stat().st_size
+    header = read_header(path)
+    if METADATA_KEY not in header.metadata:
+        return None
+    if size > MAX_BYTES:
+        raise InstantStyleError(f"{path.name} has {size:,} bytes; a style has up to {MAX_BYTES:,}.")
+    try:
+        info = _info(header)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InstantStyleError(
+            f"{path.name} is no sound style ({shorten(str(error), 100)}); get it again."
+        ) from error
+    for name, shape in shapes_of(info).items():
+        found = header.tensors.get(name)
+        if found is None or found.shape != shape or found.dtype not in FLOATING:
+            actual = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+            raise InstantStyleError(
+                f"{path.name} is no sound style: {name} is {actual}, shape {shape} is needed; get "
+                "it again."
+            )
+    return info
+
+
+def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
+    """The tensors of its file."""
+    kind, count = info.kind, len(info.references)
+    tokens = (kind.image_size // kind.patch) ** 2 + 1
+    shapes: dict[str, tuple[int, ...]] = {
+        HIDDEN: (count + 1, tokens, kind.width),
+        FINGERPRINT: (kind.width,),
+    }
+    return shapes | ({VECTORS: (count + 1, kind.embedding_width)} if kind.embedding_width else {})
+
+
+def _info(header: Header) -> StyleInfo:
+    content = json.loads(header.metadata[METADATA_KEY])
+    if content["version"] != VERSION:
+        raise ValueError(f"it is of version {content['version']!r}, {VERSION} is known")
+    settings = content["settings"]
+    if not isinstance(settings, dict):
+        raise ValueError("its settings are no fields of a unit")
+    references = tuple(_text(reference, 64) for reference in content["references"])
+    weights = tuple(_weight(weight) for weight in content["weights"])
+    if not 0 < len(references) == len(weights) <= REFERENCE_LIMIT:
+        raise ValueError(f"it has {len(references)} references")
+    return StyleInfo(
+        encoder=_text(content["encoder"], 255),
+        kind=_kind(content["kind"]),
+        adapter=_text(content["adapter"], 255),
+        references=references,
+        weights=weights,
+        created=_text(content["created"], 32),
+        settings=settings,
+        thumbnail=_thumbnail(header.metadata.get(THUMBNAIL, "")),
+    )
+
+
+def _weight(value: object) -> float:
+    if type(value) not in (int, float) or not abs(value) <= REFERENCE_WEIGHT:  # type: ignore
+        raise ValueError(f"the weight of a reference is {shorten(value, 20)}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _text(value: object, limit: int) -> str:
+    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+        raise ValueError(f"{shorten(value, 30)} is no text of up to {limit} characters")
+    return value
+
+
+def _kind(content: Any) -> ImageEncoderKind:
+    names = {f.name for f in fields(ImageEncoderKind)}
+    if not isinstance(content, dict) or content.keys() != names:
+        raise ValueError("its encoder is not described")
+    kind = ImageEncoderKind(**content)
+    numbers = asdict(kind)
+    _text(numbers.pop("layout"), 32)
+    for name, number in numbers.items():
+        lowest = 0 if name == "embedding_width" else 1
+        if type(number) is not int or not lowest <= number <= _LARGEST:
+            raise ValueError(f"its encoder's {name} is {shorten(number, 20)}")
+    return kind
+
+
+def _thumbnail(text: str) -> bytes:
+    if len(text) > MAX_THUMBNAIL * 4 // 3 + 4:
+        raise ValueError("its thumbnail is too large")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("its thumbnail is no base64") from None

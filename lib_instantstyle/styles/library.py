@@ -1,0 +1,194 @@
+"""The saved styles: one flat folder of style files, listed, renamed, deleted, taken in.
+
+No name from outside ever becomes part of a path unless it passed style_names.check_name, and what
+is read, renamed or deleted is found by comparing with the names listed. Imports no torch: the page
+lists styles before anybody uses one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.own_files import write_file
+from lib_instantstyle.hosts import own_folder
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.styles.names import check_name, same_name
+
+if TYPE_CHECKING:  # the page is built without a look into a style file
+    from lib_instantstyle.styles.header import StyleInfo
+
+SUFFIX = ".safetensors"
+_LISTED = 20  # names that a sentence lists at most
+
+# What a file holds, by path, size and time of change.
+_seen: dict[tuple[str, int, int], StyleInfo | str | None] = {}  # str: why it is refused
+
+
+@dataclass(frozen=True)
+class SavedStyle:
+    """A style in the library."""
+
+    name: str
+    path: Path
+    info: StyleInfo
+
+
+class StyleLibrary:
+    """The style files in `folder`, which may be missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def styles(self) -> list[SavedStyle]:
+        """All of them, by name."""
+        return [style for style in self._entries() if isinstance(style, SavedStyle)]
+
+    def refused(self) -> list[tuple[str, str]]:
+        """Name and sentence of style files that are damaged, or cannot be named."""
+        return [entry for entry in self._entries() if not isinstance(entry, SavedStyle)]
+
+    def find(self, name: str) -> SavedStyle:
+        """The style `name`, in whatever case.
+
+        Raises InstantStyleError that says what is wrong with it, or lists what is there.
+        """
+        entries = list(self._entries())
+        styles = [style for style in entries if isinstance(style, SavedStyle)]
+        for style in styles:
+            if style.name == name:
+                return style
+        for style in styles:
+            if same_name(style.name) == same_name(name):
+                return style
+        for entry in entries:
+            if not isinstance(entry, SavedStyle) and same_name(entry[0]) == same_name(name):
+                raise InstantStyleError(entry[1])
+        listed = ", ".join(style.name for style in styles[:_LISTED]) or "none is saved"
+        more = f" and {len(styles) - _LISTED} more" if len(styles) > _LISTED else ""
+        raise InstantStyleError(
+            f"style {shorten(name)} is not among the saved styles ({listed}{more})."
+        )
+
+    def made_from(self, digest: str) -> SavedStyle | None:
+        """A style made from the one picture whose SHA-256 begins with `digest`."""
+        for style in self.styles() if digest else ():
+            if len(style.info.references) == 1 and style.info.references[0].startswith(digest):
+                return style
+        return None
+
+    def free_name(self, name: str, instead_of: SavedStyle | None = None) -> str:
+        """`name` as it may be given to a new style, or to `instead_of`.
+
+        Raises InstantStyleError if it is not allowed, or taken on some file system.
+        """
+        clean = check_name(name)
+        for path in self._paths():
+            if same_name(path.stem) == same_name(clean) and not (
+                instead_of and path == instead_of.path
+            ):
+                raise InstantStyleError(
+                    f"a style named {shorten(path.stem)} is there already; choose another name, "
+                    "or delete it first."
+                )
+        return clean
+
+    def path_of(self, name: str) -> Path:
+        """Where a style of that free name goes."""
+        return self.folder / f"{name}{SUFFIX}"
+
+    def rename(self, name: str, new_name: str) -> SavedStyle:
+        """Give the style `name` another name. Raises InstantStyleError."""
+        style = self.find(name)
+        target = self.path_of(self.free_name(new_name, instead_of=style))
+        try:
+            style.path.rename(target)
+        except OSError as error:
+            raise _refusal("renamed", name, error) from error
+        return self.find(target.stem)
+
+    def delete(self, name: str) -> None:
+        """Delete the file of the style `name`. Raises InstantStyleError."""
+        style = self.find(name)
+        try:
+            style.path.unlink()
+        except OSError as error:
+            raise _refusal("deleted", name, error) from error
+
+    def take_in(self, data: bytes, name: str) -> SavedStyle:
+        """Add the style file `data` under `name`, unchanged.
+
+        Raises InstantStyleError if it is no sound style, or the name is not free.
+        """
+        from lib_instantstyle.styles.header import MAX_BYTES
+
+        clean = self.free_name(name)
+        if len(data) > MAX_BYTES:
+            raise InstantStyleError(f"{clean} has {len(data):,} bytes; a style has fewer.")
+        with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
+            candidate = Path(elsewhere, f"{clean}{SUFFIX}")
+            candidate.write_bytes(data)
+            if _sound_info(candidate) is None:
+                raise InstantStyleError(f"{clean} is no saved style; choose another file.")
+        try:
+            write_file(self.path_of(clean), data)
+        except OSError as error:
+            raise _refusal("added", clean, error) from error
+        return self.find(clean)
+
+    def _paths(self) -> list[Path]:
+        try:
+            return sorted(p for p in self.folder.iterdir() if p.suffix == SUFFIX)
+        except OSError:
+            return []
+
+    def _entries(self) -> Iterator[SavedStyle | tuple[str, str]]:
+        for path in sorted(self._paths(), key=lambda path: same_name(path.stem)):
+            found = _look(path)
+            if isinstance(found, str):
+                yield path.stem, found
+            elif found is not None:
+                yield SavedStyle(path.stem, path, found)
+
+
+def library() -> StyleLibrary:
+    """The styles of this WebUI."""
+    return StyleLibrary(own_folder() / "styles")
+
+
+def _look(path: Path) -> StyleInfo | str | None:
+    try:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in _seen:
+            _seen[key] = _read(path)
+    except OSError:
+        return None  # unreadable, or gone between the listing and the look
+    return _seen[key]
+
+
+def _read(path: Path) -> StyleInfo | str | None:
+    try:
+        info = _sound_info(path)
+        if info is not None:
+            check_name(path.stem)
+    except InstantStyleError as error:
+        return str(error)  # the error itself would keep alive whoever looked first
+    return info
+
+
+def _sound_info(path: Path) -> StyleInfo | None:
+    from lib_instantstyle.styles.header import check_settings, read_info
+
+    info = read_info(path)
+    if info is not None:
+        check_settings(info, TABLE, path.name)
+    return info
+
+
+def _refusal(done: str, name: str, error: OSError) -> InstantStyleError:
+    return InstantStyleError(f"style {shorten(name)} cannot be {done} ({error.strerror}).")

@@ -1,0 +1,44 @@
+"""Names of saved styles: each is a file name on every system, and an argument in a prompt's tag."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+
+LENGTH = 60  # characters, of up to 4 bytes each: file systems end at 255 with the ending
+_MARKS = " -_.()'&+!"
+_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³"
+}
+_ALLOWED = f"up to {LENGTH} letters, digits, spaces and {' '.join(_MARKS.strip())}"
+
+
+def check_name(name: str) -> str:
+    """`name` as it is written to disk: trimmed, accents composed.
+
+    Raises InstantStyleError for one that some system, or a prompt, could not hold.
+    """
+    clean = unicodedata.normalize("NFC", name).strip()
+    if not 0 < len(clean) <= LENGTH or not all(map(_is_allowed, clean)):
+        raise InstantStyleError(f"the name {shorten(name)} is not allowed; {_ALLOWED} are.")
+    if clean.startswith(".") or clean.endswith("."):
+        raise InstantStyleError(
+            f"the name {shorten(name)} is not allowed; it must not begin or end with a dot."
+        )
+    if clean.partition(".")[0].strip().casefold() in _DEVICES:
+        raise InstantStyleError(
+            f"the name {shorten(name)} is not allowed, because Windows keeps it for a device; "
+            "choose another one."
+        )
+    return clean
+
+
+def same_name(name: str) -> str:
+    """Equal for names that some file system would not tell apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
+
+
+def _is_allowed(character: str) -> bool:
+    """Letters, their marks and digits of any script; of the rest what no system objects to."""
+    return character in _MARKS or unicodedata.category(character)[0] in "LMN"

@@ -1,0 +1,204 @@
+"""`<instantstyle:name:0.8>` in a prompt: a unit with a saved style.
+
+    <instantstyle:NAME>                       as the style was saved
+    <instantstyle:NAME:0.8>                   its weights times 0.8, as a LoRA's multiplier
+    <instantstyle:NAME:0.8:preset=layout>     with other values for fields of the unit
+
+The WebUI takes tags out of the prompt before it is encoded, but leaves them in the infotext.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.methods import TABLE
+from lib_instantstyle.styles.library import library
+from lib_instantstyle.units.choices import BASE, BOTH, HIRES
+from lib_instantstyle.units.unit import Table, Unit
+from lib_instantstyle.units.values import Number
+
+NAME = "instantstyle"
+TAG_LIMIT = 10  # in one prompt
+# In any case: the WebUI silently drops tags of networks that it does not know.
+_TAG = re.compile(rf"<{NAME}:([^>]+)>", re.IGNORECASE)
+_NOT_IN_TAGS = ("enabled", "style")
+_multiplier = Number(-10, 10)
+
+
+@dataclass(frozen=True)
+class StyleTag:
+    """One tag, read but not looked up."""
+
+    text: str  # as it stands in the prompt
+    name: str
+    multiplier: float
+    fields: Mapping[str, str]
+
+
+def tags_in(prompt: str) -> list[str]:
+    """What stands behind the colon of each of our tags in `prompt`, such as "sunset:0.8"."""
+    return _TAG.findall(prompt)
+
+
+def parse_tag(content: str, table: Table) -> StyleTag:
+    """Read one of these, which may set fields of `table`.
+
+    Raises InstantStyleError that names the tag.
+    """
+    text = f"<{NAME}:{content}>"
+    positional: list[str] = []
+    named: dict[str, str] = {}
+    for item in content.split(":"):
+        key, equals, value = item.partition("=")
+        if equals:
+            named[key.strip()] = value.strip()
+        else:
+            positional.append(item.strip())
+    unknown = [key for key in named if key not in table.page_fields or key in _NOT_IN_TAGS]
+    if not 1 <= len(positional) <= 2 or not positional[0] or unknown:
+        about = f" ({shorten(unknown[0])} is no field that a tag can set)" if unknown else ""
+        raise InstantStyleError(
+            f"{shorten(text)} cannot be read{about}; <{NAME}:name>, <{NAME}:name:0.8> or "
+            f"<{NAME}:name:0.8:preset=style> is allowed."
+        )
+    try:
+        multiplier = _multiplier(positional[1]) if len(positional) == 2 else 1.0
+    except InstantStyleError as error:
+        raise InstantStyleError(
+            f"{shorten(text)}: the weight is {shorten(positional[1])}; {error}."
+        ) from None
+    return StyleTag(text, positional[0], multiplier or 0.0, named)
+
+
+def unit_of(tag: StyleTag, settings: Mapping[str, Any], place: int, table: Table) -> Unit:
+    """The unit that `tag` asks for.
+
+    settings: those that its style was saved with; they hold for what the tag does not set.
+    place: its number among the units. Raises InstantStyleError that names the tag.
+    """
+    try:
+        unit = table.parse_unit({**settings, **tag.fields, "style": tag.name})
+        weights = {
+            name: value * tag.multiplier
+            for name in table.strengths
+            if (value := getattr(unit, name)) is not None
+        }
+        unit = table.parse_unit({**settings, **tag.fields, "style": tag.name, **weights})
+    except InstantStyleError as error:
+        problem = str(error).removeprefix("unit 1: ")
+        raise InstantStyleError(f"{shorten(tag.text)}: {problem}") from None
+    return unit.changed(number=place, tag=tag.text)
+
+
+def in_pass(unit: Unit, which: str) -> Unit:
+    """`unit` in the pass BASE or HIRES of hires fix only, and in none that it leaves out."""
+    if unit.hires_pass in (BOTH, which):
+        return unit.changed(hires_pass=which)
+    return unit.changed(enabled=False)
+
+
+def passes_of(base: Sequence[str], hires: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Tags with the pass that each is for: the first pass and hires fix may have own prompts.
+
+    hires: None without hires fix.
+    """
+    if hires is None or sorted(base) == sorted(hires):
+        return [(tag, BOTH) for tag in base]
+    return [(tag, BASE) for tag in base] + [(tag, HIRES) for tag in hires]
+
+
+# The tags in a generation's prompts, as units.
+#
+# The WebUI takes its extra networks from the first prompt of a batch; hires fix has prompts of its
+# own. A batch whose prompts name different styles is refused: the style acts on all of its
+# pictures.
+
+Tags = tuple[tuple[str, str], ...]  # what stands in a tag, and the pass that it is for
+
+_NEGATIVE = ("negative_prompt", "hr_negative_prompt")
+_PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
+
+
+def of_batch(p: Any, number: int) -> Tags:
+    """The tags in the prompts of batch `number`, which the WebUI has taken out of them by now.
+
+    Raises InstantStyleError for tags where the WebUI would pass them over.
+    """
+    if getattr(p, "disable_extra_networks", False):
+        return ()
+    _check(p, number)
+    hires = p.hr_extra_network_data if getattr(p, "enable_hr", False) else None
+    return tuple(
+        passes_of(_ours(p.extra_network_data or {}), None if hires is None else _ours(hires))
+    )
+
+
+def of_request(given: Mapping[str, object]) -> Tags:
+    """The tags in the prompts of a request for one picture.
+
+    Raises InstantStyleError for tags in a negative prompt.
+    """
+    said = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
+    for name in _NEGATIVE:
+        _refuse_negative(said[name])
+    base, hires = tags_in(said["prompt"]), None
+    if given.get("enable_hr") is True:
+        hires = tags_in(said["hr_prompt"] or said["prompt"])
+    return tuple(passes_of(base, hires))
+
+
+def units_of(tags: Tags, first: int) -> list[Unit]:
+    """One unit for each tag, numbered from `first`.
+
+    Raises InstantStyleError, naming the tag, for a style that is not there or a wrong value.
+    """
+    if len(tags) > TAG_LIMIT:
+        raise InstantStyleError(
+            f"the prompt has {len(tags)} <{NAME}:...> tags; up to {TAG_LIMIT} are allowed."
+        )
+    units = []
+    for place, (content, which) in enumerate(tags, start=first):
+        tag = parse_tag(content, TABLE)
+        try:
+            saved = library().find(tag.name)
+        except InstantStyleError as error:
+            raise InstantStyleError(f"{tag.text}: {error}") from None
+        unit = unit_of(tag, saved.info.settings, place, TABLE)
+        units.append(unit if which == BOTH else in_pass(unit, which))
+    return [unit for unit in units if unit.acts]
+
+
+def _check(p: Any, number: int) -> None:
+    batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
+    for name in ("all_negative_prompts", "all_hr_negative_prompts"):
+        for prompt in (getattr(p, name, None) or ())[batch]:
+            _refuse_negative(prompt)
+    for name in ("all_prompts", "all_hr_prompts"):
+        named = [sorted(tags_in(prompt)) for prompt in (getattr(p, name, None) or ())[batch]]
+        if any(tags != named[0] for tags in named):
+            raise InstantStyleError(
+                f"the prompts of one batch have different <{NAME}:...> tags; the same ones in all "
+                "of them are allowed, or batch size 1."
+            )
+
+
+def _refuse_negative(prompt: str) -> None:
+    if tags := tags_in(prompt):
+        raise InstantStyleError(
+            f"<{NAME}:{tags[0]}> stands in the negative prompt; tags are allowed in the "
+            "prompt, and negative_image keeps a picture away from something."
+        )
+
+
+def _ours(data: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Our tags in what the WebUI has parsed: lists of arguments by the name of the network."""
+    return [
+        ":".join(map(str, params.items))
+        for name, found in data.items()
+        if name.lower() == NAME
+        for params in found
+    ]

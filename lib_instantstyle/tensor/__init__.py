@@ -1,1 +1,0 @@
-"""What needs torch: pictures, image encoder, adapter, plan, hooks. Knows no WebUI."""

@@ -1,0 +1,136 @@
+"""The hook pair that puts image attention into a live UNet, and takes itself out again.
+
+An IP-Adapter adds one term to a cross-attention: `to_out(text_attention + weight *
+softmax(q K^T / sqrt(d)) V)`. A forward hook on `to_q` sees q; a forward pre-hook on `to_out[0]`
+adds the term to its input. The WebUI's own attention, whatever it is, runs untouched between the
+two. (`to_out` as a whole would not do: some optimisations call `to_out[0]` past it.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.unet.attention_hook import CallState, LayerHook, Rows
+from lib_instantstyle.unet.auto_weight import AutoWeight
+from lib_instantstyle.unet.effect_meter import EffectMeter
+from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
+from lib_instantstyle.unet.layers import UnetLayers
+from lib_instantstyle.unet.lora_hook import LoraHook, lora_hooks
+from lib_instantstyle.unet.plan import Plan
+
+_MARK = "_instantstyle_handles"
+
+
+@dataclass(frozen=True)
+class UnetCall:
+    """What can be seen of a UNet call from outside."""
+
+    rows: int  # B
+    context: torch.Tensor | None  # [B, L, C], the prompts' tokens
+    options: Mapping[str, Any]  # transformer_options, where the WebUI sends them
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What a UNet call is told: which rows it has, and how far the pass has come.
+
+    rows: the codes of the rows of a call, or None for a call that is no part of the denoising and
+    gets nothing. fraction: completed share of the pass. steps: that the pass executes.
+    rows_of_part: the codes of the rows of a layer that another extension calls with a part of the
+    rows or with more; it is given what the layer attends to, the codes by counting, and those of
+    the whole call. latent: height and width of the whole latent, where it is known.
+    """
+
+    rows: Callable[[UnetCall], Rows | None]
+    fraction: Callable[[], float]
+    steps: int = 1
+    rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
+    latent: Callable[[], tuple[int, int] | None] = lambda: None
+
+
+class Injection:
+    """A plan on a UNet. Whoever makes one detaches it, however the sampling ends."""
+
+    def __init__(self, plan: Plan, clock: Clock, meter: EffectMeter | None = None) -> None:
+        self._plan = plan
+        self._clock = clock
+        self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}
+        self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter, auto=self.auto)
+        self._masked = any(term.mask is not None for term in plan.terms)
+        self._hooks: list[LayerHook | LoraHook] = []
+        self.unet: nn.Module | None = None
+        self.unknown_calls = 0  # UNet calls whose rows nobody announced
+
+    @property
+    def fired(self) -> int:
+        """How often a layer received a term."""
+        return sum(hook.fired for hook in self._hooks)
+
+    def attach(self, unet: nn.Module, layers: UnetLayers) -> None:
+        """Put the hooks on `unet`, and off the UNet they stood on before.
+
+        Only layers that have a term get a hook. Hooks that an earlier run left on the UNet are
+        removed first.
+        """
+        self.detach()
+        handles = begin_hooks(unet, _MARK)
+        self.unet = unet
+        handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
+        # LoRAs first: the queries that image attention sees have them in.
+        for module, lora_hook in lora_hooks(unet, self._plan.loras, self._call):
+            self._hooks.append(lora_hook)
+            handles.append(module.register_forward_hook(lora_hook))
+        for number, found in layers.by_number.items():
+            terms = [term for term in self._plan.terms if term.layer.number == number]
+            if not terms:
+                continue
+            hook = LayerHook(found, terms, self._call)
+            self._hooks.append(hook)
+            handles.extend(hook.attach())
+
+    def detach(self) -> None:
+        """Take the hooks off; the UNet is then as it was."""
+        if self.unet is not None:
+            remove_hooks(self.unet)
+            self.unet = None
+
+    def _before_unet(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        x = args[0] if args else kwargs.get("x", kwargs.get("sample"))
+        context = kwargs.get("context", kwargs.get("encoder_hidden_states"))
+        if context is None and len(args) > 2:
+            context = args[2]
+        options = kwargs.get("transformer_options") or {}
+        call = self._call
+        call.serial += 1
+        call.rows = self._clock.rows(UnetCall(len(x), context, options)) if x is not None else None
+        if call.rows is None:
+            self.unknown_calls += 1
+            return
+        call.strengths = self._plan.strengths(self._clock.fraction(), self._clock.steps)
+        if not call.strengths:
+            call.rows = None  # the layers need not even look
+        elif self._masked and x is not None:
+            call.latent = self._latent(x)
+
+    def _latent(self, x: torch.Tensor) -> tuple[int, int]:
+        height, width = x.shape[-2:]
+        whole = self._clock.latent()
+        if whole is not None and whole != (height, width):
+            raise InstantStyleError(
+                f"mask cannot be used: another extension calls the UNet with tiles of {width} x "
+                f"{height} cells instead of the whole picture; switch it off, or use no mask."
+            )
+        return height, width
+
+
+def remove_hooks(unet: nn.Module) -> None:
+    """Remove every hook of ours from `unet`; nothing happens where there is none."""
+    remove_hooks_of(unet, _MARK)

@@ -1,0 +1,126 @@
+"""The cross-attention layers of a live UNet, found by walking its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensor_info import Tensors, shape_of
+from lib_instantstyle.layout import Layer, Layout, parse_attn2, recognise
+
+_QUERY, _KEY = ".to_q.weight", ".to_k.weight"
+
+
+@dataclass(frozen=True)
+class CrossAttention:
+    """One cross-attention as it stands in the UNet."""
+
+    layer: Layer
+    module: nn.Module  # has to_q, to_k, to_out[0], heads
+    width: int  # h
+    heads: int
+
+
+@dataclass(frozen=True)
+class UnetLayers:
+    """What the engine needs to know of a UNet."""
+
+    layout: Layout
+    context_width: int  # C, the width of the prompt's tokens
+    by_number: Mapping[int, CrossAttention]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for two UNets that the same keys and values fit."""
+        widths = tuple(sorted((n, c.width) for n, c in self.by_number.items()))
+        return (self.layout.id, self.context_width, widths)
+
+
+def find_layers(unet: nn.Module) -> UnetLayers:
+    """Find and name the cross-attentions of `unet` (ldm/sgm or diffusers module names).
+
+    Raises InstantStyleError if it is no UNet of a known layout.
+    """
+    modules: dict[tuple[str, int], Any] = {}
+    depths: dict[str, int] = {}
+    for path, module in unet.named_modules():
+        parsed = parse_attn2(path)
+        if parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
+            modules[parsed] = module
+            depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
+    layout = _layout(depths)
+    by_number: dict[int, CrossAttention] = {}
+    for layer in layout.layers:
+        for name in (layer.block.ldm, layer.block.diffusers):
+            module = modules.get((name, layer.depth_index))
+            if module is not None:
+                width, _ = _sizes(module.to_q)
+                by_number[layer.number] = CrossAttention(layer, module, width, module.heads)
+    _, context_width = _sizes(next(iter(modules.values())).to_k)
+    return UnetLayers(layout, context_width, by_number)
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int]:
+    shape = linear_shape(layer)
+    if shape is None:
+        raise InstantStyleError(
+            f"the loaded checkpoint's attention is made of {type(layer).__name__}, which does not "
+            "say its size; InstantStyle needs the WebUI's own UNet (no TensorRT, no compiled one)."
+        )
+    return shape
+
+
+def layers_in_file(tensors: Tensors) -> UnetLayers:
+    """The cross-attentions of the UNet in a checkpoint's file, which is not loaded.
+
+    Their modules are empty and their heads 0, for a file does not say how many there are: enough
+    to choose an adapter by, not to hook. Raises as `find_layers` does.
+    """
+    widths: dict[tuple[str, int], int] = {}
+    depths: dict[str, int] = {}
+    context_width = 0
+    for name in tensors:
+        parsed = parse_attn2(name.removesuffix(_QUERY)) if name.endswith(_QUERY) else None
+        query = shape_of(tensors, name, 2)
+        key = shape_of(tensors, f"{name.removesuffix(_QUERY)}{_KEY}", 2)
+        if parsed and query and key:
+            widths[parsed], context_width = query[0], key[1]
+            depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
+    layout = _layout(depths)
+    by_number = {
+        layer.number: CrossAttention(layer, nn.Module(), widths[name, layer.depth_index], 0)
+        for layer in layout.layers
+        for name in (layer.block.ldm, layer.block.diffusers)
+        if (name, layer.depth_index) in widths
+    }
+    return UnetLayers(layout, context_width, by_number)
+
+
+def _layout(depths: Mapping[str, int]) -> Layout:
+    layout = recognise(depths) if depths else None
+    if layout is None:
+        raise InstantStyleError(
+            "the loaded checkpoint has no cross-attention blocks in the layout of SD1.5 or SDXL; "
+            "InstantStyle works with checkpoints of these two families."
+        )
+    return layout
+
+
+# The size of a linear layer, whichever class a WebUI has put in its place.
+
+
+def linear_shape(layer: Any) -> tuple[int, int] | None:
+    """(numbers out, numbers in) of `layer`; None if it is no linear layer.
+
+    Forge's layers in 4 bits and of GGUF files have no `in_features`: there the weight says it, and
+    bitsandbytes keeps the shape aside, because it packs the numbers.
+    """
+    if hasattr(layer, "in_features") and hasattr(layer, "out_features"):
+        return int(layer.out_features), int(layer.in_features)
+    weight = getattr(layer, "weight", None)
+    shape = tuple(getattr(getattr(weight, "quant_state", None) or weight, "shape", ()))
+    return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None

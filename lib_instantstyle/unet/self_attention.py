@@ -1,0 +1,161 @@
+"""The self-attention of a live UNet: what flows through it is captured, or replaced.
+
+Forward hooks on `attn1.to_q`, `to_k` and `to_v` see queries, keys and values [B, N, h] and may
+return others. What is done with them stays the business of the WebUI's own attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.layout import parse_attn2
+from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
+from lib_instantstyle.unet.layers import find_layers
+
+TO_Q, TO_K, TO_V = PARTS = ("to_q", "to_k", "to_v")
+ATTENDED = "to_out"  # what attention makes of the three, before its last projection
+_MARK = "_instantstyle_self_attention"
+
+AttentionFeatures = Mapping[tuple[int, str], torch.Tensor]
+"""Queries, keys and values [B, N, h], by the number of the layer and the part."""
+
+AttentionCallback = Callable[[int, str, torch.Tensor], "torch.Tensor | None"]
+"""Called with the number of the layer, the part and its tensor; may return another tensor."""
+
+
+LatentCallback = Callable[[torch.Tensor], None]
+"""Shown the latents [rows, 4, h, w] of a UNet call before it begins."""
+
+
+@dataclass(frozen=True)
+class SelfAttention:
+    """One self-attention (attn1) as it stands in the UNet."""
+
+    name: str  # diffusers name of its block, for people
+    module: nn.Module
+
+    @property
+    def heads(self) -> int:
+        """H, the number of attention heads."""
+        module: Any = self.module
+        return int(module.heads)
+
+
+def find_self_attention(unet: nn.Module, blocks: Collection[int]) -> tuple[SelfAttention, ...]:
+    """The self-attentions in `blocks`, transformer indices.
+
+    Raises InstantStyleError if `unet` is of no known layout.
+    """
+    layout = find_layers(unet).layout
+    names = {
+        name: layout.blocks[index].diffusers
+        for index in blocks
+        for name in (layout.blocks[index].ldm, layout.blocks[index].diffusers)
+    }
+    found = []
+    for path, module in unet.named_modules():
+        parsed = parse_attn2(f"{path[:-1]}2") if path.endswith("attn1") else None
+        if parsed and parsed[0] in names:
+            found.append(SelfAttention(names[parsed[0]], module))
+    return tuple(found)
+
+
+class SelfAttentionHooks:
+    """Hooks on some self-attentions. Idle until told to capture or to replace."""
+
+    def __init__(self, layers: Collection[SelfAttention]) -> None:
+        self._layers = tuple(layers)
+        self._act: AttentionCallback | None = None
+        self._look: LatentCallback | None = None
+        self._unet: nn.Module | None = None
+        self.replaced = 0  # how often something was replaced
+
+    def attach(self, unet: nn.Module) -> None:
+        """Put the hooks on; hooks that an earlier run left on `unet` are removed first."""
+        self.detach()
+        handles = begin_hooks(unet, _MARK)
+        self._unet = unet
+        handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
+        for number, layer in enumerate(self._layers):
+            for part in PARTS:
+                projection: nn.Module = getattr(layer.module, part)
+                handles.append(projection.register_forward_hook(self._hook(number, part)))
+            # to_out as a whole would not do: some optimisations call its first part past it.
+            container: Any = layer.module.to_out
+            last = container[0].register_forward_pre_hook(self._last_hook(number))
+            handles.append(last)
+
+    def detach(self) -> None:
+        """Take the hooks off; the UNet is then as it was."""
+        if self._unet is not None:
+            remove_hooks_of(self._unet, _MARK)
+            self._unet = None
+
+    @contextmanager
+    def acting(self, act: AttentionCallback, look: LatentCallback | None = None) -> Iterator[None]:
+        """Call `act` for all that flows through the layers in this block."""
+        previous = self._act, self._look
+        self._act, self._look = act, look
+        try:
+            yield
+        finally:
+            self._act, self._look = previous
+
+    @contextmanager
+    def capturing(self, parts: Collection[str] = PARTS) -> Iterator[AttentionFeatures]:
+        """Keep what flows through the layers in this block."""
+        features: dict[tuple[int, str], torch.Tensor] = {}
+
+        def keep(number: int, part: str, x: torch.Tensor) -> None:
+            if part in parts:
+                features[number, part] = x
+
+        with self.acting(keep):
+            yield features
+        if len(features) != len(self._layers) * len(parts):
+            raise InstantStyleError(
+                "the UNet's self-attention was not reached; a replaced UNet (such as TensorRT) "
+                "or attention cannot be styled, switch it off."
+            )
+
+    def _before_unet(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._look is not None:
+            self._look(args[0] if args else kwargs["x" if "x" in kwargs else "sample"])
+
+    def _last_hook(self, number: int) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:
+            changed = self._changed(number, ATTENDED, args[0])
+            return None if changed is None else (changed, *args[1:])
+
+        return hook
+
+    def _changed(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        changed = None if self._act is None else self._act(number, part, x)
+        self.replaced += changed is not None
+        return changed
+
+    def _hook(self, number: int, part: str) -> Callable[..., torch.Tensor | None]:
+        def hook(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
+            return self._changed(number, part, output)
+
+        return hook
+
+
+@contextmanager
+def self_attention_hooks(
+    unet: nn.Module, layers: Collection[SelfAttention]
+) -> Iterator[SelfAttentionHooks]:
+    """Hold hooks on `unet` for the length of a `with` block, however it ends."""
+    hooks = SelfAttentionHooks(layers)
+    try:
+        hooks.attach(unet)
+        yield hooks
+    finally:
+        hooks.detach()

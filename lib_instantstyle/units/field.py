@@ -1,0 +1,144 @@
+"""What a field of a unit is, and what a method declares. Everything else is derived from these:
+the page's controls, axes of plots, request schemas, infotext and the documentation's table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lib_instantstyle.units.values import (
+    Boolean,
+    Integer,
+    Number,
+    OneOf,
+    OnePicture,
+    Parser,
+    References,
+    Share,
+)
+
+# Groups of the page, in its order; all but the first two lie in "Advanced".
+MAIN = ""
+STYLES = "Saved styles"
+METHOD = "Method"
+BLOCKS = "Blocks and weights"
+WHEN = "When the style acts"
+REFERENCE = "Reference"
+CONTENT = "Content to remove"
+NEGATIVE = "Negative prompt"
+MEASURED = "Measured with the picture"
+OTHER = "Other"
+PICTURES = "Masks and another picture"
+ADVANCED = (METHOD, BLOCKS, WHEN, REFERENCE, CONTENT, NEGATIVE, MEASURED, OTHER)
+SELF_ATTENTION = "self-attention"  # one unit at most may work on it
+EVERY_UNIT = 3  # units of which an X/Y/Z plot has axes
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A slider over the parser's range."""
+
+    step: float = 0.05
+
+
+@dataclass(frozen=True)
+class Words:
+    """A line of text."""
+
+    placeholder: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list of the parser's words."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """A list of files, looked up when the page is opened: "adapters", "styles" or "loras"."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A box to tick."""
+
+
+@dataclass(frozen=True)
+class DropZone:
+    """A box that a picture is dropped into; it travels as text behind all other values.
+
+    place: its order among the pictures of a unit, part of the API's positional form.
+    """
+
+    place: int
+
+
+Control = Slider | Words | Choice | Files | Tick | DropZone
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a unit.
+
+    place: its order among the fields, part of the API's positional form, so it never changes and is
+    never used again; 0 puts it last. row: in its group; fields of one row stand side by side.
+    axes: of how many units an X/Y/Z plot has an axis for it. is_strength: a tag's multiplier scales
+    it, and a unit whose strengths are all 0 is off. values: what the documentation says in place of
+    the parser's words.
+    """
+
+    name: str
+    default: Any  # of the final type
+    parse: Parser
+    label: str  # on the page, where it differs from `name`
+    tooltip: str
+    meaning: str  # for the API and the documentation
+    group: str = OTHER
+    row: int = 99
+    place: int = 0
+    control: Control | None = None  # None: what suits the parser
+    axes: int = 1
+    is_strength: bool = False
+    values: str = ""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its values are pictures."""
+        return isinstance(self.parse, (OnePicture, References))
+
+    @property
+    def shown_as(self) -> Control:
+        """The control on the page."""
+        if self.control is not None:
+            return self.control
+        if isinstance(self.parse, Boolean):
+            return Tick()
+        if isinstance(self.parse, OneOf):
+            return Choice()
+        if isinstance(self.parse, Integer):
+            return Slider(1)
+        if isinstance(self.parse, (Number, Share)):
+            return Slider()
+        return Words()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a method says of itself without being loaded; needs nothing but Python.
+
+    fields: its own. uses: shared fields that mean something to it, beside those that every method
+    has (see shared_fields.EVERY_METHOD). takes_styles: a saved style may stand for its reference.
+    needs_reference: False where it takes its style from elsewhere. excludes: a name that it shares
+    with methods of which one unit at most may act.
+    """
+
+    name: str
+    title: str  # as people call it
+    fields: tuple[Field, ...] = ()
+    uses: frozenset[str] = frozenset()
+    takes_styles: bool = False
+    needs_reference: bool = True
+    excludes: str = ""

@@ -1,0 +1,101 @@
+"""A unit as one line of infotext, and back.
+
+The line reads `adapter: ip-adapter_sdxl, preset: style+layout, weight: 0.8, reference: 1a2b3c`.
+Defaults are left out; pictures are represented by the start of their SHA-256, with `*` and its
+weight behind a reference that has one of its own. A value that holds
+a comma, a quote or a line break is written as a JSON string. Unknown keys are kept when read, so
+that a line of a later version still restores what this one knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.units.unit import Table, Unit
+from lib_instantstyle.units.values import Boolean
+
+INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
+OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
+REFERENCE = "reference"  # the key of `image`, whose value here is no picture
+_SWITCH: Mapping[str, object] = {"true": True, "false": False}
+_PAIR = re.compile(r'\s*([a-z_]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one infotext line says."""
+
+    unit: Unit  # without its pictures
+    hashes: Mapping[str, str]  # of its pictures, by field
+
+    @property
+    def reference(self) -> str:
+        """Start of the hash of the reference, of several with a space between; or ""."""
+        return self.hashes.get("image", "")
+
+
+def unit_to_text(unit: Unit, hashes: Mapping[str, str]) -> str:
+    """One line for `unit`; hashes: by field, the starts of the hashes of its pictures."""
+    written = filter(unit.differs, _written(unit.table))
+    pairs = {name: getattr(unit, name) for name in written}
+    pairs.update({_key(name): hashes[name] for name in unit.table.pictures if hashes.get(name)})
+    return ", ".join(f"{name}: {_quote(_plain(value))}" for name, value in pairs.items())
+
+
+def text_to_unit(text: str, table: Table) -> Written:
+    """Read a line of `unit_to_text`; a value no longer allowed falls back to its default."""
+    pairs: dict[str, str] = {}
+    for match in _PAIR.finditer(text):
+        pairs[match.group(1)] = _unquote(match.group(2).strip())
+    given: dict[str, object] = {}
+    for name, written in pairs.items():
+        if name in _written(table):
+            is_switch = isinstance(table.fields[name].parse, Boolean)
+            value = _SWITCH.get(written, written) if is_switch else written
+            try:
+                table.parse_unit({name: value})
+            except InstantStyleError:
+                continue
+            given[name] = value
+    hashes = {name: pairs[_key(name)] for name in table.pictures if pairs.get(_key(name))}
+    return Written(table.parse_unit(given), hashes)
+
+
+def read(params: Mapping[str, object], table: Table, number: int = 1) -> Written | None:
+    """The line of unit `number` among parsed infotext parameters, or None."""
+    text = params.get(INFOTEXT_KEY.format(number))
+    return text_to_unit(text, table) if isinstance(text, str) else None
+
+
+def _written(table: Table) -> Iterable[str]:
+    """The fields that a line may hold as they are."""
+    return [name for name in table.page_fields if name != "enabled"]
+
+
+def _key(name: str) -> str:
+    return REFERENCE if name == "image" else name
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return next(word for word, state in _SWITCH.items() if state is value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text) if re.search(r'[,"\n\r\\]', text) or text != text.strip() else text
+
+
+def _unquote(text: str) -> str:
+    if text.startswith('"'):
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            pass
+    return text

@@ -1,0 +1,167 @@
+"""The fields that belong to no single method.
+
+Each method says which of them mean something to it, beside those of EVERY_METHOD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lib_instantstyle.units.block_weights import BlockWeights, BlockWeightsParser
+from lib_instantstyle.units.choices import BOTH, CROPS, HIRES_PASSES, TIME_CURVES
+from lib_instantstyle.units.field import (
+    BLOCKS,
+    EVERY_UNIT,
+    MAIN,
+    MEASURED,
+    METHOD,
+    PICTURES,
+    REFERENCE,
+    STYLES,
+    WHEN,
+    DropZone,
+    Field,
+    Files,
+    Slider,
+    Words,
+)
+from lib_instantstyle.units.values import (
+    Boolean,
+    Integer,
+    Name,
+    Number,
+    OneOf,
+    OnePicture,
+    References,
+    Share,
+)
+
+EVERY_METHOD = frozenset(
+    ("enabled", "image", "style", "method", "weight", "start", "end", "leak_meter")
+)
+_STEPS = "part of the sampling steps, in each pass of hires fix"
+
+
+def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
+    """The shared fields, where a unit may have one of `methods`; the first is the usual one."""
+    return (
+        Field(
+            "enabled", True, Boolean(),
+            "Use this unit",
+            "several units add up",
+            "unit on or off",
+            group=MAIN, row=1, place=1,
+        ),
+        Field(
+            "image", (), References(),
+            "Drop a reference picture here",
+            "click to choose, or paste",
+            "reference pictures, each with a weight of its own if need be",
+            group=PICTURES, place=2, control=DropZone(4),
+        ),
+        Field(
+            "style", "", Name("a saved style"),
+            "Saved style",
+            "a style from your library, instead of a picture",
+            "name of a saved style, instead of `image`",
+            group=STYLES, place=3, control=Files("styles"), axes=EVERY_UNIT,
+            values="name",
+        ),
+        Field(
+            "method", methods[0], OneOf(tuple(methods)),
+            "Method",
+            "how the style gets into the picture",
+            "how the style gets into the picture",
+            group=METHOD, row=1, place=4, values="see [methods](without-an-adapter.md)",
+        ),
+        Field(
+            "blocks", BlockWeights(), BlockWeightsParser(),
+            "Block weights",
+            "names, transformer indices, or one number for each transformer; the map above writes "
+            "them",
+            "own block weights instead of the preset",
+            group=BLOCKS, row=1, place=7, axes=EVERY_UNIT, values="see [blocks](#blocks)",
+            control=Words("instead of the preset: up_blocks.0.attentions.1=1; 3:0.5"),
+        ),
+        Field(
+            "weight", 1.0, Number(-2, 5),
+            "Style weight",
+            "1 is as the adapter was trained; 0 is off",
+            "multiplies every block weight",
+            group=MAIN, row=3, place=8, axes=EVERY_UNIT, is_strength=True,
+        ),
+        Field(
+            "start", 0.0, Number(0, 1),
+            "Style starts at",
+            _STEPS,
+            "where in the sampling it begins: completed steps / steps of the pass",
+            group=WHEN, row=1, place=13, control=Slider(0.01), axes=EVERY_UNIT,
+        ),
+        Field(
+            "end", 1.0, Number(0, 1),
+            "Style ends at",
+            _STEPS,
+            "where in the sampling it ends",
+            group=WHEN, row=1, place=14, control=Slider(0.01), axes=EVERY_UNIT,
+        ),
+        Field(
+            "time_curve", TIME_CURVES[0], OneOf(TIME_CURVES),
+            "Weight over the steps",
+            "between start and end",
+            "weight between start and end",
+            group=WHEN, row=2, place=15,
+        ),
+        Field(
+            "crop", CROPS[0], OneOf(CROPS),
+            "Pictures that are not square",
+            "center: their middle; pad: all, with a border; stretch: all, squeezed; tiles: the "
+            "mean of several squares",
+            "how a picture that is not square reaches CLIP; tiles: the mean of square crops",
+            group=REFERENCE, row=1, place=25,
+        ),
+        Field(
+            "mask", None, OnePicture(),
+            "Where the style acts",
+            "a mask: white has the style",
+            "where in the picture the style acts, in white; any size",
+            group=PICTURES, place=29, control=DropZone(3),
+        ),
+        Field(
+            "hires_pass", BOTH, OneOf(HIRES_PASSES),
+            "Hires fix",
+            "in which of its passes the style acts",
+            "in which pass of hires fix",
+            group=WHEN, row=2, place=30,
+        ),
+        Field(
+            "adain", 1.0, Share(),
+            "Statistics of the reference",
+            "adain: how far mean and deviation become the reference's; StyleID: of the first "
+            "latent, which carries the colours; StyleAligned: of queries and keys",
+            "share of the style's statistics: StyleID, in the first latent; StyleAligned, in "
+            "queries and keys",
+            group=METHOD, row=5, place=33,
+        ),
+        Field(
+            "steps_of_inversion", 0, Integer(0, 1000),
+            "Steps of the inversion",
+            "in which the reference goes back to noise; 0: as many as sampling steps",
+            "UNet calls of an inversion; 0: as many as sampling steps",
+            group=METHOD, row=5, place=34,
+        ),
+        Field(
+            "report", False, Boolean(),
+            "Measure the effect in each block",
+            "shown under the picture",
+            "measures what is added in each block; infotext `InstantStyle 1 effect`",
+            group=MEASURED, row=1, place=44, axes=0,
+        ),
+        Field(
+            "leak_meter", False, Boolean(),
+            "Measure how like the reference the result is",
+            "needs the encoder again",
+            "measures how like the reference and its content the result is; infotext "
+            "`InstantStyle 1 leak`",
+            group=MEASURED, row=1, place=45, axes=0,
+        ),
+    )  # fmt: skip

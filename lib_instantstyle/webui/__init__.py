@@ -1,1 +1,0 @@
-"""The page, the run, the answers: what a user of the WebUI meets."""
