@@ -12,8 +12,8 @@ LONG = [
     "webui/test_methods", "browser/test_reload", "host/test_shared_reference",
     "host/test_styleid", "host/test_routes", "host/test_extension",
     "host/miniature/test_server", "host/test_broken_functions", "host/test_flags",
-    "host/test_faults", "host/test_two_webuis", "host/test_blora", "browser/test_downloads",
-    "browser/test_errors",
+    "host/test_faults", "host/test_written_before", "host/test_two_webuis", "host/test_blora",
+    "browser/test_downloads", "browser/test_errors",
     "unit/test_effect_floors", "unit/test_injection", "unit/test_resumable_download",
     "unit/test_bench", "unit/test_image_encoder",
 ]  # fmt: skip
