@@ -39,9 +39,8 @@ def requests(cup: str, stars: str, positional: list) -> dict[str, Request]:
     text, negative = {"prompt": "a cat"}, {"negative_prompt": "blurry, dark"}
     hires = {"enable_hr": True, "hr_scale": 1.2, "hr_upscaler": "Latent",
              "denoising_strength": 0.7, "width": 40, "height": 40}  # fmt: skip
-    batch = {"batch_size": 2}
+    batch = {"batch_size": 2, "width": 40, "height": 40}
     over = {"init_images": [stars], "denoising_strength": 1.0, "cfg_scale": 3}
-    plus = {"image": cup, "adapter": "ip-adapter-plus_sdxl_vit-h"}
     b_lora = {"method": "b-lora", "lora": "tiny_b-lora_sdxl"}
     numbers = [0, 0, 0, 0.5, 0, 0, 1, 0, 0, 0, 0.25]
     diffusers = {"down": {"block_2": [0.0, 1.0]}, "up": {"block_0": [0.0, 0.8, 0.0]}}
@@ -72,12 +71,14 @@ def requests(cup: str, stars: str, positional: list) -> dict[str, Request]:
         "reference mask": ({"image": cup, "reference_mask": left, "preset": "original"},),
         "mask": ({"image": cup, "mask": middle, "preset": "original"}, {"width": 64}),
         "tiles": (
-            {"image": cup, "crop": "tiles", "sharpening": 0.6,
+            {"image": cup, "crop": "tiles", "sharpening": 0.8, "preset": "original",
              "adapter": "ip-adapter_sdxl_vit-h"},),
         "norm average": ({"image": two, "combine": "norm average", "preset": "original"},),
         "subtract": (
-            {**plus, "image": [cup, stars], "combine": "subtract",
+            {"image": [cup, stars], "combine": "subtract",
              "embeds_scaling": "K+mean(V) w/ C penalty", "preset": "original", "weight": 0.6},),
+        "plus": (
+            {"image": two, "adapter": "ip-adapter-plus_sdxl_vit-h", "preset": "original"},),
         "each": ({"image": [cup, stars], "combine": "each", "preset": "original"}, batch),
         "rising": (
             {"image": cup, "start": 0.2, "end": 0.9, "time_curve": "rising", "preset": "original"},
@@ -93,7 +94,7 @@ def requests(cup: str, stars: str, positional: list) -> dict[str, Request]:
         "styleid": ({"image": cup, "method": "styleid"}, over),
         "styleid published": (
             {"image": cup, "method": "styleid", "schedule": "published", "gamma": 0.3, "tau": 1.2,
-             "adain": 0.5}, over),
+             "adain": 0.5, "crop": "stretch"}, over),
         "styleid weaker": (
             {"image": cup, "method": "styleid", "gamma": 0.5, "steps_of_inversion": 3},
             {**over, "denoising_strength": 0.6}),
@@ -106,7 +107,7 @@ def requests(cup: str, stars: str, positional: list) -> dict[str, Request]:
         "b-lora content": ({**b_lora, "style_strength": 0.3, "content_strength": 1},),
         "method beside": (
             {"image": cup, "method": "stylealigned"}, {"image": stars, "preset": "original"}),
-        "saved style": ({"style": "ink", "weight": 0.9},),
+        "saved style": ({"style": "ink", "weight": 0.7},),
         "saved style plus": (
             {"style": "wash", "adapter": "ip-adapter-plus_sdxl_vit-h", "preset": "original"},),
         "tag": ({"prompt": "a cat <instantstyle:ink:0.8>"},),
@@ -128,7 +129,8 @@ def requests(cup: str, stars: str, positional: list) -> dict[str, Request]:
             {"image": cup, "adapter": "ip-adapter-plus_sd15", "embeds_scaling": "K+V",
              "crop": "pad"},),
         "penalty": (
-            {"image": two, "embeds_scaling": "K+V w/ C penalty", "crop": "stretch"}, negative),
+            {"image": two, "embeds_scaling": "K+V w/ C penalty", "crop": "stretch",
+             "preset": "original"}, negative),
         "noise": ({"image": cup, "noise": "shuffle", "noise_strength": 0.9}, negative),
         "falling": (
             {"image": cup, "time_curve": "falling", "end": 0.6, "weight": -0.5}, {"steps": 4}),
