@@ -2,6 +2,11 @@
 
 import os
 
+import pytest
+
+# Helpers of tests that assert say as much of what they saw as tests do.
+pytest.register_assert_rewrite("tests.host", "tests.fuzz")
+
 # The models are tiny: a second thread costs more than it gives.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
