@@ -70,10 +70,10 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
 def rows_of(group: str) -> list[list[str]]:
     """The fields of a group of the page, row by row."""
     rows: dict[int, list[str]] = {}
-    for field in TABLE.fields.values():
+    for field in sorted(TABLE.fields.values(), key=lambda field: (field.row, field.column)):
         if field.group == group:
             rows.setdefault(field.row, []).append(field.name)
-    return [rows[number] for number in sorted(rows)]
+    return list(rows.values())
 
 
 def _button(title: str, elem_id: str) -> Any:

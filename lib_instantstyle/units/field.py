@@ -84,7 +84,8 @@ class Field:
     """One field of a unit.
 
     place: its order among the fields, part of the API's positional form, so it never changes and is
-    never used again; 0 puts it last. row: in its group; fields of one row stand side by side.
+    never used again; 0 puts it last. row, column: in its group; fields of one row stand side by
+    side, those of one column by place.
     axes: of how many units an X/Y/Z plot has an axis for it. is_strength: a tag's multiplier scales
     it, and a unit whose strengths are all 0 is off. values: what the documentation says in place of
     the parser's words.
@@ -98,6 +99,7 @@ class Field:
     meaning: str  # for the API and the documentation
     group: str = OTHER
     row: int = 99
+    column: int = 0
     place: int = 0
     control: Control | None = None  # None: what suits the parser
     axes: int = 1

@@ -117,7 +117,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "center: their middle; pad: all, with a border; stretch: all, squeezed; tiles: the "
             "mean of several squares",
             "how a picture that is not square reaches CLIP; tiles: the mean of square crops",
-            group=REFERENCE, row=1, place=25,
+            group=REFERENCE, row=1, column=1, place=25,
         ),
         Field(
             "mask", None, OnePicture(),

@@ -2,7 +2,8 @@
 
 Add, never rename: a later version may have further fields, routes, components, choices, adapters
 and presets. So an object may have more entries, and a list of names, or of objects that have one,
-more items between the old ones. Everything else has to be what it was.
+more items between the old ones, and choices may come where there were none. A description may
+say the same in other words. Everything else has to be what it was.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def _lost(kept: Any, now: Any, where: str, may_grow: bool, near: float) -> Itera
     if isinstance(kept, dict) and isinstance(now, dict):
         for key, value in kept.items():
             at = f"{where}/{key}"
+            if key in now and (key == "description" or (key == "choices" and value is None)):
+                continue
             if key in now:
                 yield from _lost(value, now[key], at, may_grow, near)
             else:
