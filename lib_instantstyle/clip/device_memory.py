@@ -57,11 +57,15 @@ UNMANAGED = Unmanaged()
 # What to do when the device has no memory left for an encoder.
 
 CPU = torch.device("cpu")
-Run = Callable[[torch.device, torch.dtype], torch.Tensor]
+DeviceCall = Callable[[torch.device, torch.dtype], torch.Tensor]
 
 
 def or_on_cpu(
-    run: Run, device: torch.device, dtype: torch.dtype, what: str, notify: Callable[[str], None]
+    run: DeviceCall,
+    device: torch.device,
+    dtype: torch.dtype,
+    what: str,
+    notify: Callable[[str], None],
 ) -> torch.Tensor:
     """`run(device, dtype)`, once more on the CPU in float32 if the device has no memory left.
 

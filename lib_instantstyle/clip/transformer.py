@@ -108,7 +108,7 @@ def block_weights(
 # Filling a CLIP encoder from its file with one copy of the weights in memory at most.
 
 Weights = Iterator[tuple[str, torch.Tensor]]
-Encoder = TypeVar("Encoder", bound=nn.Module)
+AnyEncoder = TypeVar("AnyEncoder", bound=nn.Module)
 MakeRoom = Callable[[int], None]
 """Called with a number of bytes before so much is put on the device."""
 
@@ -119,12 +119,12 @@ def take_room(size: int) -> None:
 
 def load_encoder(
     path: Path,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     weights: Callable[[TensorReader, int | None], Weights],
     device: torch.device,
     dtype: torch.dtype,
     make_room: MakeRoom = take_room,
-) -> Encoder:
+) -> AnyEncoder:
     """Fill `encoder`, built on the meta device with its transformer in `blocks`, from `path`.
 
     weights(read, block): pairs (name in the encoder, tensor as stored) of one block, or, for None,

@@ -10,7 +10,7 @@ from lib_instantstyle.content.similarity import MIN_AGREEMENT, PROBE_WORDS, agre
 from lib_instantstyle.content.text_vectors import FileTextEncoder
 from lib_instantstyle.content.word_vectors import word_vectors
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts import Host, TextEncoder
+from lib_instantstyle.hosts import Host, TextEmbedder
 from lib_instantstyle.models.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.units.choices import AUTO, FILE, LOADED
 
@@ -31,7 +31,7 @@ class ContentSource:
     not asked, or there is nothing to compare it with. comment: what the user should be told, or "".
     """
 
-    encoder: TextEncoder
+    encoder: TextEmbedder
     agreement: float | None = None
     comment: str = ""
 
@@ -96,7 +96,7 @@ def _file_encoder(
     return None
 
 
-def _agreement(loaded: TextEncoder, file: TextEncoder | None, host: Host) -> float | None:
+def _agreement(loaded: TextEmbedder, file: TextEmbedder | None, host: Host) -> float | None:
     """Both sides come from the disk after the first time, so a verdict costs no encoder."""
     stock = stock_vectors(loaded.width)
     if stock is None and file is None:
@@ -108,10 +108,10 @@ def _agreement(loaded: TextEncoder, file: TextEncoder | None, host: Host) -> flo
 
 
 def _nothing_fits(
-    loaded: TextEncoder | None,
+    loaded: TextEmbedder | None,
     width: int,
     clip_source: str,
-    file: TextEncoder | None,
+    file: TextEmbedder | None,
     catalog: Catalog,
 ) -> str:
     if loaded is None:

@@ -18,7 +18,7 @@ from lib_instantstyle.files.own_files import write_file
 CAPACITY = 64 * 2**20  # bytes in all; 1,500 words take 3.8 MB
 
 
-class Encoder(Protocol):
+class WordEncoder(Protocol):
     """A text encoder, as far as it is needed here (see TextEncoder in hosts)."""
 
     @property
@@ -33,7 +33,7 @@ class Encoder(Protocol):
 
 
 def word_vectors(
-    encoder: Encoder,
+    encoder: WordEncoder,
     texts: Sequence[str],
     folder: Path,
     progress: Callable[[int], None] | None = None,

@@ -14,7 +14,7 @@ import pickletools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-MAX_BYTES = 4 * 1024 * 1024  # that of a full SDXL checkpoint has 0.4
+MAX_PICKLE_BYTES = 4 * 1024 * 1024  # that of a full SDXL checkpoint has 0.4
 MAX_STEPS = 500_000  # and takes 80,000
 
 
@@ -56,7 +56,7 @@ def read_pickle(data: bytes, resolve: Resolve) -> object:
     `resolve` is asked for each Global, Call and Persistent as it comes up, and may raise.
     Raises UnreadablePickle on anything unexpected.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_PICKLE_BYTES:
         raise UnreadablePickle(f"its table of contents has {len(data):,} bytes")
     try:
         return _Reader(data, resolve).read()

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.pickle_reader import (
-    MAX_BYTES,
+    MAX_PICKLE_BYTES,
     Call,
     Global,
     Persistent,
@@ -92,7 +92,7 @@ class _Storage:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that refuses to be read in pieces over MAX_BYTES, its list of files among them."""
+    """A file that refuses to be read in pieces over MAX_PICKLE_BYTES, its list of files too."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -101,7 +101,7 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
             size = self._size - self._file.tell()
-        if size > MAX_BYTES:
+        if size > MAX_PICKLE_BYTES:
             raise UnreadablePickle("its list of files is too long")
         return self._file.read(size)
 
@@ -125,7 +125,7 @@ def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, _Storage]]:
             places = {entry.filename: _place(file, entry) for entry in entries}
             _check_overlap(places.values())
             table = archive.getinfo(f"{top}data.pkl")
-            if table.file_size > MAX_BYTES:
+            if table.file_size > MAX_PICKLE_BYTES:
                 raise UnreadablePickle("its table of contents is too long")
             order = f"{top}byteorder"
             if order in places and _bytes_at(file, places[order], 16) != b"little":
@@ -257,7 +257,7 @@ class _Tensors:
 # .safetensors file names the same tensor. Training scripts put everything into one more dictionary
 # called `state_dict`; that one is left out of the names.
 
-MAX_DEPTH = 4
+MAX_NESTING = 4
 MAX_VISITS = 200_000  # dictionaries of a stranger may hold one another
 _WRAPPER = "state_dict"
 
@@ -269,7 +269,7 @@ def flatten(content: object) -> dict[str, object]:
     found: dict[str, object] = {}
     visits = 0
     level = [("", content)]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_NESTING):
         deeper: list[tuple[str, object]] = []
         for prefix, table in level:
             if not isinstance(table, Mapping):

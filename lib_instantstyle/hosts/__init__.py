@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     from lib_instantstyle.references.vector_files import EmbeddingFiles
 
 
-class TextEncoder(Protocol):
+class TextEmbedder(Protocol):
     """Texts to vectors in the space of an image encoder."""
 
     @property
@@ -79,7 +79,7 @@ class Host(Protocol):
     def crops_folder(self) -> Path | None:
         """Where to save what the encoder sees of references; None if the user does not want it."""
 
-    def text_encoder(self, p: Any) -> TextEncoder | None:
+    def text_encoder(self, p: Any) -> TextEmbedder | None:
         """The text encoder of the checkpoint, where its vectors lie in the space of pictures."""
 
     def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:

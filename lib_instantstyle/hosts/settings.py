@@ -11,7 +11,7 @@ from lib_instantstyle.units.unit import UNIT_LIMIT
 KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"
 NESTED = "instantstyle_nested"
-UNITS = "instantstyle_units"
+PAGE_UNITS = "instantstyle_units"
 DEFAULT_UNITS = 3
 REFERENCES_MB, EMBEDDINGS_MB = "instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"
 DEFAULT_MB = 200
@@ -20,7 +20,7 @@ _SECTION = ("instantstyle", "InstantStyle")
 
 def page_units() -> int:
     """How many units the page has; fixed when it is built."""
-    return min(max(int(shared.opts.data.get(UNITS, DEFAULT_UNITS)), 1), UNIT_LIMIT)
+    return min(max(int(shared.opts.data.get(PAGE_UNITS, DEFAULT_UNITS)), 1), UNIT_LIMIT)
 
 
 def token_merging_ratio(img2img: bool) -> float:
@@ -57,7 +57,7 @@ def register() -> None:
         ).info("such as ADetailer's for faces, if its settings name instantstyle"),
     )
     shared.opts.add_option(
-        UNITS,
+        PAGE_UNITS,
         shared.OptionInfo(
             DEFAULT_UNITS,
             "Units on the page",

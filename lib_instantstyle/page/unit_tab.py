@@ -60,7 +60,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
         with gr.Column(elem_classes=["instantstyle-group"]):
             gr.HTML(controls.heading(PICTURES))
             with gr.Row(elem_classes=["instantstyle-row"]):
-                for name in filter(lambda name: name != "image", TABLE.pictures):
+                for name in (name for row in rows_of(PICTURES)[1:] for name in row):
                     field = TABLE.fields[name]
                     with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
                         gr.HTML(controls.drop_zone(own(name), field.label, field.tooltip))

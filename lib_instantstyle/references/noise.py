@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from lib_instantstyle.errors import InstantStyleError, shorten
-
 _SEEDS = 1_000_000_007
 _SHIFT = 75.0  # of a pixel in "shuffle": half-pixels, before the shifts are smoothed
 _WIDEST = 3.5  # pixels over which the shifts are smoothed (standard deviation)
@@ -37,12 +35,10 @@ def noisy(view: Image.Image, kind: str, strength: float, blur: int = 0) -> Image
 
     Raises InstantStyleError for an unknown kind.
     """
-    if kind not in NOISES:
-        raise InstantStyleError(f"noise is {shorten(kind)}; one of {', '.join(NOISES)} is allowed.")
     levels = torch.from_numpy(np.array(cast(Any, view)))  # [S, S, 3]
     generator = torch.Generator().manual_seed(int(levels.sum()) // 255 % _SEEDS)
     image = (levels / 255.0).permute(2, 0, 1).unsqueeze(0)  # [1, 3, S, S]
-    result = NOISES[kind](image, strength, generator).clamp(0, 1)
+    result = NOISE_FUNCTIONS[kind](image, strength, generator).clamp(0, 1)
     if blur:
         width = blur | 1
         result = gaussian_blur(result, width, 0.15 * width + 0.35)
@@ -116,7 +112,7 @@ def _random_shifts(image: torch.Tensor, sigma: float, generator: torch.Generator
     return torch.cat(along, dim=1).permute(0, 2, 3, 1)
 
 
-NOISES: Mapping[str, Maker] = {
+NOISE_FUNCTIONS: Mapping[str, Maker] = {
     "fade": _fade,
     "dissolve": _dissolve,
     "gaussian": _gaussian,

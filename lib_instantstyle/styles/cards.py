@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib_instantstyle import NAME
 from lib_instantstyle.styles.library import SavedStyle, library
-from lib_instantstyle.styles.tags import NAME as TAG
+from lib_instantstyle.styles.tags import TAG
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.extra_networks import Card

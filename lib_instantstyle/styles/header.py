@@ -31,7 +31,7 @@ from lib_instantstyle.units.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
 METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
 VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
-MAX_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
+MAX_STYLE_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
 # What these do to a picture is in its features already.
 IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
 MAX_THUMBNAIL = 128 * 1024
@@ -105,8 +105,10 @@ def read_info(path: Path) -> StyleInfo | None:
     header = read_header(path)
     if METADATA_KEY not in header.metadata:
         return None
-    if size > MAX_BYTES:
-        raise InstantStyleError(f"{path.name} has {size:,} bytes; a style has up to {MAX_BYTES:,}.")
+    if size > MAX_STYLE_BYTES:
+        raise InstantStyleError(
+            f"{path.name} has {size:,} bytes; a style has up to {MAX_STYLE_BYTES:,}."
+        )
     try:
         info = _info(header)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -124,10 +124,10 @@ class StyleLibrary:
 
         Raises InstantStyleError if it is no sound style, or the name is not free.
         """
-        from lib_instantstyle.styles.header import MAX_BYTES
+        from lib_instantstyle.styles.header import MAX_STYLE_BYTES
 
         clean = self.free_name(name)
-        if len(data) > MAX_BYTES:
+        if len(data) > MAX_STYLE_BYTES:
             raise InstantStyleError(f"{clean} has {len(data):,} bytes; a style has fewer.")
         with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
             candidate = Path(elsewhere, f"{clean}{SUFFIX}")

@@ -1,8 +1,8 @@
 """`<instantstyle:name:0.8>` in a prompt: a unit with a saved style.
 
-    <instantstyle:NAME>                       as the style was saved
-    <instantstyle:NAME:0.8>                   its weights times 0.8, as a LoRA's multiplier
-    <instantstyle:NAME:0.8:preset=layout>     with other values for fields of the unit
+    <instantstyle:TAG>                       as the style was saved
+    <instantstyle:TAG:0.8>                   its weights times 0.8, as a LoRA's multiplier
+    <instantstyle:TAG:0.8:preset=layout>     with other values for fields of the unit
 
 The WebUI takes tags out of the prompt before it is encoded, but leaves them in the infotext.
 """
@@ -21,10 +21,10 @@ from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Number
 
-NAME = "instantstyle"
+TAG = "instantstyle"
 TAG_LIMIT = 10  # in one prompt
 # In any case: the WebUI silently drops tags of networks that it does not know.
-_TAG = re.compile(rf"<{NAME}:([^>]+)>", re.IGNORECASE)
+_TAG = re.compile(rf"<{TAG}:([^>]+)>", re.IGNORECASE)
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
 
@@ -49,7 +49,7 @@ def parse_tag(content: str, table: Table) -> StyleTag:
 
     Raises InstantStyleError that names the tag.
     """
-    text = f"<{NAME}:{content}>"
+    text = f"<{TAG}:{content}>"
     positional: list[str] = []
     named: dict[str, str] = {}
     for item in content.split(":"):
@@ -62,8 +62,8 @@ def parse_tag(content: str, table: Table) -> StyleTag:
     if not 1 <= len(positional) <= 2 or not positional[0] or unknown:
         about = f" ({shorten(unknown[0])} is no field that a tag can set)" if unknown else ""
         raise InstantStyleError(
-            f"{shorten(text)} cannot be read{about}; <{NAME}:name>, <{NAME}:name:0.8> or "
-            f"<{NAME}:name:0.8:preset=style> is allowed."
+            f"{shorten(text)} cannot be read{about}; <{TAG}:name>, <{TAG}:name:0.8> or "
+            f"<{TAG}:name:0.8:preset=style> is allowed."
         )
     try:
         multiplier = _multiplier(positional[1]) if len(positional) == 2 else 1.0
@@ -158,7 +158,7 @@ def units_of(tags: Tags, first: int) -> list[Unit]:
     """
     if len(tags) > TAG_LIMIT:
         raise InstantStyleError(
-            f"the prompt has {len(tags)} <{NAME}:...> tags; up to {TAG_LIMIT} are allowed."
+            f"the prompt has {len(tags)} <{TAG}:...> tags; up to {TAG_LIMIT} are allowed."
         )
     units = []
     for place, (content, which) in enumerate(tags, start=first):
@@ -181,7 +181,7 @@ def _check(p: Any, number: int) -> None:
         named = [sorted(tags_in(prompt)) for prompt in (getattr(p, name, None) or ())[batch]]
         if any(tags != named[0] for tags in named):
             raise InstantStyleError(
-                f"the prompts of one batch have different <{NAME}:...> tags; the same ones in all "
+                f"the prompts of one batch have different <{TAG}:...> tags; the same ones in all "
                 "of them are allowed, or batch size 1."
             )
 
@@ -189,7 +189,7 @@ def _check(p: Any, number: int) -> None:
 def _refuse_negative(prompt: str) -> None:
     if tags := tags_in(prompt):
         raise InstantStyleError(
-            f"<{NAME}:{tags[0]}> stands in the negative prompt; tags are allowed in the "
+            f"<{TAG}:{tags[0]}> stands in the negative prompt; tags are allowed in the "
             "prompt, and negative_image keeps a picture away from something."
         )
 
@@ -199,6 +199,6 @@ def _ours(data: Mapping[str, Sequence[Any]]) -> list[str]:
     return [
         ":".join(map(str, params.items))
         for name, found in data.items()
-        if name.lower() == NAME
+        if name.lower() == TAG
         for params in found
     ]

@@ -57,7 +57,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Drop a reference picture here",
             "click to choose, or paste",
             "reference pictures, each with a weight of its own if need be",
-            group=PICTURES, place=2, control=DropZone(4),
+            group=PICTURES, row=0, place=2, control=DropZone(4),
         ),
         Field(
             "style", "", Name("a saved style"),
@@ -124,7 +124,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Where the style acts",
             "a mask: white has the style",
             "where in the picture the style acts, in white; any size",
-            group=PICTURES, place=29, control=DropZone(3),
+            group=PICTURES, row=1, column=1, place=29, control=DropZone(3),
         ),
         Field(
             "hires_pass", BOTH, OneOf(HIRES_PASSES),

@@ -209,7 +209,7 @@ class References:
 class OnePicture:
     """One picture, or none."""
 
-    schema = {"description": _IMAGE}
+    schema = {"type": "string", "description": "base64 text or data URL"}
     allowed = "picture, null"
 
     def __call__(self, value: object) -> str | None:

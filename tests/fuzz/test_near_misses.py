@@ -259,12 +259,12 @@ def test_tables_of_contents_that_are_too_long(path, limit, size):
     content = pickled(dict.fromkeys(map(str, range(size)), 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pickle_reader, "MAX_STEPS", 10 * limit)
-        patch.setattr(pickle_reader, "MAX_BYTES", 20 * limit)
+        patch.setattr(pickle_reader, "MAX_PICKLE_BYTES", 20 * limit)
         try:
             assert read_pickle(content, lambda found: found) == pickle.loads(content)  # noqa: S301
         except UnreadablePickle as error:
             assert "table of contents" in str(error)
-        patch.setattr(torch_archive, "MAX_BYTES", 50 * limit)
+        patch.setattr(torch_archive, "MAX_PICKLE_BYTES", 50 * limit)
         read_or_refused(model_file.read_tensors, path, archive_of(content))
 
 
@@ -303,7 +303,7 @@ def test_a_style_of_any_unit_is_read_again(path, given_unit, width, vector, spar
     info = replace(INFO, kind=kind, settings=style_info.settings_of(unit))
     data = style_file(style_info.metadata_of(info), style_info.shapes_of(info))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style_info, "MAX_BYTES", len(data) + spare)
+        patch.setattr(style_info, "MAX_STYLE_BYTES", len(data) + spare)
         again = read_or_refused(style_info.read_info, path.with_suffix(".safetensors"), data)
     assert (again is None) == (spare < 0)
     if again:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from lib_instantstyle.content.subtraction import without_content
-from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.methods.ip_adapter.checked import CheckedUnit
 from lib_instantstyle.models.catalog import Catalog
@@ -100,14 +99,10 @@ def combine(features: Sequence[torch.Tensor], mode: str) -> torch.Tensor:
     mode, elementwise: "average"; "norm average", the mean after dividing by the Euclidean norm
     across the references, so that what only one of them has counts as much as what all have;
     "add"; "subtract", the first less the mean of the others; "max"; "min".
-
-    Raises InstantStyleError for an unknown mode.
     """
-    if mode not in MODES:
-        raise InstantStyleError(
-            f"combine is {shorten(mode)}; one of {', '.join(MODES)} is allowed."
-        )
-    return MODES[mode](torch.stack(list(features))) if len(features) > 1 else features[0]
+    return (
+        COMBINE_FUNCTIONS[mode](torch.stack(list(features))) if len(features) > 1 else features[0]
+    )
 
 
 def _norm_average(stack: torch.Tensor) -> torch.Tensor:
@@ -117,7 +112,7 @@ def _norm_average(stack: torch.Tensor) -> torch.Tensor:
     return average
 
 
-MODES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+COMBINE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "average": lambda stack: stack.mean(dim=0),
     "norm average": _norm_average,
     "add": lambda stack: stack.sum(dim=0),

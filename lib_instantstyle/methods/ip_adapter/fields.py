@@ -108,7 +108,7 @@ FIELDS = (
         "Away from this picture",
         "for the negative prompt",
         "what negative-prompt rows get instead of the zero image",
-        group=PICTURES, place=20, control=DropZone(2),
+        group=PICTURES, row=1, column=2, place=20, control=DropZone(2),
     ),
     Field(
         "noise", NOISES[0], OneOf(NOISES),
@@ -137,7 +137,7 @@ FIELDS = (
         "Part of the reference that counts",
         "a mask: white counts",
         "the part of the references that counts, in white",
-        group=PICTURES, place=24, control=DropZone(1),
+        group=PICTURES, row=1, place=24, control=DropZone(1),
     ),
     Field(
         "sharpening", 0.0, Number(0, 1),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.unet.masks import Mask
 from lib_instantstyle.unet.plan import AttentionTerm, When
@@ -89,11 +88,7 @@ def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> S
     A weight of 0 is the caller's to leave out: with the last mode what differs between the tokens
     would stay. Raises InstantStyleError for an unknown mode.
     """
-    if mode not in MODES:
-        raise InstantStyleError(
-            f"embeds_scaling is {shorten(mode)}; one of {', '.join(MODES)} is allowed."
-        )
-    return MODES[mode](key, value, weight)
+    return SCALINGS[mode](key, value, weight)
 
 
 def _penalised(key: torch.Tensor, weight: float) -> float:
@@ -109,7 +104,7 @@ def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Sca
     return key * weight, value + mean * (weight - 1), 1.0
 
 
-MODES: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
+SCALINGS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
     "V only": lambda key, value, weight: (key, value, weight),
     "K+V": _both,
     "K+V w/ C penalty": lambda key, value, weight: _both(key, value, _penalised(key, weight)),
