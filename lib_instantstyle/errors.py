@@ -15,6 +15,10 @@ class MissingFileError(InstantStyleError):
     """A model file is needed that is nowhere in the folders."""
 
 
+class NoReference(InstantStyleError):
+    """A unit is on but has no reference; the sentence names the unit itself."""
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """`value` as it may stand in a sentence: quoted, on one line, never a whole picture."""
     text = " ".join(repr(value).split())

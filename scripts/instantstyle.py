@@ -5,9 +5,8 @@ from modules import script_callbacks, scripts
 from lib_instantstyle import NAME
 from lib_instantstyle.api import routes
 from lib_instantstyle.hosts import page, settings
-from lib_instantstyle.page import accordion, xyz_grid
+from lib_instantstyle.page import accordion, style_cards, xyz_grid
 from lib_instantstyle.run import script_hooks
-from lib_instantstyle.styles import cards
 
 
 class InstantStyleScript(scripts.Script):
@@ -44,7 +43,7 @@ class InstantStyleScript(scripts.Script):
 def before_ui():
     """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
     xyz_grid.register()
-    cards.register()
+    style_cards.register()
     page.register(script_callbacks.on_app_started, routes.register, __file__)
     page.register(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
 

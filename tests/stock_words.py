@@ -4,7 +4,7 @@
 
 with .venv/engine's Python, which has OpenCLIP's tokenizer. Each file is a stock text encoder of
 ViT-L/14, ViT-H/14 or ViT-bigG/14; the extension holds the text encoders of checkpoints to these
-vectors (see lib_instantstyle/pure/probe_words.py).
+vectors (see lib_instantstyle/content/similarity.py).
 """
 
 from __future__ import annotations

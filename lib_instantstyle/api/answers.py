@@ -7,40 +7,27 @@ from dataclasses import asdict
 
 from lib_instantstyle import NAME
 from lib_instantstyle.api.listings import Listing, style_listing
-from lib_instantstyle.api.request import number_in, whole_in
+from lib_instantstyle.api.request import requested_generation, whole_in
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.session import SESSION
 
-_MOST_STEPS = 1000
 _MOST_WORDS = 100
 
 
 def plan(given: Mapping[str, object]) -> Listing:
-    """A dry run of the units in `given`; see planning.py."""
-    from lib_instantstyle.methods.findings import in_words
-    from lib_instantstyle.run.dry_run import Circumstances, dry_run
-    from lib_instantstyle.run.requested import asked_generation
+    """A dry run of the units in `given`; see run/dry_run.py."""
+    from lib_instantstyle.run.dry_run import dry_run, in_words
     from lib_instantstyle.styles.tags import of_request, units_of
 
-    steps = whole_in(given, "steps", 20, _MOST_STEPS)
-    second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    request = requested_generation(given)
     units = TABLE.given_units(_arguments(given))
     problems, tagged = [], []
     try:
-        tagged = units_of(of_request(given), len(units) + 1)
+        tagged = units_of(of_request(given), len(units) + 1, TABLE)
     except InstantStyleError as error:
         problems.append(str(error))
-    run = dry_run(
-        units,
-        Circumstances(
-            steps,
-            second if given.get("enable_hr") is True else 0,
-            number_in(given, "cfg_scale", 7.0),
-            asked_generation(given, steps),
-            _override(given),
-            tagged,
-        ),
-    )
+    run = dry_run(units, request, tagged)
     run.problems[:0] = problems
     return {**asdict(run), "text": in_words(run)}
 
@@ -70,16 +57,9 @@ def content(given: Mapping[str, object]) -> Listing:
 
 def report() -> Listing:
     """What was measured in the last generation that asked for a report."""
-    from lib_instantstyle.run.effect import last_report
+    from lib_instantstyle.run.effect import LastReport
 
-    return {"blocks": [asdict(effect) for effect in last_report()]}
-
-
-def _override(given: Mapping[str, object]) -> str:
-    """The checkpoint that the request names for its own pictures."""
-    settings = given.get("override_settings")
-    name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
-    return name if isinstance(name, str) else ""
+    return {"blocks": [asdict(effect) for effect in SESSION.of(LastReport).effects]}
 
 
 def _arguments(given: Mapping[str, object]) -> Sequence[object]:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib_instantstyle import NAME, __version__
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.layout import LAYOUTS
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, scan
 from lib_instantstyle.styles.library import SavedStyle, library
 from lib_instantstyle.units.presets import PRESETS, Preset
 
 Listing = dict[str, Any]
+
+
+def version() -> Listing:
+    """Name and version of the extension."""
+    return {"name": NAME, "version": __version__}
 
 
 def adapters() -> Listing:
@@ -74,7 +81,7 @@ def _preset(preset: Preset) -> Listing:
 
 def styles() -> Listing:
     """The saved styles, and what is wrong with files that are none."""
-    saved = library()
+    saved = library(TABLE)
     return {
         "styles": [style_listing(style) for style in saved.styles()],
         "refused": [{"name": name, "problem": text} for name, text in saved.refused()],

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.refusal import InstantStyle
+from lib_instantstyle.run.requested import RequestedGeneration
 
+_MOST_STEPS = 1000
+_MOST_IMAGES = 1000  # of a batch
+_STRENGTH = 0.75  # img2img's, where the request names none
 MAX_BYTES = 256 * 1024 * 1024  # a few references of the largest size allowed, as base64
 
 
@@ -56,3 +61,37 @@ def number_in(given: Mapping[str, object], name: str, default: float) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1000:
         return float(value)
     raise InstantStyleError(f"{name} is {shorten(value)}; a number is allowed.")
+
+
+def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
+    """The generation of the request `given`, as far as it says anything of it.
+
+    Raises InstantStyleError for numbers that are none.
+    """
+    steps = whole_in(given, "steps", 20, _MOST_STEPS)
+    second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    known = RequestedGeneration(
+        steps,
+        second if given.get("enable_hr") is True else 0,
+        number_in(given, "cfg_scale", 7.0),
+        checkpoint=_override(given),
+    )
+    images = given.get("init_images")
+    if "alwayson_scripts" not in given and not images:
+        return known
+    refiner = given.get("refiner_checkpoint")
+    return replace(
+        known,
+        init_images=images if isinstance(images, list) else (),
+        denoising_strength=number_in(given, "denoising_strength", _STRENGTH),
+        batch_size=whole_in(given, "batch_size", 1, _MOST_IMAGES),
+        refiner_checkpoint_info=None if refiner in (None, "", "None", "none") else refiner,
+        is_known=True,
+    )
+
+
+def _override(given: Mapping[str, object]) -> str:
+    """The checkpoint that the request names for its own pictures."""
+    settings = given.get("override_settings")
+    name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
+    return name if isinstance(name, str) else ""

@@ -15,14 +15,14 @@ from lib_instantstyle.content.similarity import best_matches, cosines
 from lib_instantstyle.content.subtraction import check_subtraction, content_texts, remove_content
 from lib_instantstyle.content.text_encoders import ContentSource, content_source
 from lib_instantstyle.content.word_vectors import caption, nouns, word_vectors
-from lib_instantstyle.hosts import Host, current, loaded_checkpoint, model_folders, queue_lock
-from lib_instantstyle.models.catalog import ImageEncoderFile, scan
+from lib_instantstyle.hosts import Host, loaded_checkpoint, queue_lock
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose
 from lib_instantstyle.references.pictures import Picture, decode_picture
 from lib_instantstyle.references.unit_pictures import BLACK
-from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.references.vectors import image_embeds
 from lib_instantstyle.references.views import reference_input
-from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.units.unit import Unit
 
 SUGGESTIONS = 8
@@ -76,13 +76,11 @@ def describe_content(
     encoder or text encoder are missing.
     """
     with queue_lock(), torch.no_grad():
-        p = loaded_checkpoint()
-        host = current(p)
-        catalog = scan(model_folders())
-        choice = choose(unit.adapter, catalog, find_layers(host.unet(p)))
+        context = Context.of(loaded_checkpoint())
+        choice = choose(unit.adapter, context.catalog, context.known_layers)
         check_subtraction(choice.adapter)
-        image = _seen(picture, unit, choice.image_encoder, host)
-        source = content_source(len(image), unit.clip_source, catalog, host, p)
+        image = _encoded(picture, unit, choice.image_encoder, context)
+        source = content_source(len(image), unit.clip_source, context)
         texts, removed = _subtraction(image, unit, source)
         return ContentReport(
             adapter=choice.adapter.name,
@@ -91,23 +89,20 @@ def describe_content(
             agreement=source.agreement,
             texts=texts,
             removed=removed,
-            suggestions=suggest(image, source, host, count, progress),
+            suggestions=suggest(image, source, context.host, count, progress),
             comment=source.comment,
         )
 
 
-def _seen(
-    picture: Picture, unit: Unit, image_encoder: ImageEncoderFile, host: Host
+def _encoded(
+    picture: Picture, unit: Unit, image_encoder: ImageEncoderFile, context: Context
 ) -> torch.Tensor:
     """The image vector [E] of `picture` with the unit's crop and mask."""
     mask = None
     if unit.reference_mask:
         mask = decode_picture(unit.reference_mask, "reference_mask", BLACK)
     encoder_input = reference_input(picture, unit, mask)
-    device, dtype = host.device(), host.encoder_dtype()
-    keep, files = host.keeps_encoder(), host.embedding_files()
-    embeds = ImageEmbeds(device, dtype, keep, host, files)
-    (image,) = embeds.encode([encoder_input], image_encoder, hidden=False)
+    (image,) = image_embeds(context).encode([encoder_input], image_encoder, hidden=False)
     return image
 
 

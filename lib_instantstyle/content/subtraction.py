@@ -7,18 +7,17 @@ neither vector is normalised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts import Host
-from lib_instantstyle.models.catalog import AdapterFile, Catalog
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.models.catalog import AdapterFile
+from lib_instantstyle.units.choices import PROJECTION
 from lib_instantstyle.units.unit import Unit
 
-PROJECTION = "projection"
 SEPARATOR = "|"
 
 
@@ -49,29 +48,20 @@ def remove_content(
 
 
 def without_content(
-    image: torch.Tensor,
-    unit: Unit,
-    adapter: AdapterFile,
-    catalog: Catalog,
-    host: Host,
-    p: Any,
-    say: Callable[[str], None],
+    image: torch.Tensor, unit: Unit, adapter: AdapterFile, context: Context
 ) -> torch.Tensor:
     """The feature of a reference without what `unit.content` names; as it is if that is empty.
 
     image: [..., E], CLIP image vectors. Prompt rows only: the negative rows' zero vector stays.
-    say: told what the user should know. Raises InstantStyleError where no fitting text encoder is
-    there, or nothing can be subtracted.
+    Raises InstantStyleError where no fitting text encoder is there, or nothing can be subtracted.
     """
     texts = content_texts(unit.content)
     if not texts or not unit.content_scale:
         return image
     check_subtraction(adapter)
-    source = content_source(
-        adapter.kind.projection.feature_width, unit.clip_source, catalog, host, p, say
-    )
+    source = content_source(adapter.kind.projection.feature_width, unit.clip_source, context)
     if source.comment:
-        say(source.comment)
+        context.notify(source.comment)
     vectors = source.encoder.vectors(texts)
     return remove_content(image, list(vectors), unit.content_scale, unit.content_mode)
 
@@ -86,9 +76,7 @@ def check_subtraction(adapter: AdapterFile) -> None:
         )
 
 
-def describe_subtraction(
-    unit: Unit, adapter: AdapterFile, catalog: Catalog, host: Host, p: Any
-) -> str:
+def describe_subtraction(unit: Unit, adapter: AdapterFile, context: Context) -> str:
     """One line of a plan: what would be subtracted and who reads it; "" where nothing would.
 
     Raises InstantStyleError as `without_content` does.
@@ -97,9 +85,7 @@ def describe_subtraction(
     if not texts or not unit.content_scale:
         return ""
     check_subtraction(adapter)
-    source = content_source(
-        adapter.kind.projection.feature_width, unit.clip_source, catalog, host, p
-    )
+    source = content_source(adapter.kind.projection.feature_width, unit.clip_source, context)
     named = " and ".join(map(repr, texts))
     compared = "" if source.agreement is None else f" (agreement {source.agreement:.2f})"
     line = (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lib_instantstyle.content.similarity import MIN_AGREEMENT, PROBE_WORDS, agreement, stock_vectors
 from lib_instantstyle.content.text_vectors import FileTextEncoder
 from lib_instantstyle.content.word_vectors import word_vectors
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import Host, TextEmbedder
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.units.choices import AUTO, FILE, LOADED
 
@@ -36,21 +36,14 @@ class ContentSource:
     comment: str = ""
 
 
-def content_source(
-    width: int,
-    clip_source: str,
-    catalog: Catalog,
-    host: Host,
-    p: Any,
-    say: Callable[[str], None] = print,
-) -> ContentSource:
+def content_source(width: int, clip_source: str, context: Context) -> ContentSource:
     """The text encoder that fits an image encoder with vectors of `width` numbers.
 
-    "auto" takes the loaded one if its space fits, else a file. say: told where that file had to be
-    run on the CPU. Raises InstantStyleError that says
+    "auto" takes the loaded one if its space fits, else a file. Raises InstantStyleError that says
     why there is none, and which file to put where.
     """
-    file = _file_encoder(width, catalog, host, p, say)
+    host, catalog = context.host, context.catalog
+    file = _file_encoder(width, context)
     if clip_source == FILE:
         if file is None:
             raise InstantStyleError(
@@ -58,7 +51,7 @@ def content_source(
                 f"was found{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}."
             )
         return ContentSource(file)
-    loaded = host.text_encoder(p)
+    loaded = host.text_encoder(context.p)
     if loaded is None or loaded.width != width:
         if clip_source == AUTO and file is not None:
             return ContentSource(file)
@@ -80,18 +73,17 @@ def content_source(
     return ContentSource(loaded, measured, f"{strays}; {advice}.")
 
 
-def _file_encoder(
-    width: int, catalog: Catalog, host: Host, p: Any, say: Callable[[str], None]
-) -> FileTextEncoder | None:
-    for file in catalog.text_encoders:
+def _file_encoder(width: int, context: Context) -> FileTextEncoder | None:
+    host = context.host
+    for file in context.catalog.text_encoders:
         if file.kind.embedding_width == width:
             return FileTextEncoder(
                 file,
-                lambda texts: host.token_ids(p, texts),
+                lambda texts: host.token_ids(context.p, texts),
                 host.device(),
                 host.encoder_dtype(),
                 host.make_room,
-                say,
+                context.notify,
             )
     return None
 

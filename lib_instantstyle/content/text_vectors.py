@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,12 +14,31 @@ from lib_instantstyle.clip.text_encoder import check_length, load_text_encoder
 from lib_instantstyle.clip.transformer import MakeRoom, take_room
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.models.catalog import TextEncoderFile
+from lib_instantstyle.session import SESSION
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
 
-_lock = Lock()
-_remembered: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
+
+class TextVectorCache:
+    """Vectors of texts, by the identity of their encoder; CAPACITY of them at most."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._vectors: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
+
+    def recall(self, identity: str, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Those of `texts` that are known."""
+        with self._lock:
+            return {t: self._vectors[identity, t] for t in texts if (identity, t) in self._vectors}
+
+    def remember(self, identity: str, vectors: Mapping[str, torch.Tensor]) -> None:
+        """Keep `vectors`; the oldest go."""
+        with self._lock:
+            for text in [*vectors][:CAPACITY]:
+                self._vectors[identity, text] = vectors[text]
+            while len(self._vectors) > CAPACITY:
+                self._vectors.popitem(last=False)
 
 
 @dataclass(frozen=True)
@@ -56,15 +75,13 @@ class FileTextEncoder:
     ) -> torch.Tensor:
         """See TextEncoder in hosts."""
         identity = self.identity
-        with _lock:
-            found = {t: _remembered[identity, t] for t in texts if (identity, t) in _remembered}
+        known = SESSION.of(TextVectorCache)
+        found = known.recall(identity, texts)
         missing = [text for text in texts if text not in found]
         if missing:
-            found.update(zip(missing, self._encode(missing, progress)))
-            with _lock:
-                _remembered.update({(identity, text): found[text] for text in missing[:CAPACITY]})
-                while len(_remembered) > CAPACITY:
-                    _remembered.popitem(last=False)
+            new = dict(zip(missing, self._encode(missing, progress)))
+            known.remember(identity, new)
+            found.update(new)
         return torch.stack([found[text] for text in texts])
 
     def _encode(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # with the extension off, nothing of ours may import torch
     from lib_instantstyle.clip.device_memory import Entry
     from lib_instantstyle.files.own_files import BoundedFolder
     from lib_instantstyle.hosts.diffusion import Diffusion
-    from lib_instantstyle.references.vector_files import EmbeddingFiles
 
 
 class TextEmbedder(Protocol):
@@ -67,7 +66,7 @@ class Host(Protocol):
     def cache_folder(self) -> Path:
         """A folder of our own for what can be computed again."""
 
-    def embedding_files(self) -> EmbeddingFiles | None:
+    def embeddings_folder(self) -> BoundedFolder | None:
         """Where embeddings outlive the process; None if the user does not want it."""
 
     def reference_folder(self) -> BoundedFolder | None:

@@ -19,7 +19,6 @@ from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
 from lib_instantstyle.hosts.settings import EMBEDDINGS_MB, KEEP_ENCODER, SAVE_CROPS, bytes_to_keep
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
-from lib_instantstyle.references.vector_files import EmbeddingFiles
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion
@@ -58,9 +57,10 @@ class A1111:
     def cache_folder(self) -> Path:
         return own_folder() / "cache"
 
-    def embedding_files(self) -> EmbeddingFiles | None:
+    def embeddings_folder(self) -> BoundedFolder | None:
         capacity = bytes_to_keep(EMBEDDINGS_MB)
-        return EmbeddingFiles(self.cache_folder() / "embeddings", capacity) if capacity else None
+        folder = self.cache_folder() / "embeddings"
+        return BoundedFolder(folder, ".safetensors", capacity) if capacity else None
 
     def reference_folder(self) -> BoundedFolder | None:
         return reference_folder()

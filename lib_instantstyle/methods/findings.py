@@ -1,4 +1,4 @@
-"""What a dry run finds out: plain data, and the same in words."""
+"""What checking a unit finds out: plain data, problems and remarks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.methods import TABLE
+from lib_instantstyle.errors import InstantStyleError, NoReference
+from lib_instantstyle.units.unit import Unit
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class UnitPlan:
     """What one unit would do, as far as that could be found out."""
 
     unit: int
-    method: str = TABLE.usual_method
+    method: str
     adapter: str | None = None
     kind: str | None = None
     encoder: str | None = None
@@ -51,50 +51,48 @@ class UnitPlan:
     idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
     problems: list[str] = field(default_factory=list)  # reasons why no picture would be made
 
+
+class Findings:
+    """Takes what the check of one unit finds.
+
+    is_dry_run: whether a plan is all that is made; problems are then collected, otherwise the first
+    one is raised.
+    """
+
+    def __init__(self, unit: Unit, is_dry_run: bool = False) -> None:
+        self.is_dry_run = is_dry_run
+        self.plan = UnitPlan(unit.number, unit.method)
+
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Take an error as one of the problems, and go on."""
+        """Take an error in this block as one of the problems, and go on."""
         try:
             yield
         except InstantStyleError as error:
-            self.problems.append(str(error).removeprefix(f"unit {self.unit}: "))
+            if not self.is_dry_run:
+                raise
+            self.plan.problems.append(str(error).removeprefix(f"unit {self.plan.unit}: "))
+
+    def problem(self, sentence: str) -> None:
+        """A reason why no picture can be made."""
+        with self.noting():
+            raise InstantStyleError(sentence)
+
+    def remark(self, sentence: str) -> None:
+        """Something that the user should know beside the picture."""
+        self.plan.remarks.append(sentence)
+
+    def idle(self, sentence: str) -> None:
+        """A reason why the unit changes nothing."""
+        self.plan.idle.append(sentence)
 
 
-@dataclass
-class DryRun:
-    """What a generation would do."""
-
-    checkpoint: str | None
-    layout: str | None
-    in_memory: bool
-    units: list[UnitPlan]
-    problems: list[str]
-
-
-def in_words(run: DryRun) -> str:
-    """A dry run for a person: one line for each thing, problems last."""
-    lines = [f"Checkpoint: {run.checkpoint or 'none'}"]
-    for unit in run.units:
-        lines.append(f"Unit {unit.unit}: {unit.method}")
-        if unit.adapter:
-            encoder = f", seen through {unit.encoder}" if unit.encoder else ""
-            lines.append(f"  {unit.adapter} ({unit.kind}){encoder}")
-        lines += [
-            f"  {block.name}: weight {block.weight:g}"
-            + (", against the negative prompt" if block.swapped else "")
-            for block in unit.blocks
-        ]
-        lines += [
-            f"  reference of {each.width} x {each.height}"
-            + (", seen before" if each.remembered else "")
-            for each in unit.references
-        ]
-        if unit.style:
-            lines.append(f"  saved style {unit.style}")
-        if unit.subtracted:
-            lines.append(f"  taken out: {unit.subtracted}")
-        for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
-            if steps:
-                lines.append(f"  {title} {steps[0]} to {steps[-1]}")
-        lines += [f"  {remark}" for remark in unit.remarks]
-    return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])
+@contextmanager
+def naming(unit: Unit) -> Iterator[None]:
+    """Put the unit's number, or its tag, before an error."""
+    try:
+        yield
+    except NoReference:
+        raise
+    except InstantStyleError as error:
+        raise InstantStyleError(f"{unit.title}: {error}") from error

@@ -20,10 +20,17 @@ from lib_instantstyle.models.clip_kind import (
     image_encoder_kind,
     text_encoder_kind,
 )
+from lib_instantstyle.session import SESSION
 
 # What one file holds: an adapter, or either encoder of CLIP or both, or the reason to refuse it.
 _Kinds = tuple[AdapterKind | ImageEncoderKind | TextEncoderKind | str, ...]
-_seen: dict[tuple[str, int, int], _Kinds] = {}
+
+
+class _Recognised:
+    """What files were found to be, by path, size and time of change."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, int, int], _Kinds] = {}
 
 
 @dataclass(frozen=True)
@@ -115,11 +122,12 @@ def _recognise(path: Path) -> _Kinds:
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
-        if key not in _seen:
-            _seen[key] = _look(path)
+        known = SESSION.of(_Recognised).files
+        if key not in known:
+            known[key] = _look(path)
     except OSError:
         return ()  # unreadable, or gone between the listing and the look: not ours to judge
-    return _seen[key]
+    return known[key]
 
 
 def _look(path: Path) -> _Kinds:

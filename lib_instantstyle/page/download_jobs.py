@@ -18,6 +18,7 @@ from lib_instantstyle.models import published
 from lib_instantstyle.models.part_file import part_path
 from lib_instantstyle.models.published import PublishedFile
 from lib_instantstyle.models.resumable_download import DownloadProgress, download
+from lib_instantstyle.session import SESSION
 
 FORBIDDEN = (
     "Visitors of this WebUI may be strangers (--share, --listen and the like), so nothing is "
@@ -48,10 +49,16 @@ class State:
     said: str  # how the last download ended, if not well
 
 
-_jobs: dict[
-    str, _Job
-] = {}  # the last one of each file; a WebUI keeps this when it reloads its page
-_changing = threading.Lock()
+class _Jobs:
+    """The last one of each file; a WebUI keeps this when it reloads its page."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, _Job] = {}
+        self.changing = threading.Lock()
+
+
+def _jobs() -> _Jobs:
+    return SESSION.of(_Jobs)
 
 
 def start(name: str) -> None:
@@ -62,13 +69,16 @@ def start(name: str) -> None:
     if is_public():
         raise InstantStyleError(FORBIDDEN)
     file = _published(name)
-    with _changing:
-        job = _jobs.get(name)
+    jobs = _jobs()
+    with jobs.changing:
+        job = jobs.by_name.get(name)
         if job is None or not job.runs:
             reserved_bytes = sum(
-                other.file.size - other.progress.received for other in _jobs.values() if other.runs
+                other.file.size - other.progress.received
+                for other in jobs.by_name.values()
+                if other.runs
             )
-            job = _jobs[name] = _Job(file)
+            job = jobs.by_name[name] = _Job(file)
             thread = threading.Thread(
                 target=_run, args=(job, reserved_bytes), name=f"download {name}", daemon=True
             )
@@ -79,7 +89,7 @@ def stop(name: str) -> None:
     """Stop the file of that name; what has arrived is kept. Raises as `start` does."""
     if is_public():
         raise InstantStyleError(FORBIDDEN)
-    job = _jobs.get(_published(name).name)
+    job = _jobs().by_name.get(_published(name).name)
     if job:
         job.progress.stop.set()
 
@@ -109,7 +119,7 @@ def _published(name: str) -> PublishedFile:
 
 
 def _state(file: PublishedFile, sizes: dict[int, Path]) -> State:
-    job = _jobs.get(file.name)
+    job = _jobs().by_name.get(file.name)
     runs = bool(job and job.runs)
     here = sizes.get(file.size)
     if job and runs:

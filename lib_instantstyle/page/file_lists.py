@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lib_instantstyle.hosts import lora_folders, model_folders
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.models.lora_files import lora_files
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.choices import AUTO
@@ -19,7 +20,7 @@ def adapter_choices() -> list[str]:
 
 def style_choices() -> list[str]:
     """None, and the saved styles."""
-    return ["", *(style.name for style in library().styles())]
+    return ["", *(style.name for style in library(TABLE).styles())]
 
 
 def lora_choices() -> list[str]:

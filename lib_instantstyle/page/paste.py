@@ -95,7 +95,7 @@ def style_instead(written: Written) -> str:
         return ""
     if not written.reference or kept_pictures(written.reference) is not None:
         return ""
-    style = library().made_from(written.reference)
+    style = library(TABLE).made_from(written.reference)
     return style.name if style else ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.unit import Unit
 
 PREVIEW_SIZE = 224  # pixels; encoders that take more see the same part
@@ -35,9 +36,6 @@ class _Reading:
         self.text = f"Reading {of:,} words with {encoder}, once: {done:,} of {of:,} ..."
 
 
-_reading = _Reading()
-
-
 def looking(image: str) -> str:
     """What stands in the place of the words until they are there."""
     return _LOOKING if image else ""
@@ -45,7 +43,7 @@ def looking(image: str) -> str:
 
 def reading() -> str:
     """How far the words are read, in a sentence; "" while none are."""
-    return html.escape(_reading.text)
+    return html.escape(SESSION.of(_Reading).text)
 
 
 def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
@@ -87,9 +85,9 @@ def _words(unit: Unit) -> str:
 
     try:
         picture = decode_picture(unit.image[0].image)
-        report = describe_content(picture, unit, progress=_reading.tell)
+        report = describe_content(picture, unit, progress=SESSION.of(_Reading).tell)
     finally:
-        _reading.text = ""
+        SESSION.of(_Reading).text = ""
     words = "".join(
         '<button type="button" class="instantstyle-button instantstyle-word" '
         f'title="likeness {word.cosine:.2f}; click to add to, or take from, the content to remove">'

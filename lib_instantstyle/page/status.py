@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.methods import TABLE
+from lib_instantstyle.methods import TABLE, load
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.page_weights import OPTIONAL
 
 _OFF = "This unit is off."
-_answers = itertools.count(1)  # no two answers look alike, so that the page sees each arrive
 # Parts of the page that go with a field beside its own control.
 _ALONG = {
     "adapter": ("adapter_refresh", "crops_button", "crops"),
@@ -24,11 +24,22 @@ _ALONG = {
 }
 
 
+class _Answers:
+    """Numbers for answers: no two look alike, so that the page sees each arrive."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def next(self) -> int:
+        """A number that no answer had."""
+        return next(self._numbers)
+
+
 def lines(values: Sequence[object]) -> list[str]:
     """The status of every unit as HTML; values: the page's of all units, without pictures."""
     count = len(values) // len(TABLE.page_fields)
     units = TABLE.page_values([*values, *[""] * (count * len(TABLE.pictures))])
-    answer = next(_answers)
+    answer = SESSION.of(_Answers).next()
     return [
         f'<div data-answer="{answer}">{_line(unit, number)}</div>'
         for number, unit in enumerate(units, start=1)
@@ -36,15 +47,17 @@ def lines(values: Sequence[object]) -> list[str]:
 
 
 def _line(values: Mapping[str, object], number: int) -> str:
-    from lib_instantstyle.page import outlook
+    # These open model files: not for a closed accordion.
+    from lib_instantstyle.hosts.checkpoint import chosen_layers
+    from lib_instantstyle.hosts.context import Context
 
     try:
         unit = TABLE.parse_unit({**values, "enabled": True}, number)
-        seen = outlook.of(unit)
+        found = load(unit.method).describe(unit, Context(None, layers=chosen_layers()))
     except InstantStyleError as error:
         return _html(_sentence(str(error), number), values, is_problem=True)
-    text = seen.text if values["enabled"] else f"{_OFF} {seen.text}"
-    return _html(text, values, seen.is_problem, seen.block_map)
+    text = found.text if values["enabled"] else f"{_OFF} {found.text}"
+    return _html(text, values, found.is_problem, found.block_map)
 
 
 def _sentence(text: str, number: int) -> str:

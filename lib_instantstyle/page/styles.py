@@ -15,7 +15,7 @@ from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import style_choices
-from lib_instantstyle.styles.cards import summary, thumbnail_url
+from lib_instantstyle.page.style_cards import summary, thumbnail_url
 from lib_instantstyle.styles.library import SUFFIX, library
 
 SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # of a unit, as they are saved
@@ -105,7 +105,7 @@ def save(name: str, *values: object) -> tuple[str, str]:
 
 def rename(name: str, new_name: str) -> tuple[str, str]:
     """Give the picked style another name."""
-    renamed = library().rename(_picked(name), new_name)
+    renamed = library(TABLE).rename(_picked(name), new_name)
     return renamed.name, f"Renamed to {renamed.name}."
 
 
@@ -113,7 +113,7 @@ def delete(name: str) -> tuple[str, str] | None:
     """Delete the picked style, which the browser has asked about; "" is a no."""
     if not name:
         return None
-    library().delete(name)
+    library(TABLE).delete(name)
     return "", f"Deleted {name}."
 
 
@@ -121,13 +121,13 @@ def take_in(file: Any, name: str) -> tuple[str, str]:
     """Add an uploaded style file, under `name` or its own."""
     path = Path(getattr(file, "name", file))
     original = Path(getattr(file, "orig_name", path.name))
-    taken = library().take_in(path.read_bytes(), name.strip() or original.stem)
+    taken = library(TABLE).take_in(path.read_bytes(), name.strip() or original.stem)
     return taken.name, f"Imported as {taken.name}."
 
 
 def export(name: str) -> Path:
     """A copy of the picked style in a folder that the page may serve files from."""
-    style = library().find(_picked(name))
+    style = library(TABLE).find(_picked(name))
     copy = Path(tempfile.mkdtemp(prefix="instantstyle-"), style.path.name)
     copy.write_bytes(style.path.read_bytes())
     return copy
@@ -137,12 +137,12 @@ def card(name: str) -> str:
     """Thumbnail and origin of the style `name`, as HTML."""
     if not name:
         return ""
-    from lib_instantstyle.methods.ip_adapter.saved_style import has_other_encoder
     from lib_instantstyle.models.catalog import scan
+    from lib_instantstyle.styles.file import has_other_encoder
 
     try:
-        style = library().find(name)
-        is_other = has_other_encoder(style, scan(model_folders()))
+        style = library(TABLE).find(name)
+        is_other = has_other_encoder(style.path, scan(model_folders()).image_encoders)
     except InstantStyleError as error:
         return _problem(str(error))
     picture = thumbnail_url(style)

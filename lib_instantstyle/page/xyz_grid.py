@@ -111,14 +111,15 @@ def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> N
     Where the plot varies the checkpoint, it is not known which of them a cell will have.
     """
     from lib_instantstyle.models.catalog import scan
-    from lib_instantstyle.run.dry_run import Circumstances, dry_run
+    from lib_instantstyle.run.dry_run import dry_run
+    from lib_instantstyle.run.requested import RequestedGeneration
 
     unit = TABLE.parse_unit(units[number - 1], number)
     if _CHECKPOINTS in axes_in_use(p):
         if unit.adapter != AUTO:
             scan(model_folders()).adapter(unit.adapter)
         return
-    for problem in dry_run(units, Circumstances(p.steps)).units[number - 1].problems:
+    for problem in dry_run(units, RequestedGeneration(p.steps)).units[number - 1].problems:
         raise InstantStyleError(problem)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError, NoReference, shorten
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.references import pictures
 from lib_instantstyle.references.pictures import Colour, Picture
@@ -14,10 +16,6 @@ from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
 HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
 BLACK: Colour = (0, 0, 0)
-
-
-class NoReference(InstantStyleError):
-    """A unit is on but has no reference; the sentence names the unit itself."""
 
 
 @dataclass(frozen=True)
@@ -33,39 +31,44 @@ class UnitPictures:
     files: tuple[bytes, ...]  # all of them as they came
 
 
-def pictures_of(unit: Unit, host: Host) -> UnitPictures:
+def pictures_of(
+    unit: Unit, host: Host, noting: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> UnitPictures:
     """Decode the pictures of `unit`.
 
+    noting: entered around each of them; where it takes errors, what cannot be read is left out.
     Raises InstantStyleError if there is neither a reference nor a saved style, or both, or a
     picture cannot be read.
     """
     if unit.image and unit.style:
-        raise InstantStyleError(
-            f"it has both a reference and the style {shorten(unit.style)}; clear one of them."
-        )
-    references = () if unit.style else references_of(unit, host)
-    weights = tuple(reference.weight for reference in unit.image)
-    hashes = {"image": " ".join(map(_weighted, references, weights))}
-    negative = (
-        _picture(unit.negative_image, host, "negative_image") if unit.negative_image else None
-    )
+        with noting():
+            raise InstantStyleError(
+                f"it has both a reference and the style {shorten(unit.style)}; clear one of them."
+            )
+    if not unit.image and not unit.style:
+        with noting():
+            raise NoReference(NO_REFERENCE.format(unit.number))
+    found: dict[str, Picture] = {}
+    references, weights = [], []
+    for reference in unit.image:
+        with noting():
+            references.append(_picture(reference.image, host))
+            weights.append(reference.weight)
     # What is transparent in a mask is not meant.
-    masks = {
-        name: _picture(text, host, name, BLACK)
-        for name in ("reference_mask", "mask")
-        if (text := getattr(unit, name))
-    }
-    for name, picture in (("negative_image", negative), *masks.items()):
-        if picture is not None:
-            hashes[name] = picture.sha256[:HASH_LENGTH]
+    for name, below in (("negative_image", None), ("reference_mask", BLACK), ("mask", BLACK)):
+        if text := getattr(unit, name):
+            with noting():
+                found[name] = _picture(text, host, name, below)
+    hashes = {"image": " ".join(map(_weighted, references, weights))}
+    hashes |= {name: picture.sha256[:HASH_LENGTH] for name, picture in found.items()}
     return UnitPictures(
-        references,
-        weights,
-        masks.get("reference_mask"),
-        negative,
-        mask_of(masks["mask"].image) if "mask" in masks else None,
+        tuple(references),
+        tuple(weights),
+        found.get("reference_mask"),
+        found.get("negative_image"),
+        mask_of(found["mask"].image) if "mask" in found else None,
         hashes,
-        tuple(picture.file for picture in (*references, negative, *masks.values()) if picture),
+        tuple(picture.file for picture in (*references, *found.values())),
     )
 
 

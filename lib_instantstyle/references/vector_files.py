@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -25,9 +24,9 @@ class EmbeddingFiles:
     problem: why the folder cannot be written to, a sentence for the user; empty if it can.
     """
 
-    def __init__(self, folder: Path, capacity: int) -> None:
+    def __init__(self, folder: BoundedFolder) -> None:
         self.problem = ""
-        self._files = BoundedFolder(folder, ".safetensors", capacity)
+        self._files = folder
 
     def get(self, key: Key) -> torch.Tensor | None:
         """What was put under `key`, in float32; None, and no such file any more, if damaged."""

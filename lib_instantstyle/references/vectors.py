@@ -12,10 +12,12 @@ import torch
 
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.vector_files import EmbeddingFiles, Key
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
+from lib_instantstyle.session import SESSION
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
@@ -60,9 +62,6 @@ class EmbeddingCache:
         self.encoders.clear()
 
 
-CACHE = EmbeddingCache()  # of this process
-
-
 @dataclass(frozen=True)
 class ImageEmbeds:
     """What image encoders make of pictures, on one device and in one precision.
@@ -93,7 +92,7 @@ class ImageEmbeds:
         vector there, one that takes hidden states the zero image's.
         """
         if not self.keep:
-            CACHE.release_encoder()
+            cache().release_encoder()
         hidden = kind.projection.takes_hidden_states
         if negative is None and hidden:
             negative = ZERO_IMAGE
@@ -114,11 +113,11 @@ class ImageEmbeds:
         """
         source = _source(image_encoder, self.dtype, hidden)
         keys: list[Key] = [(each.key, *source) for each in inputs]
-        found = CACHE.recall(keys)
+        found = cache().recall(keys)
         if self.files is not None:
             read = _read([key for key in keys if key not in found], self.files)
             found.update(read)
-            CACHE.remember(read)
+            cache().remember(read)
         missing = [i for i, key in enumerate(keys) if key not in found]
         if missing:
             views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
@@ -127,7 +126,7 @@ class ImageEmbeds:
             # as one of it is remembered.
             parts = torch.split(encoded, [len(of_one) for of_one in views])
             found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
-            CACHE.remember({keys[i]: found[keys[i]] for i in missing})
+            cache().remember({keys[i]: found[keys[i]] for i in missing})
             if self.files is not None:
                 for i in missing:
                     self.files.put(keys[i], found[keys[i]])
@@ -141,9 +140,9 @@ class ImageEmbeds:
         source = _source(image_encoder, self.dtype, hidden)
 
         def run(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-            kept = CACHE.encoders.pop((source, device), None)
+            kept = cache().encoders.pop((source, device), None)
             if kept is None:
-                CACHE.release_encoder()  # before another is built: two would not fit everywhere
+                cache().release_encoder()  # before another is built: two would not fit everywhere
                 encoder = load_image_encoder(
                     path, kind, device, dtype, hidden, self.memory.make_room
                 )
@@ -154,7 +153,7 @@ class ImageEmbeds:
                 return torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
             finally:
                 if self.keep:
-                    CACHE.encoders[source, device] = kept
+                    cache().encoders[source, device] = kept
                 else:
                     kept.entry.take_out()
 
@@ -162,16 +161,36 @@ class ImageEmbeds:
         return or_on_cpu(run, self.device, self.dtype, what, self.notify)
 
 
+def cache() -> EmbeddingCache:
+    """That of this process."""
+    return SESSION.of(EmbeddingCache)
+
+
+def image_embeds(context: Context, keep: bool = False, on_disk: bool = True) -> ImageEmbeds:
+    """Image encoders run as the WebUI's settings want it.
+
+    keep: leave the encoder on its device whatever these say. on_disk: look for embeddings there,
+    and keep new ones.
+    """
+    host = context.host
+    folder = host.embeddings_folder() if on_disk else None
+    return ImageEmbeds(
+        host.device(),
+        host.encoder_dtype(),
+        keep or host.keeps_encoder(),
+        host,
+        None if folder is None else EmbeddingFiles(folder),
+        context.notify,
+    )
+
+
 def is_remembered(
-    encoder_input: EncoderInput,
-    image_encoder: ImageEncoderFile,
-    dtype: torch.dtype,
-    hidden: bool,
-    files: EmbeddingFiles | None = None,
+    encoder_input: EncoderInput, image_encoder: ImageEncoderFile, hidden: bool, context: Context
 ) -> bool:
-    """Whether the embedding of `encoder_input` is in memory or in `files`."""
-    keys: list[Key] = [(encoder_input.key, *_source(image_encoder, dtype, hidden))]
-    return bool(CACHE.recall(keys) or (files is not None and _read(keys, files)))
+    """Whether the embedding of `encoder_input` is in memory or on disk."""
+    embeds = image_embeds(context)
+    keys: list[Key] = [(encoder_input.key, *_source(image_encoder, embeds.dtype, hidden))]
+    return bool(cache().recall(keys) or (embeds.files is not None and _read(keys, embeds.files)))
 
 
 def _source(

@@ -11,8 +11,6 @@ from lib_instantstyle.unet.effect_meter import LayerEffect
 KEY = "InstantStyle {} effect"  # in infotext, by unit
 _WEAK = 0.01  # of the text attention: what is below cannot be seen
 
-_last: tuple[BlockEffect, ...] = ()
-
 
 @dataclass(frozen=True)
 class BlockEffect:
@@ -22,6 +20,13 @@ class BlockEffect:
     index: int  # transformer index
     block: str  # diffusers name
     ratio: float  # norm of the added term over the norm of the text attention, mean of the layers
+
+
+class LastReport:
+    """What was measured in the last generation in which a unit asked for it; empty before."""
+
+    def __init__(self) -> None:
+        self.effects: tuple[BlockEffect, ...] = ()
 
 
 def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockEffect]:
@@ -37,17 +42,6 @@ def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockE
         BlockEffect(unit, index, names[index], sum(of_block) / len(of_block))
         for (unit, index), of_block in sorted(ratios.items())
     ]
-
-
-def keep(effects: Sequence[BlockEffect]) -> None:
-    """Remember the report of the last generation that was measured."""
-    global _last
-    _last = tuple(effects)
-
-
-def last_report() -> tuple[BlockEffect, ...]:
-    """Of the last generation in which a unit asked for a report; empty before."""
-    return _last
 
 
 def infotext(effects: Sequence[BlockEffect]) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from PIL import Image
@@ -14,19 +13,16 @@ from lib_instantstyle.content.similarity import cosines
 from lib_instantstyle.content.subtraction import content_texts
 from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.errors import InstantStyleError, shorten
-from lib_instantstyle.hosts import Host, model_folders
-from lib_instantstyle.methods import IP_ADAPTER
-from lib_instantstyle.methods.ip_adapter.checked import naming
-from lib_instantstyle.models.catalog import Catalog, ImageEncoderFile, scan
-from lib_instantstyle.models.selection import choose
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.methods import load
+from lib_instantstyle.methods.findings import naming
+from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.pictures import Picture, to_rgb
 from lib_instantstyle.references.unit_pictures import pictures_of
-from lib_instantstyle.references.vectors import CACHE, ImageEmbeds
-from lib_instantstyle.references.views import EncoderInput, reference_input
+from lib_instantstyle.references.vectors import cache, image_embeds
+from lib_instantstyle.references.views import reference_input
 from lib_instantstyle.styles.file import read_style
 from lib_instantstyle.styles.library import library
-from lib_instantstyle.unet.layers import UnetLayers
-from lib_instantstyle.unet.plan import layer_weights
 from lib_instantstyle.units.unit import Unit
 
 
@@ -52,23 +48,17 @@ class LeakMeter:
 
 
 @torch.no_grad()
-def leak_meters(
-    units: Sequence[Unit], layers: UnetLayers, host: Host, p: Any
-) -> tuple[LeakMeter, ...]:
-    """The meters of those `units` that ask for one.
+def leak_meters(units: Sequence[Unit], context: Context) -> tuple[LeakMeter, ...]:
+    """The meters of those `units`, which all add something, that ask for one.
 
     Raises InstantStyleError where a picture or the words cannot be read.
     """
-    asking = [unit for unit in units if unit.leak_meter and _adds_something(unit, layers)]
-    if not asking:
-        return ()
-    catalog = scan(model_folders())
-    return tuple(_meter(unit, layers, catalog, host, p) for unit in asking)
+    return tuple(_meter(unit, context) for unit in units if unit.leak_meter)
 
 
 @torch.no_grad()
 def measure(
-    meters: Sequence[LeakMeter], image: Image.Image, host: Host, last: bool
+    meters: Sequence[LeakMeter], image: Image.Image, context: Context, last: bool
 ) -> dict[str, str]:
     """What each meter reads of the finished picture `image`, by key of infotext.
 
@@ -77,37 +67,49 @@ def measure(
     plain = to_rgb(image)
     digest = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).hexdigest()
     encoder_input = reference_input(Picture(plain, digest))
+    embeds = image_embeds(context, keep=True, on_disk=False)
     found = {}
     for meter in meters:
-        (vector,) = _vectors([encoder_input], meter.image_encoder, host, keep=True)
+        (vector,) = embeds.encode([encoder_input], meter.image_encoder, hidden=False)
         found[LEAK_KEY.format(meter.number)] = meter.read(vector)
-    if last and not host.keeps_encoder():
-        CACHE.release_encoder()
+    if last and not context.host.keeps_encoder():
+        cache().release_encoder()
     return found
 
 
-def _meter(unit: Unit, layers: UnetLayers, catalog: Catalog, host: Host, p: Any) -> LeakMeter:
+def check_meter(unit: Unit, context: Context) -> None:
+    """Raise InstantStyleError where `unit` asks for a meter that could not be read."""
+    if not unit.leak_meter:
+        return
+    if unit.style:
+        _saved_references(unit, context)
+    else:
+        _image_encoder(unit, context)
+
+
+def _meter(unit: Unit, context: Context) -> LeakMeter:
     with naming(unit):
         if unit.style:
-            image_encoder, references = _saved_references(unit, catalog)
+            image_encoder, references = _saved_references(unit, context)
         else:
-            image_encoder = _image_encoder(unit, layers, catalog)
-            pictures = pictures_of(unit, host)
+            image_encoder = _image_encoder(unit, context)
+            pictures = pictures_of(unit, context.host)
             inputs = [
                 reference_input(each, unit, pictures.reference_mask) for each in pictures.references
             ]
-            references = torch.stack(_vectors(inputs, image_encoder, host, host.keeps_encoder()))
+            embeds = image_embeds(context, on_disk=False)
+            references = torch.stack(embeds.encode(inputs, image_encoder, hidden=False))
         texts = None
         if named := content_texts(unit.content):
-            source = content_source(references.shape[1], unit.clip_source, catalog, host, p)
+            source = content_source(references.shape[1], unit.clip_source, context)
             texts = source.encoder.vectors(named)
         return LeakMeter(unit.number, image_encoder, references, texts)
 
 
-def _saved_references(unit: Unit, catalog: Catalog) -> tuple[ImageEncoderFile, torch.Tensor]:
+def _saved_references(unit: Unit, context: Context) -> tuple[ImageEncoderFile, torch.Tensor]:
     """The encoder that made the unit's saved style, which has to be here, and its vectors."""
-    style = read_style(library().find(unit.style).path)
-    for image_encoder in catalog.image_encoders:
+    style = read_style(library(unit.table).find(unit.style).path)
+    for image_encoder in context.catalog.image_encoders:
         if (
             style.vectors is not None
             and style.is_by(image_encoder)
@@ -121,34 +123,10 @@ def _saved_references(unit: Unit, catalog: Catalog) -> tuple[ImageEncoderFile, t
     )
 
 
-def _adds_something(unit: Unit, layers: UnetLayers) -> bool:
-    return unit.method != IP_ADAPTER.name or bool(layer_weights(unit, layers))
-
-
-def _vectors(
-    inputs: Sequence[EncoderInput], image_encoder: ImageEncoderFile, host: Host, keep: bool
-) -> list[torch.Tensor]:
-    device, dtype = host.device(), host.encoder_dtype()
-    return ImageEmbeds(device, dtype, keep, host).encode(inputs, image_encoder, hidden=False)
-
-
-def check_meter(unit: Unit, layers: UnetLayers, catalog: Catalog) -> None:
-    """Raises InstantStyleError where `unit` asks for a meter that could not be read."""
-    if unit.leak_meter and _adds_something(unit, layers):
-        if unit.style:
-            _saved_references(unit, catalog)
-        else:
-            _image_encoder(unit, layers, catalog)
-
-
-def _image_encoder(unit: Unit, layers: UnetLayers, catalog: Catalog) -> ImageEncoderFile:
+def _image_encoder(unit: Unit, context: Context) -> ImageEncoderFile:
     """The unit's own image encoder if it makes vectors, else the first one that does."""
-    image_encoders = list(catalog.image_encoders)
-    if unit.method == IP_ADAPTER.name:
-        image_encoders.insert(
-            0, choose(unit.adapter, catalog, layers, layer_weights(unit, layers)).image_encoder
-        )
-    for image_encoder in image_encoders:
+    own = load(unit.method).image_encoder(unit, context)
+    for image_encoder in (*([own] if own else []), *context.catalog.image_encoders):
         if image_encoder.kind.embedding_width:
             return image_encoder
     raise InstantStyleError(

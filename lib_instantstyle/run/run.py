@@ -2,7 +2,7 @@
 
 A WebUI generation meets this in four places, in this order:
 
-- `process`: the units are checked and the plan is made. What is wrong stops the generation
+- `process`: the units are checked and their parts prepared. What is wrong stops the generation
   through `p.init`, because an exception raised in a script's hook is only printed.
 - `process_batch`: `p.sample` is wrapped, to find out afterwards whether any layer was reached.
 - `process_before_every_sampling`: `launch_sampling` of this sampler is wrapped; the hooks stand
@@ -13,70 +13,61 @@ A WebUI generation meets this in four places, in this order:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from torch import nn
-
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts import Host, current
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.wrapping import wrap_next_call
-from lib_instantstyle.methods import IP_ADAPTER
-from lib_instantstyle.methods.attention_methods import prepare_attention_method
-from lib_instantstyle.methods.b_lora.method import prepare_blora
-from lib_instantstyle.methods.ip_adapter.prepare import Prepared, prepare
-from lib_instantstyle.run import effect
+from lib_instantstyle.methods import conflicts, load
+from lib_instantstyle.methods.base import Part
+from lib_instantstyle.run import effect, state
 from lib_instantstyle.run.leak import leak_meters, measure
 from lib_instantstyle.run.sampling_pass import SamplingPass
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.hook_handles import remove_all_hooks
-from lib_instantstyle.unet.layers import UnetLayers, find_layers
+from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.units.infotext import INFOTEXT_KEY
 from lib_instantstyle.units.unit import Unit
 
-ATTRIBUTE = "_instantstyle_run"  # on p
+_NO_STEP = "no sampling step falls between start and end"
 
 
 class Run:
     """The style of one generation."""
 
-    def __init__(self, units: Sequence[Unit], p: Any, host: Host) -> None:
-        self._host = host
-        unet = host.unet(p)
-        remove_all_hooks(unet)
-        layers = find_layers(unet)
-        self._units = units
-        self._prepared = self._prepare(layers, p, unet)
-        self._attention = prepare_attention_method(units, host, p, unet)
-        self._leak_meters = leak_meters(units, layers, host, p)
-        self._signature = layers.signature
-        self._layout = layers.layout
+    def __init__(self, units: Sequence[Unit], p: Any) -> None:
+        self._notes: list[str] = []
+        self._context = Context.of(p, self._notes.append)
+        assert self._context.unet is not None
+        remove_all_hooks(self._context.unet)
+        self._parts = _parts(units, self._context)
+        acting = [unit for part in self._parts for unit in part.units]
+        self._leak_meters = leak_meters(acting, self._context)
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
 
     @property
     def infotext(self) -> dict[str, str]:
-        written = dict(self._prepared.infotext)
-        if self._attention:
-            written |= self._attention.infotext
+        """A line for each unit, by key, in the order of their numbers."""
+        written = {key: line for part in self._parts for key, line in part.infotext.items()}
         return dict(sorted(written.items(), key=lambda item: (len(item[0]), item[0])))
-
-    @property
-    def comments(self) -> Sequence[str]:
-        """What the user should be told beside the picture."""
-        comments = [*self._prepared.comments]
-        return [*comments, *self._attention.comments] if self._attention else comments
 
     @property
     def is_empty(self) -> bool:
         """True where no layer gets anything."""
-        return self._prepared.plan.is_empty and self._attention is None
+        return not self._parts
 
-    def listen(self, p: Any) -> None:
-        """See what `p.init` makes of the picture to change."""
-        if self._attention:
-            self._attention.listen(p)
+    def begin(self, p: Any) -> None:
+        """Hang on `p`: write infotext and comments, and see what `p.init` makes."""
+        setattr(p, state.RUN, self)
+        for part in self._parts:
+            part.before_init(p)
+        p.extra_generation_params.update(self.infotext)
+        self._tell(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -92,7 +83,8 @@ class Run:
 
         def around(launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any) -> Any:
             try:
-                return self._sample(p, launch, steps, *args, **kwargs)
+                with self._pass(p, steps):
+                    return launch(steps, *args, **kwargs)
             except InstantStyleError as error:
                 raise InstantStyle(str(error)) from error
             finally:
@@ -107,11 +99,11 @@ class Run:
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
-            if self._attention:
-                self._attention.encode(p)
+            for part in self._parts:
+                part.before_sample(p)
             try:
                 result = sample(*args, **kwargs)
-                if not self._host.interrupted():
+                if not self._context.host.interrupted():
                     self._check_effect(p)
                 self._report(p)
                 return result
@@ -120,37 +112,37 @@ class Run:
 
         wrap_next_call(p, "sample", around)
 
-    def _sample(
-        self, p: Any, launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any
-    ) -> Any:
-        unet = self._host.unet(p)  # looked up now: hires fix may have changed the checkpoint
-        layers = find_layers(unet)
-        plan = self._prepared_for(layers, p, unet).plan.in_pass(self._host.is_hires_pass(p))
-        region = self._host.region(p)
+    def _pass(self, p: Any, steps: int) -> ExitStack:
+        """A block in which the hooks are on the UNet, and all parts act."""
+        context = self._follow(p)
+        plan = Plan.of(part.plan for part in self._parts).in_pass(context.host.is_hires_pass(p))
+        region = context.host.region(p)
         if region is not None:
             plan = plan.within(region)
-        attention = self._attention
-        told = attention is not None and attention.tells_images_apart
-        with SamplingPass(plan, unet, layers, steps, self._host, p, self._meter, told) as current:
+        told = any(part.tells_images_apart for part in self._parts)
+        with ExitStack() as stack:
+            current = SamplingPass(plan, context, steps, self._meter, told)
+            stack.enter_context(current)
             self._current = current
             self._passes.append(current)
-            if attention is None:
-                return launch(steps, *args, **kwargs)
-            with attention.holding(p, unet, steps, current):
-                return launch(steps, *args, **kwargs)
+            for part in self._parts:
+                stack.enter_context(part.around_sampling(p, current))
+            return stack.pop_all()
 
-    def _prepare(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:
-        adapters = [unit for unit in self._units if unit.method == IP_ADAPTER.name]
-        prepared = prepare(adapters, layers, self._host, p)
-        return prepared.and_also(prepare_blora(self._units, layers, unet))
+    def _follow(self, p: Any) -> Context:
+        """The context with the UNet that is sampled now: hires fix may have changed checkpoints."""
+        before = self._context
+        self._context = before.for_unet(before.host.unet(p))
+        if self._context.known_layers.signature != before.known_layers.signature:
+            self._parts = [part.for_checkpoint(self._context) for part in self._parts]
+            self._tell(p)
+            self._context.host.load_unet(p)  # the sampler had loaded it, and then encoders were
+        return self._context
 
-    def _prepared_for(self, layers: UnetLayers, p: Any, unet: nn.Module) -> Prepared:
-        if layers.signature != self._signature:
-            self._prepared = self._prepare(layers, p, unet)
-            self._signature = layers.signature
-            self._layout = layers.layout
-            self._host.load_unet(p)  # the sampler had loaded it, and then encoders were
-        return self._prepared
+    def _tell(self, p: Any) -> None:
+        for note in dict.fromkeys(self._notes):
+            p.comment(f"InstantStyle: {note}")
+        self._notes.clear()
 
     def _check_effect(self, p: Any) -> None:
         if not self._passes:
@@ -158,15 +150,13 @@ class Run:
                 "the style could not be applied, because another script (such as img2img "
                 "alternative test) does the sampling itself; switch one of the two off."
             )
-        if self._attention and not self._prepared.plan.terms:
-            if not self._attention.replaced:
-                p.comment("InstantStyle: no sampling step falls between start and end.")
+        without_plan = [part for part in self._parts if part.plan.is_empty]
+        if any(not part.replaced for part in without_plan):
+            p.comment(f"InstantStyle: {_NO_STEP}.")
+        if len(without_plan) == len(self._parts):
             return
         if not any(each.expected for each in self._passes):
-            p.comment(
-                "InstantStyle: no sampling step falls between start and end, or none in the passes "
-                "that hires_pass names."
-            )
+            p.comment(f"InstantStyle: {_NO_STEP}, or none in the passes that hires_pass names.")
         elif not any(each.fired for each in self._passes):
             raise InstantStyle(self._passes[-1].why_nothing)
 
@@ -176,7 +166,7 @@ class Run:
             return
         last = getattr(p, "batch_index", 0) + 1 >= p.batch_size
         try:
-            found = measure(self._leak_meters, image, self._host, last)
+            found = measure(self._leak_meters, image, self._context, last)
         except Exception as error:  # the picture is there; what is only printed would be missed
             p.comment(f"InstantStyle: the leak could not be measured ({error}).")
             return
@@ -187,20 +177,27 @@ class Run:
             p.extra_generation_params[f"{INFOTEXT_KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
             return
-        effects = effect.block_effects(self._meter.effects(), self._layout)
-        effect.keep(effects)
-        p.extra_generation_params.update(effect.infotext(effects))
-        remark = effect.remark(effects)
+        found = effect.block_effects(self._meter.effects(), self._context.known_layers.layout)
+        SESSION.of(effect.LastReport).effects = tuple(found)
+        p.extra_generation_params.update(effect.infotext(found))
+        remark = effect.remark(found)
         if remark:
             p.comment(remark)
 
 
+def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
+    """What each method does of `units`; those that add nothing are left out."""
+    for unit, problem in conflicts(units):
+        raise InstantStyleError(f"{unit.title}: {problem}")
+    by_method: dict[str, list[Unit]] = {}
+    for unit in units:
+        by_method.setdefault(unit.method, []).append(unit)
+    parts = [load(name).prepare(of_one, context) for name, of_one in by_method.items()]
+    return [part for part in parts if not part.is_empty]
+
+
 def start(p: Any, units: Sequence[Unit]) -> None:
     """Prepare a run for `p`; raises InstantStyleError if it cannot be had."""
-    run = Run(units, p, current(p))
+    run = Run(units, p)
     if not run.is_empty:
-        setattr(p, ATTRIBUTE, run)
-        run.listen(p)
-        p.extra_generation_params.update(run.infotext)
-        for comment in run.comments:
-            p.comment(comment)
+        run.begin(p)

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts import Host
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.unet.attention_hook import Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.hook_handles import remove_all_hooks
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall
 from lib_instantstyle.unet.inversion import Denoiser
-from lib_instantstyle.unet.layers import UnetLayers, find_layers
+from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import Plan
 
 
@@ -26,20 +26,19 @@ class SamplingPass:
     def __init__(
         self,
         plan: Plan,
-        unet: nn.Module,
-        layers: UnetLayers,
+        context: Context,
         steps: int,
-        host: Host,
-        p: Any,
         meter: EffectMeter | None = None,
         tells_images_apart: bool = False,
     ) -> None:
         """tells_images_apart: `rows` name the image of each row, whatever the plan needs."""
+        assert context.unet is not None
+        p = context.p
         self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
-        self._host = host
-        self._p = p
-        self._unet = unet
-        self._layers = layers
+        self.context = context
+        self.steps = steps
+        self.unet = context.unet
+        self._unet: nn.Module = context.unet  # the one that the hooks stand on now
         self.rows: Rows | None = None  # codes of the rows of the UNet call under way
         self.failure: Exception | None = None  # of `begin_step`; the next UNet call ends with it
         self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
@@ -54,7 +53,7 @@ class SamplingPass:
 
     def __enter__(self) -> SamplingPass:
         try:
-            self._injection.attach(self._unet, self._layers)
+            self._injection.attach(self._unet, self.context.known_layers)
         except BaseException:
             self._injection.detach()
             raise
@@ -95,7 +94,7 @@ class SamplingPass:
             "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
         )
 
-    def aside(self, denoiser: Denoiser) -> Denoiser:
+    def outside_sampling(self, denoiser: Denoiser) -> Denoiser:
         """`denoiser` with UNet calls that are no part of the sampling: no term, no row counted."""
 
         def apart(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -119,7 +118,7 @@ class SamplingPass:
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
-        unet = self._host.unet(self._p)
+        unet = self.context.host.unet(self.context.p)
         if unet is not self._unet:
             self._follow(unet)
         self._clock.begin_step(params)
@@ -131,8 +130,10 @@ class SamplingPass:
             layers = find_layers(unet)
         except InstantStyleError:
             layers = None
-        if layers is not None and layers.signature == self._layers.signature:
+        if layers is not None and layers.signature == self.context.known_layers.signature:
             self._injection.attach(unet, layers)
         else:
             self._injection.detach()
-            self._p.comment("InstantStyle: the refiner has other blocks and paints without style.")
+            self.context.p.comment(
+                "InstantStyle: the refiner has other blocks and paints without style."
+            )

@@ -8,13 +8,10 @@ from typing import Any
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.styles import tags as prompt_tags
+from lib_instantstyle.run import state
+from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, UNIT_LIMIT, Unit
-
-_RUN = "_instantstyle_run"  # run.ATTRIBUTE, known here without importing torch
-_UNITS = "_instantstyle_units"  # those that came with the request
-_TAGS = "_instantstyle_tags"  # those in the prompts that the run has units for
 
 
 def before_process(p: Any) -> None:
@@ -23,9 +20,7 @@ def before_process(p: Any) -> None:
         del p.extra_generation_params[key]
     for name in ("init", "sample"):
         unwrap(p, name)
-    for name in (_RUN, _UNITS, _TAGS):
-        if hasattr(p, name):
-            delattr(p, name)
+    state.clear(p)
 
 
 def process(p: Any, arguments: Sequence[object]) -> None:
@@ -34,7 +29,7 @@ def process(p: Any, arguments: Sequence[object]) -> None:
         units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
         units = _without_untouched(p, units)
         if units:
-            setattr(p, _UNITS, units)
+            setattr(p, state.UNITS, units)
             _start(p, units)
     except Exception as error:
         _refuse(p, "init", error)
@@ -46,35 +41,35 @@ def process_batch(p: Any, number: int) -> None:
     Only now has the WebUI taken them out of the prompts, which other scripts may have written.
     """
     try:
-        tags = prompt_tags.of_batch(p, number)
-        if tags != getattr(p, _TAGS, ()):
-            setattr(p, _TAGS, tags)
-            if hasattr(p, _RUN):
-                delattr(p, _RUN)
-            units = getattr(p, _UNITS, [])
-            _start(p, [*units, *prompt_tags.units_of(tags, UNIT_LIMIT + 1)])
+        tags = of_batch(p, number)
+        if tags != getattr(p, state.TAGS, ()):
+            setattr(p, state.TAGS, tags)
+            if hasattr(p, state.RUN):
+                delattr(p, state.RUN)
+            units = getattr(p, state.UNITS, [])
+            _start(p, [*units, *units_of(tags, UNIT_LIMIT + 1, TABLE)])
     except Exception as error:
         _refuse(p, "sample", error)
         return
-    if hasattr(p, _RUN):
-        getattr(p, _RUN).watch(p)
+    if hasattr(p, state.RUN):
+        getattr(p, state.RUN).watch(p)
 
 
 def process_before_every_sampling(p: Any) -> None:
     """Arm the sampler that is about to run."""
-    if hasattr(p, _RUN):
-        getattr(p, _RUN).arm(p)
+    if hasattr(p, state.RUN):
+        getattr(p, state.RUN).arm(p)
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """A picture is finished; what is written now reaches its own infotext."""
-    if hasattr(p, _RUN):
-        getattr(p, _RUN).measure_leak(p, pp.image)
+    if hasattr(p, state.RUN):
+        getattr(p, state.RUN).measure_leak(p, pp.image)
 
 
 def on_cfg_denoiser(params: Any) -> None:
     """A denoiser, of any generation, is about to evaluate a step."""
-    run = getattr(getattr(params.denoiser, "p", None), _RUN, None)
+    run = getattr(getattr(params.denoiser, "p", None), state.RUN, None)
     if run is not None:
         run.begin_step(params)
 

@@ -9,6 +9,7 @@ further one half of that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,14 @@ class Style:
             return False
         distance = torch.linalg.vector_norm(found - self.fingerprint)
         return bool(distance <= _TOLERANCE * torch.linalg.vector_norm(self.fingerprint))
+
+
+def has_other_encoder(path: Path, image_encoders: Sequence[ImageEncoderFile]) -> bool:
+    """Whether there are image encoders here, and none of them made the style file `path`."""
+    if not image_encoders:
+        return False
+    style = read_style(path)
+    return not any(style.is_by(image_encoder) for image_encoder in image_encoders)
 
 
 def write_style(path: Path, style: Style) -> None:

@@ -18,6 +18,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,11 @@ def _info(header: Header) -> StyleInfo:
         settings=settings,
         thumbnail=_thumbnail(header.metadata.get(THUMBNAIL, "")),
     )
+
+
+def now() -> str:
+    """This moment in UTC, as a style file says when it was made."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _weight(value: object) -> float:

@@ -16,17 +16,22 @@ from typing import TYPE_CHECKING
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import own_folder
-from lib_instantstyle.methods import TABLE
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.names import check_name, same_name
 
 if TYPE_CHECKING:  # the page is built without a look into a style file
     from lib_instantstyle.styles.header import StyleInfo
+    from lib_instantstyle.units.unit import Table
 
 SUFFIX = ".safetensors"
 _LISTED = 20  # names that a sentence lists at most
 
-# What a file holds, by path, size and time of change.
-_seen: dict[tuple[str, int, int], StyleInfo | str | None] = {}  # str: why it is refused
+
+class _Read:
+    """What files were found to hold, by path, size and time of change; a str: why it is refused."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, int, int], StyleInfo | str | None] = {}
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,11 @@ class SavedStyle:
 
 
 class StyleLibrary:
-    """The style files in `folder`, which may be missing."""
+    """The style files in `folder`, which may be missing; their settings are fields of `table`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, table: Table) -> None:
         self.folder = folder
+        self._table = table
 
     def styles(self) -> list[SavedStyle]:
         """All of them, by name."""
@@ -132,7 +138,7 @@ class StyleLibrary:
         with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
             candidate = Path(elsewhere, f"{clean}{SUFFIX}")
             candidate.write_bytes(data)
-            if _sound_info(candidate) is None:
+            if _sound_info(candidate, self._table) is None:
                 raise InstantStyleError(f"{clean} is no saved style; choose another file.")
         try:
             write_file(self.path_of(clean), data)
@@ -148,32 +154,33 @@ class StyleLibrary:
 
     def _entries(self) -> Iterator[SavedStyle | tuple[str, str]]:
         for path in sorted(self._paths(), key=lambda path: same_name(path.stem)):
-            found = _look(path)
+            found = _look(path, self._table)
             if isinstance(found, str):
                 yield path.stem, found
             elif found is not None:
                 yield SavedStyle(path.stem, path, found)
 
 
-def library() -> StyleLibrary:
-    """The styles of this WebUI."""
-    return StyleLibrary(own_folder() / "styles")
+def library(table: Table) -> StyleLibrary:
+    """The styles of this WebUI; their settings are fields of `table`."""
+    return StyleLibrary(own_folder() / "styles", table)
 
 
-def _look(path: Path) -> StyleInfo | str | None:
+def _look(path: Path, table: Table) -> StyleInfo | str | None:
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
-        if key not in _seen:
-            _seen[key] = _read(path)
+        known = SESSION.of(_Read).files
+        if key not in known:
+            known[key] = _read(path, table)
     except OSError:
         return None  # unreadable, or gone between the listing and the look
-    return _seen[key]
+    return known[key]
 
 
-def _read(path: Path) -> StyleInfo | str | None:
+def _read(path: Path, table: Table) -> StyleInfo | str | None:
     try:
-        info = _sound_info(path)
+        info = _sound_info(path, table)
         if info is not None:
             check_name(path.stem)
     except InstantStyleError as error:
@@ -181,12 +188,12 @@ def _read(path: Path) -> StyleInfo | str | None:
     return info
 
 
-def _sound_info(path: Path) -> StyleInfo | None:
+def _sound_info(path: Path, table: Table) -> StyleInfo | None:
     from lib_instantstyle.styles.header import check_settings, read_info
 
     info = read_info(path)
     if info is not None:
-        check_settings(info, TABLE, path.name)
+        check_settings(info, table, path.name)
     return info
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, shorten
-from lib_instantstyle.methods import TABLE
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.unit import Table, Unit
@@ -151,8 +150,8 @@ def of_request(given: Mapping[str, object]) -> Tags:
     return tuple(passes_of(base, hires))
 
 
-def units_of(tags: Tags, first: int) -> list[Unit]:
-    """One unit for each tag, numbered from `first`.
+def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
+    """One unit of `table` for each tag, numbered from `first`.
 
     Raises InstantStyleError, naming the tag, for a style that is not there or a wrong value.
     """
@@ -162,12 +161,12 @@ def units_of(tags: Tags, first: int) -> list[Unit]:
         )
     units = []
     for place, (content, which) in enumerate(tags, start=first):
-        tag = parse_tag(content, TABLE)
+        tag = parse_tag(content, table)
         try:
-            saved = library().find(tag.name)
+            saved = library(table).find(tag.name)
         except InstantStyleError as error:
             raise InstantStyleError(f"{tag.text}: {error}") from None
-        unit = unit_of(tag, saved.info.settings, place, TABLE)
+        unit = unit_of(tag, saved.info.settings, place, table)
         units.append(unit if which == BOTH else in_pass(unit, which))
     return [unit for unit in units if unit.acts]
 

@@ -1,8 +1,10 @@
-"""The cross-attention layers of a live UNet, found by walking its modules."""
+"""The attention layers of a live UNet, found by walking its modules once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensor_info import Tensors, shape_of
-from lib_instantstyle.layout import Layer, Layout, parse_attn2, recognise
+from lib_instantstyle.layout import Block, Layer, Layout, parse_attn2, recognise
 
 _QUERY, _KEY = ".to_q.weight", ".to_k.weight"
 
@@ -26,12 +28,35 @@ class CrossAttention:
 
 
 @dataclass(frozen=True)
+class SelfAttention:
+    """One self-attention (attn1) as it stands in the UNet."""
+
+    block: Block
+    module: nn.Module
+
+    @property
+    def heads(self) -> int:
+        """H"""
+        module: Any = self.module
+        return int(module.heads)
+
+
+@dataclass(frozen=True)
 class UnetLayers:
     """What the engine needs to know of a UNet."""
 
     layout: Layout
     context_width: int  # C, the width of the prompt's tokens
     by_number: Mapping[int, CrossAttention]
+    self_attentions: tuple[SelfAttention, ...] = ()  # in the order of the UNet's modules
+
+    def self_attentions_in(self, blocks: Collection[int]) -> tuple[SelfAttention, ...]:
+        """Those in `blocks`, transformer indices."""
+        return tuple(each for each in self.self_attentions if each.block.index in blocks)
+
+    def count_by_block(self) -> Mapping[int, int]:
+        """How many cross-attentions each transformer has, by its index."""
+        return Counter(found.layer.block.index for found in self.by_number.values())
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -47,7 +72,10 @@ def find_layers(unet: nn.Module) -> UnetLayers:
     """
     modules: dict[tuple[str, int], Any] = {}
     depths: dict[str, int] = {}
+    own: list[tuple[str, nn.Module]] = []  # name of the block, self-attention in it
     for path, module in unet.named_modules():
+        if path.endswith("attn1") and (parsed := parse_attn2(f"{path[:-1]}2")):
+            own.append((parsed[0], module))
         parsed = parse_attn2(path)
         if parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
             modules[parsed] = module
@@ -61,7 +89,9 @@ def find_layers(unet: nn.Module) -> UnetLayers:
                 width, _ = _sizes(module.to_q)
                 by_number[layer.number] = CrossAttention(layer, module, width, module.heads)
     _, context_width = _sizes(next(iter(modules.values())).to_k)
-    return UnetLayers(layout, context_width, by_number)
+    named = {name: block for block in layout.blocks for name in (block.ldm, block.diffusers)}
+    found = tuple(SelfAttention(named[name], module) for name, module in own if name in named)
+    return UnetLayers(layout, context_width, by_number, found)
 
 
 def _sizes(layer: nn.Module) -> tuple[int, int]:
@@ -124,3 +154,17 @@ def linear_shape(layer: Any) -> tuple[int, int] | None:
     weight = getattr(layer, "weight", None)
     shape = tuple(getattr(getattr(weight, "quant_state", None) or weight, "shape", ()))
     return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
+
+
+Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
+
+
+def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:
+    """The linear layers of `blocks` in a live UNet (ldm/sgm or diffusers module names)."""
+    names = {name: block.diffusers for block in blocks for name in (block.ldm, block.diffusers)}
+    pattern = re.compile(rf"(?:^|\.)({'|'.join(map(re.escape, names))})\.(.+)$")
+    return {
+        (names[match[1]], match[2]): module
+        for path, module in unet.named_modules()
+        if (match := pattern.search(path)) and linear_shape(module)
+    }

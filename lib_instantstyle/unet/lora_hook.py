@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib_instantstyle.methods.b_lora.files import Place, linear_layers
 from lib_instantstyle.unet.attention_hook import CallState
+from lib_instantstyle.unet.layers import Place, linear_layers
 from lib_instantstyle.unet.plan import LoraTerm
 
 

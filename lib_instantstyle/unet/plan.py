@@ -5,6 +5,7 @@ A plan holds no module and runs nothing, so it can be printed and tested without
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -85,6 +86,16 @@ class Plan:
     terms: tuple[AttentionTerm, ...]
     loras: tuple[LoraTerm, ...] = ()
 
+    @classmethod
+    def of(cls, plans: Iterable[Plan]) -> Plan:
+        """All of `plans` together."""
+        terms: list[AttentionTerm] = []
+        loras: list[LoraTerm] = []
+        for plan in plans:
+            terms += plan.terms
+            loras += plan.loras
+        return cls(tuple(terms), tuple(loras))
+
     @property
     def is_empty(self) -> bool:
         """True where nothing is added."""
@@ -135,6 +146,11 @@ class Plan:
             f"from {term.when.start:g} to {term.when.end:g} tokens {term.key.shape[1]}"
             for term in self.terms
         )
+
+
+def when_of(unit: Unit) -> When:
+    """The part of the sampling in which `unit` acts."""
+    return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
 
 
 def layer_weights(unit: Unit, layers: UnetLayers) -> dict[int, BlockWeight]:

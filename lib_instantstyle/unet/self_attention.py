@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.layout import parse_attn2
 from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
-from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.layers import SelfAttention
 
 TO_Q, TO_K, TO_V = PARTS = ("to_q", "to_k", "to_v")
 ATTENDED = "to_out"  # what attention makes of the three, before its last projection
@@ -32,39 +30,6 @@ AttentionCallback = Callable[[int, str, torch.Tensor], "torch.Tensor | None"]
 
 LatentCallback = Callable[[torch.Tensor], None]
 """Shown the latents [rows, 4, h, w] of a UNet call before it begins."""
-
-
-@dataclass(frozen=True)
-class SelfAttention:
-    """One self-attention (attn1) as it stands in the UNet."""
-
-    name: str  # diffusers name of its block, for people
-    module: nn.Module
-
-    @property
-    def heads(self) -> int:
-        """H, the number of attention heads."""
-        module: Any = self.module
-        return int(module.heads)
-
-
-def find_self_attention(unet: nn.Module, blocks: Collection[int]) -> tuple[SelfAttention, ...]:
-    """The self-attentions in `blocks`, transformer indices.
-
-    Raises InstantStyleError if `unet` is of no known layout.
-    """
-    layout = find_layers(unet).layout
-    names = {
-        name: layout.blocks[index].diffusers
-        for index in blocks
-        for name in (layout.blocks[index].ldm, layout.blocks[index].diffusers)
-    }
-    found = []
-    for path, module in unet.named_modules():
-        parsed = parse_attn2(f"{path[:-1]}2") if path.endswith("attn1") else None
-        if parsed and parsed[0] in names:
-            found.append(SelfAttention(names[parsed[0]], module))
-    return tuple(found)
 
 
 class SelfAttentionHooks:

@@ -6,7 +6,7 @@ What implements them stands elsewhere, in tables whose keys are these words.
 from __future__ import annotations
 
 AUTO = "auto"
-CONTENT_MODES = ("difference", "projection")
+CONTENT_MODES = DIFFERENCE, PROJECTION = "difference", "projection"
 CLIP_SOURCES = AUTO, LOADED, FILE = AUTO, "loaded", "file"
 CROPS = ("center", "pad", "stretch", "tiles")
 CONCAT, EACH = "concat", "each"

@@ -14,6 +14,7 @@ from unittest import mock
 import torch
 from safetensors.torch import load_file, save_file
 
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.ip_adapter import projections as adapter_module
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
@@ -144,11 +145,11 @@ def reference(folder: Path, picture: Path) -> dict[str, Any]:
     """
     (encoder_file,) = scan([folder]).image_encoders
     text = base64.b64encode(picture.read_bytes()).decode()
-    files = EmbeddingFiles(folder / "embeddings", 2**26)
+    files = EmbeddingFiles(BoundedFolder(folder / "embeddings", ".safetensors", 2**26))
     result: dict[str, Any] = {}
     for name, forget in (("new", True), ("known", False), ("known from disk", True)):
         if forget:
-            vectors.CACHE.tensors.clear()
+            vectors.cache().tensors.clear()
         begin = time.perf_counter()
         with torch.no_grad():
             encoder_input = reference_input(decode_picture(text))

@@ -18,7 +18,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from lib_instantstyle.methods.styleid import algorithm
 from lib_instantstyle.unet.inversion import Schedule, Trajectory, published_schedule
-from lib_instantstyle.unet.self_attention import find_self_attention, self_attention_hooks
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.self_attention import self_attention_hooks
 from tests.bench.networks import SD15_FULL, full_unet
 from tests.miniature.networks.attention import use_attention
 from tests.unit.noise_schedule import SIGMAS
@@ -46,7 +47,7 @@ def measure() -> dict[str, float]:
 
     def styled() -> None:
         kept = _trajectory(whole), _trajectory(whole)
-        layers = find_self_attention(unet, algorithm.DEFAULT_BLOCKS["sd15"])
+        layers = find_layers(unet).self_attentions_in(algorithm.DEFAULT_BLOCKS["sd15"])
         with self_attention_hooks(unet, layers) as hooks:
             style, content = kept
             transfer = algorithm.StyleTransfer(

@@ -46,7 +46,7 @@ def path(tmp_path_factory):
 # -- adapters and encoders -----------------------------------------------------------------------
 
 NOT_SETTINGS = {  # what a style does not keep, as it is by default
-    name: getattr(Unit(), name) for name in style_info._NOT_SETTINGS
+    name: getattr(Unit(), name) for name in (*style_info._NOT_SETTINGS, *PAGE_PICTURES)
 }
 TYPES = ["F16", "F32", "BF16", "I64", "U8", "F8_E4M3"]
 

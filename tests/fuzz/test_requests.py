@@ -54,8 +54,8 @@ def test_any_infotext(text, value):
     assert isinstance(text_to_unit(text, TABLE).unit, Unit)
     name = next(iter(FIELDS))
     for field in (*FIELDS, name):
-        assert isinstance(text_to_unit(f"{field}: {text}").unit, Unit)
-    assert read({INFOTEXT_KEY.format(1): value}) is None or isinstance(value, str)
+        assert isinstance(text_to_unit(f"{field}: {text}", TABLE).unit, Unit)
+    assert read({INFOTEXT_KEY.format(1): value}, TABLE) is None or isinstance(value, str)
 
 
 @given(st.lists(units | broken_units | json_values, max_size=14))

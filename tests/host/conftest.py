@@ -95,7 +95,7 @@ def nothing_inverted(webui):
     """No picture's trajectory is known; nothing is reported, and no progress left, afterwards."""
     from lib_instantstyle.methods.self_attention import trajectories
 
-    trajectories.clear()
+    trajectories().clear()
     yield
     assert webui.reports == []
     assert webui.shared.state.textinfo is None
@@ -131,11 +131,12 @@ def no_proxies(monkeypatch):
 @pytest.fixture
 def library(session):
     """The saved styles, of which there are none before and after."""
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
 
-    shutil.rmtree(library().folder, ignore_errors=True)
-    yield library()
-    shutil.rmtree(library().folder, ignore_errors=True)
+    shutil.rmtree(library(TABLE).folder, ignore_errors=True)
+    yield library(TABLE)
+    shutil.rmtree(library(TABLE).folder, ignore_errors=True)
 
 
 @pytest.fixture

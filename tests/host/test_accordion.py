@@ -71,9 +71,10 @@ def test_lists_of_files_are_filled_on_demand(webui):
 
 def test_building_looks_at_no_model_file(session, monkeypatch):
     from lib_instantstyle.models import catalog
+    from lib_instantstyle.session import SESSION
 
     monkeypatch.setattr(catalog, "_look", lambda path: pytest.fail(f"{path} was opened"))
-    monkeypatch.setattr(catalog, "_seen", {})
+    monkeypatch.setattr(SESSION, "_kept", {})
     session.reload_ui()
 
 

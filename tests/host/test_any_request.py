@@ -49,6 +49,7 @@ def routes(session):
     """Our routes as the WebUI's OpenAPI description has them, by name."""
     from lib_instantstyle.content import report
     from lib_instantstyle.content.word_vectors import nouns
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
 
     session.use("tiny_sdxl.")
@@ -59,7 +60,7 @@ def routes(session):
         patch.setattr(report, "nouns", lambda: few)
         session.post("/instantstyle/content", {"image": SOUND})
         yield {found.ok().path.rsplit("/", 1)[1]: found.ok() for found in ours}
-    shutil.rmtree(library().folder, ignore_errors=True)
+    shutil.rmtree(library(TABLE).folder, ignore_errors=True)
 
 
 def check(case):

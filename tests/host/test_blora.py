@@ -157,11 +157,12 @@ def test_beside_an_ip_adapter(webui):
 
 
 def test_infotext_brings_the_unit_back(webui):
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.units.infotext import read
 
     unit = {**UNIT, "content_strength": 0.25, "lora_scaling": "squared"}
     answer = webui.txt2img(**style(unit))
-    written = read(answer.parameters).unit
+    written = read(answer.parameters, TABLE).unit
     assert (written.method, written.lora) == ("b-lora", "drawn/ink")
     assert (written.content_strength, written.lora_scaling) == (0.25, "squared")
     again = {

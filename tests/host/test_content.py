@@ -129,10 +129,12 @@ def test_a_text_file_serves_where_the_loaded_encoder_does_not(name, session, tex
 
 def test_the_vector_from_a_file_is_that_of_the_encoder_in_it(session, text_h):
     from lib_instantstyle.content.text_encoders import content_source
+    from lib_instantstyle.hosts.context import Context
 
     session.use("tiny_sd15.")
     host, checkpoint = loaded()
-    encoder = content_source(64, "auto", scan([own_folder()]), host, checkpoint).encoder
+    context = Context(checkpoint, catalog=scan([own_folder()]))
+    encoder = content_source(64, "auto", context).encoder
     assert encoder.title == "text encoder open_clip_h"
     (ids,) = host.token_ids(checkpoint, ["a cup of tea"])
     row = [49406, *ids, 49407]

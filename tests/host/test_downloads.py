@@ -27,7 +27,7 @@ def webui(webui, no_proxies, monkeypatch):
     from lib_instantstyle.page import download_jobs
 
     monkeypatch.setattr(resumable_download, "PAUSE", 0)
-    monkeypatch.setattr(download_jobs, "_jobs", {})
+    monkeypatch.setattr(download_jobs._jobs(), "by_name", {})
     yield webui
     for file in own_folder().glob(f"{NAME}*"):
         file.unlink()

@@ -167,16 +167,16 @@ def test_an_interrupt_leaves_nothing(webui, monkeypatch):
 
 
 def test_hires_fix_and_batches_compute_keys_and_values_once(webui, monkeypatch):
-    from lib_instantstyle.methods.ip_adapter import prepare
+    from lib_instantstyle.methods.ip_adapter import method
 
     made = []
-    real = prepare.keys_and_values
+    real = method.keys_and_values
 
     def counted(*args, **kwargs):
         made.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(prepare, "keys_and_values", counted)
+    monkeypatch.setattr(method, "keys_and_values", counted)
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}
     webui.txt2img(n_iter=2, batch_size=2, **hires, **style(UNIT))
     assert len(made) == 1
@@ -200,15 +200,15 @@ def test_the_encoder_stays_only_where_the_user_asks_for_it(webui, monkeypatch):
     built = []
     real = vectors.load_image_encoder
     monkeypatch.setattr(vectors, "load_image_encoder", lambda *a: built.append(1) or real(*a))
-    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
     both = style(UNIT), style({"image": picture("deep_field.jpg")})
     webui.set(instantstyle_keep_encoder=True)
     for unit in both:
         webui.txt2img(**unit)
-    assert len(built) == 1 and len(vectors.CACHE.encoders) == 1
+    assert len(built) == 1 and len(vectors.cache().encoders) == 1
     webui.set(instantstyle_keep_encoder=False)
     webui.txt2img(**both[0])
-    assert not vectors.CACHE.encoders
+    assert not vectors.cache().encoders
 
 
 def test_what_the_encoder_sees_is_saved_on_request(webui):
@@ -345,21 +345,21 @@ def folders_with(tmp_path, webui, *names):
     ],
 )
 def test_what_is_missing_is_named(webui, tmp_path, monkeypatch, present, sentence):
-    from lib_instantstyle.methods.ip_adapter import prepare
+    from lib_instantstyle.hosts import context
 
     plain = webui.txt2img().png
-    monkeypatch.setattr(prepare, "model_folders", lambda: folders_with(tmp_path, webui, *present))
+    monkeypatch.setattr(context, "model_folders", lambda: folders_with(tmp_path, webui, *present))
     answer = webui.txt2img(**style(UNIT), expect=422)
     assert sentence in answer.body["detail"] and "put " in answer.body["detail"]
     assert webui.txt2img().png == plain
 
 
 def test_a_damaged_adapter_is_named(webui, tmp_path, monkeypatch):
-    from lib_instantstyle.methods.ip_adapter import prepare
+    from lib_instantstyle.hosts import context
 
     (tmp_path / "broken.safetensors").write_bytes(b"\x10" + b"\0" * 40)
     folders = folders_with(tmp_path, webui, "CLIP-ViT-bigG", "CLIP-ViT-H-14")
-    monkeypatch.setattr(prepare, "model_folders", lambda: folders)
+    monkeypatch.setattr(context, "model_folders", lambda: folders)
     answer = webui.txt2img(**style({**UNIT, "adapter": "broken"}), expect=422)
     assert "broken.safetensors" in answer.body["detail"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.generations import UNIT, style
+from tests.host.generations import ROOT, UNIT, style
 from tests.host.watching import hooks_on
 
 
@@ -38,7 +38,7 @@ def restart():
     """What only this process remembers of references is gone."""
     from lib_instantstyle.references import vectors
 
-    vectors.CACHE.tensors.clear()
+    vectors.cache().tensors.clear()
 
 
 def forget():
@@ -53,38 +53,39 @@ def fail(*args, **kwargs):
 
 
 OURS = [
-    "tensor.injection.Injection.attach",
-    "tensor.injection.Injection._before_unet",
-    "tensor.layer_hook.LayerHook._see_query",
-    "tensor.layer_hook.LayerHook._add_terms",
+    "unet.injection.Injection.attach",
+    "unet.injection.Injection._before_unet",
+    "unet.attention_hook.LayerHook._see_query",
+    "unet.attention_hook.LayerHook._add_terms",
     "hosts.denoiser.DenoiserClock.rows",
     "hosts.denoiser.DenoiserClock.fraction",
-    "webui.sampling_pass.SamplingPass.__init__",
-    "webui.run.Run._sample",
-    "webui.run.Run._check_effect",
-    "webui.preparing.prepare",
-    "webui.features.features_of",
-    "pure.infotext.unit_to_text",
+    "run.sampling_pass.SamplingPass.__init__",
+    "run.run.Run._pass",
+    "run.run.Run._check_effect",
+    "methods.ip_adapter.method.IPAdapter.prepare",
+    "methods.ip_adapter.method.unit_features",
+    "methods.ip_adapter.method.unit_to_text",
 ]
+
+
+def module_at(parts):
+    """Whether there is a folder or a file of ours there."""
+    path = ROOT.joinpath("lib_instantstyle", *parts)
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_an_exception_in_a_function_of_ours_is_no_picture(webui, undisturbed, monkeypatch, name):
     import importlib
 
-    module, *rest = name.split(".")[:2], name.split(".")[2:]
-    owner = importlib.import_module("lib_instantstyle." + ".".join(module))
-    *path, attribute = rest[0]
+    parts = name.split(".")
+    files = next(i for i, part in enumerate(parts) if not module_at(parts[: i + 1]))
+    owner = importlib.import_module(".".join(["lib_instantstyle", *parts[:files]]))
+    *path, attribute = parts[files:]
     for part in path:
         owner = getattr(owner, part)
-    users = [owner]
-    if name == "webui.preparing.prepare":
-        users = [importlib.import_module("lib_instantstyle.run.run")]
-    if name == "pure.infotext.unit_to_text":
-        users = [importlib.import_module("lib_instantstyle.methods.ip_adapter.prepare")]
     with monkeypatch.context() as patch:
-        for user in users:
-            patch.setattr(user, attribute, fail)
+        patch.setattr(owner, attribute, fail)
         answer = webui.txt2img(expect=None, **style(UNIT))
     assert answer.status in (422, 500)
     assert "images" not in answer.body
@@ -259,7 +260,7 @@ def test_files_that_vanish_or_change_between_two_pictures(
 ):
     import modules.paths_internal
 
-    from lib_instantstyle.methods.ip_adapter import prepare
+    from lib_instantstyle.hosts import context
 
     models = Path(modules.paths_internal.models_path)
     for file in models.rglob("*.safetensors"):
@@ -267,7 +268,7 @@ def test_files_that_vanish_or_change_between_two_pictures(
             shutil.copy(file, tmp_path / file.name)
     expected = webui.txt2img(**style(UNIT)).pixels
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "model_folders", lambda: [tmp_path])
+        patch.setattr(context, "model_folders", lambda: [tmp_path])
         assert webui.txt2img(**style(UNIT)).pixels == expected
         adapter = tmp_path / "ip-adapter_sd15.safetensors"
         whole = adapter.read_bytes()

@@ -110,8 +110,8 @@ def test_a_folder_of_frames_encodes_its_reference_once(webui, monkeypatch, tmp_p
     frames.mkdir()
     for i in range(5):
         Image.new("RGB", (64, 64), (40 * i, 90, 200 - 30 * i)).save(frames / f"{i:03}.png")
-    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
-    monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
+    monkeypatch.setattr(A1111, "embeddings_folder", lambda self: None)  # as if never seen
     encoded, read = [], []
     forward = image_encoder.ImageEncoder.forward
     monkeypatch.setattr(

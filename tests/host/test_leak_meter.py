@@ -72,12 +72,13 @@ def test_the_api_answers_with_it(webui):
 def test_pasting_takes_no_notice_of_it(webui):
     from modules.infotext_utils import parse_generation_parameters
 
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.units.infotext import read
 
     (text,) = webui.txt2img(**style(UNIT)).infotexts
     parsed = parse_generation_parameters(text, [])
     without = {key: value for key, value in parsed.items() if key != KEY}
-    assert KEY in parsed and read(parsed) == read(without)
+    assert KEY in parsed and read(parsed, TABLE) == read(without, TABLE)
 
 
 def test_img2img_and_hires_fix_are_measured_once_finished(webui):

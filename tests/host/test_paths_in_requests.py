@@ -57,6 +57,7 @@ def names(webui, tmp_path):
     """The ways to write where a picture, an adapter and a saved style lie that are nobody's."""
     from modules import paths_internal
 
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
 
     folder = tmp_path / HIDDEN
@@ -66,7 +67,7 @@ def names(webui, tmp_path):
     adapter = next(p for p in models.rglob("ip-adapter_sd15.safetensors"))
     shutil.copy(adapter, folder / "adapter.safetensors")
     webui.post("/instantstyle/embed", {**UNIT, "name": "ink"})
-    library().find("ink").path.rename(folder / "style.safetensors")
+    library(TABLE).find("ink").path.rename(folder / "style.safetensors")
     up = "../" * 20
     return [
         text

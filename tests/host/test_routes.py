@@ -176,8 +176,8 @@ def test_a_plan_says_which_references_are_remembered(webui, monkeypatch):
     from lib_instantstyle.hosts.a1111 import A1111
     from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
-    monkeypatch.setattr(A1111, "embedding_files", lambda self: None)  # as if never seen
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
+    monkeypatch.setattr(A1111, "embeddings_folder", lambda self: None)  # as if never seen
     assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is False
     webui.txt2img(**style(UNIT))
     assert plan(webui, UNIT)["units"][0]["references"][0]["remembered"] is True
@@ -371,6 +371,7 @@ def test_styles_are_those_of_the_library(webui):
 
 
 def test_a_picture_becomes_a_style_that_plans_and_plots_use(webui):
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
 
     try:
@@ -397,7 +398,7 @@ def test_a_picture_becomes_a_style_that_plans_and_plots_use(webui):
             response = webui.post("/instantstyle/embed", body)
             assert response.status_code == 422 and sentence in response.json()["detail"]
     finally:
-        for saved in library().styles():
+        for saved in library(TABLE).styles():
             saved.path.unlink()
 
 
@@ -430,6 +431,7 @@ def random_json(chance, depth=0):
 def test_any_json_is_answered_or_refused(webui, few_nouns, seed):
     import random
 
+    from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
 
     chance = random.Random(seed)
@@ -448,5 +450,5 @@ def test_any_json_is_answered_or_refused(webui, few_nouns, seed):
                 if response.status_code == 422:
                     assert isinstance(response.json()["detail"], str)
     finally:
-        for saved in library().styles():
+        for saved in library(TABLE).styles():
             saved.path.unlink()

@@ -91,9 +91,9 @@ def test_colour_calibration_gives_the_channels_of_the_reference(
     from lib_instantstyle.methods.shared_reference import SharedReference
 
     references = []
-    encode = SharedReference.encode
+    encode = SharedReference.before_sample
     monkeypatch.setattr(
-        SharedReference, "encode", lambda self, p: encode(self, p) or references.append(self)
+        SharedReference, "before_sample", lambda self, p: encode(self, p) or references.append(self)
     )
     given = unit("swap") if reference == "picture" else {"method": "swap"}
     for calibrated in (True, False):
@@ -113,12 +113,10 @@ def test_what_is_done_to_predictions_is_done_for_samplers_of_both_kinds(
     webui, monkeypatch, latents, sampler, left
 ):
     """If they are nothing in all evaluations, so is the picture; DDIM stops at timestep 1."""
-    from lib_instantstyle.methods import shared_reference
+    from lib_instantstyle.methods.swap import method
 
-    monkeypatch.setattr(shared_reference.ColourCalibration, "is_due", lambda self, sigma: True)
-    monkeypatch.setattr(
-        shared_reference.SharedReference, "_calibrated", lambda self, x: torch.zeros_like(x)
-    )
+    monkeypatch.setattr(method.ColourCalibration, "is_due", lambda self, sigma: True)
+    monkeypatch.setattr(method.SwapPart, "_calibrated", lambda self, x: torch.zeros_like(x))
     run(webui, unit("swap", colour_calibration=True), sampler_name=sampler)
     assert latents[0].std().item() == pytest.approx(left, abs=0.01 if left else 1e-6)
 

@@ -35,14 +35,18 @@ print(json.dumps(found))
 
 # What paints, knows the formats of files, downloads, or answers the routes.
 WHEN_USED = (
-    "lib_instantstyle.tensor",
+    "lib_instantstyle.unet",
+    "lib_instantstyle.clip",
+    "lib_instantstyle.references",
+    "lib_instantstyle.content",
+    "lib_instantstyle.methods.base",
     "lib_instantstyle.hosts.a1111",
     "lib_instantstyle.models.catalog",
     "lib_instantstyle.files.model_file",
     "lib_instantstyle.styles.header",
     "lib_instantstyle.files.tensor_info",
     "lib_instantstyle.api.answers",
-    "lib_instantstyle.page.downloads",
+    "lib_instantstyle.page.download_list",
     "lib_instantstyle.api.listings",
     "lib_instantstyle.run.run",
 )
@@ -60,7 +64,7 @@ def test_nothing_is_imported_but_what_builds_the_page(tmp_path):
     assert "lib_instantstyle.page.accordion" in ours
     assert not [name for name in ours if name.startswith(WHEN_USED)]
     assert after_picture == with_page  # one without a style
-    engine = ("lib_instantstyle.tensor", "lib_instantstyle.run.run")
+    engine = ("lib_instantstyle.unet", "lib_instantstyle.clip", "lib_instantstyle.run.run")
     assert not [name for name in after_answers if name.startswith(engine)]
 
 

@@ -35,9 +35,9 @@ def no_encoder(monkeypatch):
 
     from lib_instantstyle.references import vectors
 
-    vectors.CACHE.tensors.clear()
+    vectors.cache().tensors.clear()
     monkeypatch.setattr(vectors, "load_image_encoder", refuse)
-    monkeypatch.setattr("lib_instantstyle.hosts.a1111.A1111.embedding_files", lambda self: None)
+    monkeypatch.setattr("lib_instantstyle.hosts.a1111.A1111.embeddings_folder", lambda self: None)
 
 
 def test_a_saved_style_paints_what_its_reference_paints(webui, request):
@@ -136,7 +136,7 @@ def test_a_reference_is_kept_and_no_encoder_is_needed_after_a_restart(webui, mon
     first = webui.txt2img(**style({"image": COFFEE}))
     digest = first.parameters["InstantStyle 1"].split("reference: ")[1].split(",")[0]
     assert store().get(digest) == base64.b64decode(COFFEE)
-    vectors.CACHE.tensors.clear()  # as a restart does
+    vectors.cache().tensors.clear()  # as a restart does
 
     def refuse(*arguments):
         raise AssertionError("an image encoder was loaded")
@@ -151,7 +151,7 @@ def test_nothing_is_kept_where_the_user_wants_nothing_kept(webui, monkeypatch):
 
     for name in ("references", "cache"):
         shutil.rmtree(own_folder() / name, ignore_errors=True)
-    vectors.CACHE.tensors.clear()
+    vectors.cache().tensors.clear()
     for name in ("instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"):
         monkeypatch.setitem(webui.shared.opts.data, name, 0)
     webui.txt2img(**style({"image": COFFEE}))

@@ -23,6 +23,7 @@ webui.use("tiny_sd15.")
 # A megabyte has room for five of the eight pictures below: each WebUI deletes what the other keeps.
 webui.set(instantstyle_reference_store_mb=1)
 from lib_instantstyle.references import vectors
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.styles.library import library
 
 def reference(number):
@@ -37,7 +38,7 @@ done = threading.Event()
 
 def look():
     while not done.wait(0.02):
-        comments.extend(library().refused())  # a style that is half there would be damaged
+        comments.extend(library(TABLE).refused())  # a style that is half there would be damaged
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -45,7 +46,7 @@ watch = threading.Thread(target=look)
 watch.start()
 chance = random.Random(turn)
 for number in (chance.randrange(8) for _ in range(16)):
-    vectors.CACHE.tensors.clear()  # so that what is on the disk counts
+    vectors.cache().tensors.clear()  # so that what is on the disk counts
     unit = {"image": references[number]}
     scripts = {"InstantStyle": {"args": [unit]}}
     answer = webui.txt2img(expect=None, steps=1, alwayson_scripts=scripts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,7 @@ def test_an_error_in_one_cell_of_a_plot_leaves_the_others_styled(webui, monkeypa
 
 def test_nothing_of_the_plan_keeps_a_graph_alive(webui, monkeypatch):
     """`process` runs with gradients on; a plan that needs them would hold the encoder's memory."""
+    from lib_instantstyle.references import vectors
     from lib_instantstyle.run import sampling_pass
 
     plans = []
@@ -187,7 +189,7 @@ def test_nothing_of_the_plan_keeps_a_graph_alive(webui, monkeypatch):
         attach(self, plan, *args, **kwargs)
 
     monkeypatch.setattr(sampling_pass.Injection, "__init__", spy)
-    monkeypatch.setattr("lib_instantstyle.tensor.embedding.CACHE.tensors", {})
+    monkeypatch.setattr(vectors.cache(), "tensors", OrderedDict())
     webui.txt2img(**style(UNIT))
     assert plans and tensors_of(plans[0])
     assert not [t for t in tensors_of(plans[0]) if t.requires_grad]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lib_instantstyle.methods import TABLE
 from tests.host.generations import UNIT, picture, style
 from tests.host.plans import agreed
 
@@ -24,7 +25,7 @@ def saved(webui):
     response = webui.post("/instantstyle/embed", stars)
     assert response.status_code == 200, response.text
     yield
-    for each in library().styles():
+    for each in library(TABLE).styles():
         each.path.unlink()
 
 
@@ -82,7 +83,7 @@ def test_a_plan_is_for_the_checkpoint_that_the_request_names(webui):
 
 def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkeypatch):
     """The style needs none; the meter does."""
-    from lib_instantstyle.run import dry_run, leak
+    from lib_instantstyle.hosts import context
 
     def no_encoders(folders):
         from dataclasses import replace
@@ -91,8 +92,7 @@ def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkey
 
         return replace(scan(folders), image_encoders=())
 
-    for module in (leak, dry_run):
-        monkeypatch.setattr(module, "scan", no_encoders)
+    monkeypatch.setattr(context, "scan", no_encoders)
     unit = {"style": "stars", "leak_meter": True}
     (problem,) = agreed(webui, {"prompt": "a cat", "steps": 2, **style(unit)})
     assert "leak_meter is on, but the image encoder" in problem

@@ -304,8 +304,8 @@ def begin_file() -> None:
         shutil.rmtree(Path(paths_internal.models_path) / "InstantStyle" / kept, ignore_errors=True)
     embedding = sys.modules.get("lib_instantstyle.references.vectors")
     if embedding is not None:
-        embedding.CACHE.release_encoder()
-        embedding.CACHE.tensors.clear()
+        embedding.cache().release_encoder()
+        embedding.cache().tensors.clear()
 
 
 def session(**flags) -> WebUI:

@@ -85,10 +85,11 @@ def ask(webui, chance: random.Random) -> tuple[str, int]:
         units = [unit] * chance.randrange(1, 4)
         return kind, webui.post("/instantstyle/plan", {"units": units}).status_code
     if kind == "embed":
+        from lib_instantstyle.methods import TABLE
         from lib_instantstyle.styles.library import library
 
         status = webui.post("/instantstyle/embed", {**unit, "name": "soak"}).status_code
-        library().delete("soak")
+        library(TABLE).delete("soak")
         return kind, status
     if kind == "content":
         return kind, webui.post("/instantstyle/content", {**unit, "count": 0}).status_code

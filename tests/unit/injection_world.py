@@ -58,7 +58,7 @@ class World:
         banks = keys_and_values(self.path, gains, tokens)
         return Plan(
             tuple(
-                attention_term(layers.by_number[n].layer, gain, *banks[n], unit, [1.0])
+                attention_term(layers.by_number[n].layer, gain, banks[n], unit, [1.0])
                 for n, gain in gains.items()
             )
         )

@@ -7,7 +7,8 @@ import torch
 from lib_instantstyle.methods.styleid import algorithm
 from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS
 from lib_instantstyle.unet.inversion import invert
-from lib_instantstyle.unet.self_attention import find_self_attention, self_attention_hooks
+from lib_instantstyle.unet.layers import find_layers
+from lib_instantstyle.unet.self_attention import self_attention_hooks
 from tests.miniature.networks.to_diffusers import size_vector
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY, UNetModel
 from tests.unit.noise_schedule import SIGMAS
@@ -38,7 +39,7 @@ class World:
 
     @property
     def layers(self):
-        return find_self_attention(self.unet, DEFAULT_BLOCKS[self.layout])
+        return find_layers(self.unet).self_attentions_in(DEFAULT_BLOCKS[self.layout])
 
     def noise(self, x, sigma):
         """The UNet in terms of sigma."""
@@ -47,23 +48,21 @@ class World:
         y = None if self.y is None else self.y.expand(len(x), -1)
         return self.unet(x / math.sqrt(1 + sigma**2), timesteps=rows[0], context=rows[1], y=y)
 
-    def trajectory(self, latent, walk):
-        return invert(latent, walk.up, self.noise, walk.kept)
+    def trajectory(self, latent, schedule):
+        return invert(latent, schedule.up, self.noise, schedule.kept)
 
-    def stylise(self, walk, settings, contents=None, content_of=(0,), predict=None):
+    def stylise(self, schedule, settings, contents=None, content_of=(0,), predict=None):
         contents = [self.content] if contents is None else contents
         with self_attention_hooks(self.unet, self.layers) as hooks:
-            return algorithm.sample(
-                walk,
-                self.trajectory(self.style, walk),
-                [self.trajectory(content, walk) for content in contents],
+            transfer = algorithm.StyleTransfer(
+                schedule,
+                self.trajectory(self.style, schedule),
+                [self.trajectory(content, schedule) for content in contents],
                 content_of,
                 settings,
                 hooks,
-                predict or self.noise,
-                self.noise,
-                lambda i, x: None,
             )
+            return transfer.sample(predict or self.noise, self.noise, lambda i, x: None)
 
 
 def hooks_of(unet):

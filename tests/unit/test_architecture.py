@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,7 +37,9 @@ MAY_IMPORT = {  # what comes from outside, besides the standard library
 }
 TENSORS = "files/tensors.py"  # the only one of its room that needs torch
 FILES = sorted(PACKAGE.rglob("*.py"))
-METHODS = sorted(path.name for path in (PACKAGE / "methods").iterdir() if path.is_dir())
+METHODS = sorted(
+    path.name for path in (PACKAGE / "methods").iterdir() if path.joinpath("fields.py").exists()
+)
 
 
 def name_of(path):
@@ -56,6 +59,28 @@ def imports(path):
             yield node.module
 
 
+def own_imports(path):
+    """Modules of the package that `path` imports, as paths below it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, *rest = name.split(".")
+            if top == PACKAGE.name and rest:
+                yield "/".join(rest)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_room_imports_itself_and_those_above_it(path):
+    room = room_of(path)
+    allowed = {*ROOMS[: ROOMS.index(room) + 1], "NAME", "__version__"}
+    assert not {name for name in own_imports(path) if name.split("/")[0] not in allowed}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_what_comes_from_outside(path):
     allowed = MAY_IMPORT[room_of(path)] | {PACKAGE.name}
@@ -65,9 +90,28 @@ def test_what_comes_from_outside(path):
     assert not {top for top in tops - allowed if top not in sys.stdlib_module_names}
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nobody_imports_a_method_but_the_room_itself(path):
+    """`methods/__init__` loads them by name; a method's own files know each other."""
+    own = path.relative_to(PACKAGE).parts[:2]
+    for name in own_imports(path):
+        parts = tuple(name.split("/"))[:2]
+        if parts[0] == "methods" and parts[-1] in METHODS:
+            assert parts == own, f"{name_of(path)} imports {name}"
+
+
 def test_a_folder_has_few_files():
     for folder in {path.parent for path in FILES}:
         assert len([path for path in FILES if path.parent == folder]) <= 21, folder
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_function_takes_many_parameters(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            named = [arg.arg for arg in given if arg.arg not in ("self", "cls")]
+            assert len(named) <= 6, f"{node.name} takes {', '.join(named)}"
 
 
 def test_only_the_script_subclasses_script_and_holds_no_logic():
@@ -75,6 +119,33 @@ def test_only_the_script_subclasses_script_and_holds_no_logic():
     assert len(script.read_text(encoding="utf-8").splitlines()) < 120
     tree = ast.parse(script.read_text(encoding="utf-8"))
     assert not [n for n in ast.walk(tree) if isinstance(n, (ast.If, ast.For, ast.While, ast.Try))]
+
+
+_WITHOUT_TORCH = [
+    *(f"units.{path.stem}" for path in FILES if room_of(path) == "units"),
+    *(
+        f"files.{path.stem}"
+        for path in FILES
+        if room_of(path) == "files" and path != PACKAGE / TENSORS
+    ),
+    *(f"methods.{name}.fields" for name in METHODS),
+    "methods",
+    "models.catalog",
+    "styles.library",
+]
+
+
+def test_what_is_needed_without_a_picture_needs_nothing_but_python():
+    """The page, the lists and a generation without style: none of these may wait for torch."""
+    modules = ", ".join(f"lib_instantstyle.{name}" for name in _WITHOUT_TORCH)
+    code = (
+        f"import sys, {modules}; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'numpy', 'PIL'}))"
+    )
+    run = [sys.executable, "-c", code]
+    assert (
+        subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+    )
 
 
 RUNS_CODE = {"pickle", "_pickle", "shelve", "marshal", "subprocess", "code", "runpy", "joblib"}

@@ -4,7 +4,7 @@ import pytest
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.layout import LAYOUTS, SD15, SDXL
-from lib_instantstyle.methods.ip_adapter.advice import advice
+from lib_instantstyle.methods.ip_adapter.status import advice
 from lib_instantstyle.units.block_map import block_map
 from lib_instantstyle.units.page_weights import sliders
 from lib_instantstyle.units.presets import PRESETS

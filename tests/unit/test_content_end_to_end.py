@@ -7,7 +7,7 @@ projected and pooled vector of its text encoder, through diffusers' projection a
 import pytest
 import torch
 
-from lib_instantstyle.methods.ip_adapter import prepare
+from lib_instantstyle.hosts import context
 from tests.miniature.networks.unet import SD15_TINY, SDXL_TINY
 from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, write
@@ -20,6 +20,7 @@ from tests.unit.image_encoders import (
 from tests.unit.pictures import reference
 from tests.unit.text_encoders import hugging_face_text_encoder, hugging_face_text_tensors, padded
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
+from tests.unit.webui_host import prepared
 from tests.units import parse_unit
 
 WIDTH = ENCODERS["H"][3]
@@ -32,7 +33,7 @@ def world(request):
 
 @pytest.fixture
 def models(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(context, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     write(tmp_path / "text.bin", hugging_face_text_tensors(hugging_face_text_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(world.layers, WIDTH))
@@ -47,7 +48,7 @@ def text_embeds(*texts):
 def plan_of(world, host, **unit):
     _, text = reference()
     given = parse_unit({"image": text, "preset": "original", **unit})
-    return prepare.prepare([given], world.layers, host, None).plan
+    return prepared([given], world.layers, host).plan
 
 
 @pytest.mark.parametrize(
@@ -93,5 +94,5 @@ def _image_vector(models):
     """The very vector that is subtracted from, as it is remembered."""
     from lib_instantstyle.references import vectors
 
-    (vector,) = (v for k, v in vectors.CACHE.tensors.items() if str(models) in str(k))
+    (vector,) = (v for k, v in vectors.cache().tensors.items() if str(models) in str(k))
     return vector

@@ -11,6 +11,7 @@ from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.content.text_vectors import FileTextEncoder
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.models.catalog import scan
+from lib_instantstyle.session import SESSION
 from tests.stock_words import write_stock_words
 from tests.unit.adapters import write
 from tests.unit.text_encoders import (
@@ -21,6 +22,7 @@ from tests.unit.text_encoders import (
     padded,
 )
 from tests.unit.text_hosts import Loaded, TextHost, word_ids
+from tests.unit.webui_host import context_of
 
 WIDTH = 32  # of the vectors of the small "H"
 
@@ -29,7 +31,7 @@ WIDTH = 32  # of the vectors of the small "H"
 def no_stock_vectors(monkeypatch, tmp_path):
     """Whether the real file is there must not matter."""
     monkeypatch.setattr(similarity.stock_vectors, "__defaults__", (tmp_path / "stock",))
-    text_vectors._remembered.clear()
+    SESSION.clear()
 
 
 @pytest.fixture
@@ -43,7 +45,8 @@ def nothing(tmp_path):
 
 
 def source(tmp_path, catalog, clip_source="auto", loaded=None, width=WIDTH, tokens=word_ids):
-    return content_source(width, clip_source, catalog, TextHost(tmp_path, loaded, tokens), None)
+    host = TextHost(tmp_path, loaded, tokens)
+    return content_source(width, clip_source, context_of(host, catalog=catalog))
 
 
 def sentence(*args, **kwargs):
@@ -95,10 +98,12 @@ def test_without_memory_on_the_device_a_file_is_run_on_the_cpu_and_that_is_said(
         return load(path, kind, device, dtype, *rest)
 
     expected = source(tmp_path, file).encoder.vectors(["a cup"])
-    text_vectors._remembered.clear()
+    SESSION.clear()
     load, tried, said = text_vectors.load_text_encoder, [], []
     monkeypatch.setattr(text_vectors, "load_text_encoder", full)
-    found = content_source(WIDTH, "auto", file, OnDevice(tmp_path), None, said.append)
+    found = content_source(
+        WIDTH, "auto", context_of(OnDevice(tmp_path), notify=said.append, catalog=file)
+    )
     assert torch.equal(found.encoder.vectors(["a cup"]), expected)
     assert [kind for kind, _ in tried] == ["cuda", "cpu"] and tried[1][1] == torch.float32
     assert said == [
@@ -228,7 +233,7 @@ def test_stock_vectors_of_other_words_do_not_count(tmp_path, file, monkeypatch):
 def test_another_number_format_is_no_other_space(tmp_path, file, dtype):
     encoder = stock(tmp_path, file)
     exact = encoder.vectors(PROBE_WORDS)
-    text_vectors._remembered.clear()
+    SESSION.clear()
     rounded = replace(encoder, dtype=dtype).vectors(PROBE_WORDS)
     assert not torch.equal(rounded, exact)
     assert similarity.agreement(rounded, exact) > 0.999

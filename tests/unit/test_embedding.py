@@ -7,6 +7,7 @@ from PIL import Image
 
 from lib_instantstyle.clip.device_memory import Unmanaged
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.layout import SD15
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references import vectors as embedding
@@ -55,7 +56,7 @@ def encoder_file(tmp_path):
 @pytest.fixture
 def batches(monkeypatch):
     """Shapes of what went through encoders, one entry for each run; the memory starts empty."""
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(embedding.cache(), "tensors", type(embedding.cache().tensors)())
     shapes = []
     real = embedding.load_image_encoder
 
@@ -134,7 +135,7 @@ def test_an_encoder_is_counted_for_as_long_as_it_is_held(encoder_file, batches):
         encode([picture(seed)], encoder_file, CPU, torch.float32, False, keep=keep, memory=memory)
     kept, at_once = ["bring back"] * 3, ["bring back", "take out"]
     assert memory.told == ["enter", *kept, "take out", "enter", *at_once]
-    assert not embedding.CACHE.encoders
+    assert not embedding.cache().encoders
 
 
 def test_an_encoder_that_cannot_be_brought_back_is_not_counted(encoder_file, batches):
@@ -197,21 +198,21 @@ def test_memory_is_bounded_in_bytes_and_what_was_used_last_stays(
     monkeypatch.setattr(embedding, "CAPACITY", 3 * one)
     for seed in (1, 2, 3, 4):
         hidden_states(picture(seed), encoder_file, CPU, torch.float32)
-        assert sum(t.numel() * 4 for t in embedding.CACHE.tensors.values()) <= 3 * one
+        assert sum(t.numel() * 4 for t in embedding.cache().tensors.values()) <= 3 * one
     assert batches == [2, 1, 1, 1]
     hidden_states(picture(4), encoder_file, CPU, torch.float32)
     assert batches == [2, 1, 1, 1]  # the zero image was used each time, so it stayed
     hidden_states(picture(1), encoder_file, CPU, torch.float32)
     assert batches == [2, 1, 1, 1, 1]
-    assert all(t.untyped_storage().nbytes() == one for t in embedding.CACHE.tensors.values())
+    assert all(t.untyped_storage().nbytes() == one for t in embedding.cache().tensors.values())
 
 
 def test_after_a_restart_a_known_picture_costs_no_encoder(encoder_file, batches, tmp_path):
-    files = EmbeddingFiles(tmp_path / "cache", 10**8)
+    files = EmbeddingFiles(BoundedFolder(tmp_path / "cache", ".safetensors", 10**8))
     given = [picture(1), picture(2)]
     first = encode(given, encoder_file, CPU, torch.float32, hidden=True, files=files)
     assert batches == [2]
-    embedding.CACHE.tensors.clear()
+    embedding.cache().tensors.clear()
     again = encode(given, encoder_file, CPU, torch.float32, hidden=True, files=files)
     assert batches == [2] and all(map(torch.equal, first, again))
     (tmp_path / "cache").rename(tmp_path / "gone")
@@ -223,14 +224,14 @@ def test_after_a_restart_a_known_picture_costs_no_encoder(encoder_file, batches,
 
 
 def test_a_picture_known_in_part_costs_the_rest(encoder_file, batches, tmp_path):
-    files = EmbeddingFiles(tmp_path / "cache", 10**8)
+    files = EmbeddingFiles(BoundedFolder(tmp_path / "cache", ".safetensors", 10**8))
     encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False, files=files)
-    embedding.CACHE.tensors.clear()
+    embedding.cache().tensors.clear()
     both = encode(
         [picture(1), picture(2)], encoder_file, CPU, torch.float32, hidden=False, files=files
     )
     assert batches == [1, 1]
-    embedding.CACHE.tensors.clear()
+    embedding.cache().tensors.clear()
     together = encode([picture(1), picture(2)], encoder_file, CPU, torch.float32, hidden=False)
     torch.testing.assert_close(both, together)
 
@@ -248,9 +249,9 @@ def test_an_encoder_that_was_replaced_is_read_anew(encoder_file, batches):
 def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once_and_says_so(
     encoder_file, monkeypatch
 ):
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(embedding.cache(), "tensors", type(embedding.cache().tensors)())
     expected = encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False)
-    embedding.CACHE.tensors.clear()
+    embedding.cache().tensors.clear()
     load, tried = embedding.load_image_encoder, []
 
     def full(path, kind, device, dtype, *rest):
@@ -274,7 +275,7 @@ def test_without_memory_anywhere_there_is_one_sentence(encoder_file, monkeypatch
     def full(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(embedding.CACHE, "tensors", type(embedding.CACHE.tensors)())
+    monkeypatch.setattr(embedding.cache(), "tensors", type(embedding.cache().tensors)())
     monkeypatch.setattr(embedding, "load_image_encoder", full)
     with pytest.raises(InstantStyleError, match="not enough memory"):
         encode([picture(1)], encoder_file, CPU, torch.float32, hidden=False)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references.vector_files import EmbeddingFiles
 from tests.unit.adapters import write
@@ -13,7 +14,7 @@ KEY = ("hash", "/models/clip.safetensors", 10, 20, torch.float32, True)
 
 @pytest.fixture
 def files(tmp_path):
-    return EmbeddingFiles(tmp_path / "cache", 10**6)
+    return EmbeddingFiles(BoundedFolder(tmp_path / "cache", ".safetensors", 10**6))
 
 
 def only(tmp_path):
@@ -24,7 +25,7 @@ def only(tmp_path):
 def test_what_was_put_comes_back_exactly_in_another_process_too(tmp_path, files):
     tensor = torch.randn(257, 80)
     files.put(KEY, tensor)
-    found = EmbeddingFiles(tmp_path / "cache", 10**6).get(KEY)
+    found = EmbeddingFiles(BoundedFolder(tmp_path / "cache", ".safetensors", 10**6)).get(KEY)
     assert torch.equal(found, tensor) and found.dtype == torch.float32
     assert files.get((*KEY[:-1], False)) is None
     assert files.problem == ""
@@ -66,7 +67,7 @@ def test_a_file_under_another_key_is_not_taken_for_it(tmp_path, files):
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
     (tmp_path / "cache").write_bytes(b"a file where the folder should be")
-    files = EmbeddingFiles(tmp_path / "cache", 10**6)
+    files = EmbeddingFiles(BoundedFolder(tmp_path / "cache", ".safetensors", 10**6))
     files.put(KEY, torch.zeros(4))
     assert files.get(KEY) is None
     assert files.problem.startswith("embeddings cannot be kept in ")

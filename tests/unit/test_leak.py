@@ -4,10 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_instantstyle.hosts import context
 from lib_instantstyle.layout import SDXL
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references import vectors
-from lib_instantstyle.run import leak
 from lib_instantstyle.run.leak import LEAK_KEY, leak_meters, leak_to_text, measure
 from lib_instantstyle.units.infotext import OWN_KEY
 from tests.engine import text_to_leak
@@ -21,6 +21,7 @@ from tests.unit.image_encoders import (
 from tests.unit.pictures import reference
 from tests.unit.text_hosts import Loaded, TextHost
 from tests.unit.unets import unet_like
+from tests.unit.webui_host import context_of
 from tests.units import parse_unit
 
 WIDTH = ENCODERS["H"][3]
@@ -35,7 +36,7 @@ def test_the_line_is_read_as_written():
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(leak, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(context, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     write(tmp_path / "adapter.safetensors", adapter_tensors(unet_like(SDXL), WIDTH))
     return TextHost(tmp_path, Loaded(WIDTH))
@@ -44,19 +45,20 @@ def host(tmp_path, monkeypatch):
 def meters(host, **unit):
     _, text = reference()
     given = parse_unit({"image": text, "leak_meter": True, **unit}, number=3)
-    return leak_meters([given], unet_like(SDXL), host, None)
+    return leak_meters([given], context_of(host, unet_like(SDXL)))
 
 
 def test_a_picture_that_is_the_reference_reads_one(host):
     image, _ = reference()
-    assert measure(meters(host), image, host, last=True) == {
+    assert measure(meters(host), image, context_of(host), last=True) == {
         "InstantStyle 3 leak": "reference 1.000"
     }
 
 
 def test_cosines_are_those_of_the_libraries_vectors(host):
     flat = Image.new("RGB", (80, 60), (200, 30, 90))
-    line = measure(meters(host, content="a cup | tea"), flat, host, True)["InstantStyle 3 leak"]
+    found = measure(meters(host, content="a cup | tea"), flat, context_of(host), True)
+    line = found["InstantStyle 3 leak"]
     read = text_to_leak(line)
     network = hugging_face_encoder("H")
     from transformers import CLIPImageProcessorPil
@@ -74,23 +76,22 @@ def test_cosines_are_those_of_the_libraries_vectors(host):
 
 def test_content_that_is_not_subtracted_is_measured_all_the_same(host):
     image, _ = reference()
-    line = measure(meters(host, content="a cup", content_scale=0), image, host, True)
+    line = measure(meters(host, content="a cup", content_scale=0), image, context_of(host), True)
     assert set(text_to_leak(line["InstantStyle 3 leak"])) == {"content", "reference"}
 
 
 def test_who_does_not_ask_gets_no_meter(host):
     assert meters(host, leak_meter=False) == ()
-    assert meters(host, blocks="6:0") == ()
 
 
 def test_the_encoder_stays_for_the_pictures_of_a_batch_and_no_longer(host):
     image, _ = reference()
     found = meters(host)
-    vectors.CACHE.release_encoder()
-    measure(found, Image.new("RGB", (9, 9)), host, last=False)
-    assert len(vectors.CACHE.encoders) == 1
-    measure(found, image, host, last=True)
-    assert not vectors.CACHE.encoders
+    vectors.cache().release_encoder()
+    measure(found, Image.new("RGB", (9, 9)), context_of(host), last=False)
+    assert len(vectors.cache().encoders) == 1
+    measure(found, image, context_of(host), last=True)
+    assert not vectors.cache().encoders
 
 
 def test_an_encoder_without_projection_is_refused(host, tmp_path):

@@ -5,8 +5,8 @@ import torch
 from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts import context
 from lib_instantstyle.layout import SD15, SDXL
-from lib_instantstyle.methods.ip_adapter import prepare
 from lib_instantstyle.units.values import Reference
 from tests.miniature.networks.to_diffusers import diffusers_unet, load_adapters
 from tests.miniature.networks.unet import SD15_TINY
@@ -15,13 +15,13 @@ from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
 from tests.unit.pictures import reference
 from tests.unit.unets import unet_like
-from tests.unit.webui_host import Host
+from tests.unit.webui_host import Host, prepared
 from tests.units import Unit
 
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "model_folders", lambda: [tmp_path])
+    monkeypatch.setattr(context, "model_folders", lambda: [tmp_path])
     write(tmp_path / "clip.pth", hugging_face_tensors(hugging_face_encoder("H")))
     return tmp_path
 
@@ -37,7 +37,7 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
         models / f"adapter{suffix}", tensors if suffix == ".safetensors" else as_diffusers(tensors)
     )
     image, text = reference()
-    prepared = prepare.prepare([Unit(image=(Reference(text),))], world.layers, Host(), None)
+    found = prepared([Unit(image=(Reference(text),))], world.layers, Host())
 
     pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
     network = hugging_face_encoder("H")
@@ -51,13 +51,13 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
         else:
             features = both.hidden_states[-2]
         tokens = oracle(features)
-    assert [term.layer.number for term in prepared.plan.terms] == [13, 15, 17]
-    for term in prepared.plan.terms:
+    assert [term.layer.number for term in found.plan.terms] == [13, 15, 17]
+    for term in found.plan.terms:
         for bank, end in ((term.key, "to_k_ip"), (term.value, "to_v_ip")):
             weight = tensors[f"ip_adapter.{term.layer.number}.{end}.weight"]
             torch.testing.assert_close(bank, tokens @ weight.T, atol=2e-5, rtol=1e-5)
-    assert prepared.comments == ()
-    assert "adapter: adapter" in prepared.infotext["InstantStyle 1"]
+    assert found.notes == []
+    assert "adapter: adapter" in found.infotext["InstantStyle 1"]
 
 
 def test_muted_layers_are_named_to_the_user(models):
@@ -69,17 +69,12 @@ def test_muted_layers_are_named_to_the_user(models):
     }
     write(models / "some.safetensors", tensors)
     image = (Reference(reference()[1]),)
-    prepared = prepare.prepare(
-        [Unit(image=image, preset="style+layout"), Unit(image=image)],
-        sdxl,
-        Host(),
-        None,
-    )
-    assert prepared.comments == (
-        "InstantStyle: adapter some holds nothing for down_blocks.2.attentions.1 "
+    found = prepared([Unit(image=image, preset="style+layout"), Unit(image=image)], sdxl, Host())
+    assert found.notes == [
+        "adapter some holds nothing for down_blocks.2.attentions.1 "
         "(8 of 10 layers); this part stays without style.",
-    )
-    numbers = [term.layer.number for term in prepared.plan.terms]
+    ]
+    numbers = [term.layer.number for term in found.plan.terms]
     assert numbers == [29, 31, *range(69, 88, 2), *range(69, 88, 2)]
 
 
@@ -93,7 +88,7 @@ def test_a_unit_all_of_whose_layers_are_missing_is_refused(models):
     write(models / "some.safetensors", tensors)
     _, text = reference()
     with pytest.raises(InstantStyleError) as caught:
-        prepare.prepare([Unit(image=(Reference(text),), adapter="some")], sd15, Host(), None)
+        prepared([Unit(image=(Reference(text),), adapter="some")], sd15, Host())
     assert str(caught.value) == (
         "unit 1: adapter some holds none of the layers that the unit selects (it holds "
         "down_blocks.0.attentions.0); choose another adapter, or other blocks."

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts import context
 from lib_instantstyle.layout import SD15
-from lib_instantstyle.methods.ip_adapter import prepare as preparing
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.methods.ip_adapter import saved_style
 from lib_instantstyle.references import vectors
 from lib_instantstyle.run import style_saving
@@ -24,7 +25,7 @@ from tests.unit.image_encoders import (
 )
 from tests.unit.pictures import reference
 from tests.unit.unets import unet_like
-from tests.unit.webui_host import Host
+from tests.unit.webui_host import Host, prepared
 from tests.units import parse_unit
 
 LAYERS = unet_like(SD15)
@@ -42,16 +43,15 @@ def folder(tmp_path, monkeypatch):
     """Model files: the encoder H, a linear and a plus adapter for it; and an empty library."""
     models = tmp_path / "models"
     models.mkdir()
-    library = StyleLibrary(tmp_path / "styles")
-    for module in (preparing, style_saving):
-        monkeypatch.setattr(module, "model_folders", lambda: [models])
+    library = StyleLibrary(tmp_path / "styles", TABLE)
+    monkeypatch.setattr(context, "model_folders", lambda: [models])
     for module in (saved_style, style_saving):
-        monkeypatch.setattr(module, "library", lambda: library)
-    monkeypatch.setattr(style_saving, "current", lambda p: WithUnet())
+        monkeypatch.setattr(module, "library", lambda table: library)
+    monkeypatch.setattr(context, "current", lambda p: WithUnet())
+    monkeypatch.setattr(context, "find_layers", lambda unet: LAYERS)
     monkeypatch.setattr(style_saving, "loaded_checkpoint", lambda: None)
     monkeypatch.setattr(style_saving, "queue_lock", nullcontext)
-    monkeypatch.setattr(style_saving, "find_layers", lambda unet: LAYERS)
-    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
     write(models / "clip_h.safetensors", hugging_face_tensors(hugging_face_encoder("H")))
     write(models / "linear.safetensors", adapter_tensors(LAYERS, VECTOR))
     write(models / "plus.safetensors", adapter_tensors(LAYERS, WIDTH, projection="plus"))
@@ -77,11 +77,11 @@ def save(name="sunset", **fields):
 
 
 def prepare(**fields):
-    return preparing.prepare([parse_unit(fields)], LAYERS, Host(), None)
+    return prepared([parse_unit(fields)], LAYERS, Host())
 
 
-def banks(prepared):
-    return [tensor for term in prepared.plan.terms for tensor in (term.key, term.value)]
+def banks(found):
+    return [tensor for term in found.plan.terms for tensor in (term.key, term.value)]
 
 
 def test_a_linear_adapter_gets_the_very_numbers_and_no_encoder_is_there(folder, encoders):
@@ -129,7 +129,7 @@ def test_content_is_subtracted_from_a_style_as_from_a_picture(folder, monkeypatc
     save()
     taken = []
     monkeypatch.setattr(
-        "lib_instantstyle.webui.features.without_content",
+        "lib_instantstyle.methods.ip_adapter.features.without_content",
         lambda image, unit, *rest: taken.append((image.shape, unit.content)) or image,
     )
     prepare(style="sunset", adapter="linear", content="a cup")
@@ -214,7 +214,9 @@ def test_a_style_under_a_new_name_keeps_its_features_and_takes_new_settings(fold
     unit = parse_unit({"style": "sunset", "weight": 0.2, "preset": "layout"})
     again = style_saving.save_style(unit, "layout of it")
     assert encoders == [] and again.info.settings == {"weight": 0.2, "preset": "layout"}
-    first, second = (read_style(style_saving.library().path_of(n)) for n in ("sunset", again.name))
+    first, second = (
+        read_style(style_saving.library(TABLE).path_of(n)) for n in ("sunset", again.name)
+    )
     assert torch.equal(first.hidden, second.hidden) and first.info.thumbnail == again.info.thumbnail
 
 
@@ -230,7 +232,7 @@ def test_saving_refuses_before_it_encodes(folder, encoders):
     ):
         with pytest.raises(InstantStyleError, match=words):
             save(name, **fields)
-    assert encoders == [] and len(style_saving.library().styles()) == 1
+    assert encoders == [] and len(style_saving.library(TABLE).styles()) == 1
 
 
 def test_the_thumbnail_is_a_small_jpeg_of_the_first_reference(folder):

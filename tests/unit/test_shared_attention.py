@@ -20,8 +20,9 @@ from lib_instantstyle.methods.shared_features import (
     Swapped,
 )
 from lib_instantstyle.unet.group_norms import Moments, norm_hooks
+from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code, rows_of_first_image
-from lib_instantstyle.unet.self_attention import PARTS, find_self_attention, self_attention_hooks
+from lib_instantstyle.unet.self_attention import PARTS, self_attention_hooks
 from tests.miniature.networks.attention import attention_by
 from tests.miniature.networks.to_diffusers import diffusers_unet
 from tests.unit.noise_schedule import SIGMAS
@@ -136,7 +137,7 @@ def swapped(reference, heads):
 
 def captured(world, blocks, make, shares_norms=False):
     """The picture's noise with a reference that was seen in a call of its own."""
-    layers = find_self_attention(world.unet, blocks[world.layout])
+    layers = find_layers(world.unet).self_attentions_in(blocks[world.layout])
     with self_attention_hooks(world.unet, layers) as hooks, norm_hooks(world.unet) as norms:
         with hooks.capturing(PARTS) as features, norms.capturing() as moments:
             world.noise(world.style * SCALE, SIGMAS[T])
@@ -153,7 +154,7 @@ def captured(world, blocks, make, shares_norms=False):
 
 def first_of_batch(world, blocks, make, shares_norms=False):
     """Noise of reference and picture, each in two rows, from one call."""
-    layers = find_self_attention(world.unet, blocks[world.layout])
+    layers = find_layers(world.unet).self_attentions_in(blocks[world.layout])
     rows = (PROMPT, row_code(PROMPT, 1), NEGATIVE, row_code(NEGATIVE, 1))
     reference = FirstOfBatch(lambda: rows_of_first_image(rows))
     with self_attention_hooks(world.unet, layers) as hooks, norm_hooks(world.unet) as norms:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.styles.file import read_style, write_style
 from lib_instantstyle.styles.library import StyleLibrary
 from tests.unit.styles import INFO, style
@@ -16,7 +17,7 @@ from tests.unit.styles import INFO, style
 
 @pytest.fixture
 def library(tmp_path):
-    library = StyleLibrary(tmp_path / "styles")
+    library = StyleLibrary(tmp_path / "styles", TABLE)
     for name in ("Sunset", "ink", "été"):
         write_style(library.path_of(library.free_name(name)), style())
     return library
@@ -27,7 +28,7 @@ def names(library):
 
 
 def test_a_missing_folder_is_an_empty_library(tmp_path):
-    library = StyleLibrary(tmp_path / "none")
+    library = StyleLibrary(tmp_path / "none", TABLE)
     assert library.styles() == [] and library.refused() == []
     with pytest.raises(InstantStyleError, match=r"^style 'x' .* \(none is saved\)\.$"):
         library.find("x")
@@ -55,7 +56,7 @@ def test_paths_and_patterns_are_no_names(library, name):
 
 @given(st.text(max_size=20))
 def test_no_name_finds_anything_but_the_files_listed(tmp_path_factory, name):
-    library = StyleLibrary(tmp_path_factory.getbasetemp() / "a single style")
+    library = StyleLibrary(tmp_path_factory.getbasetemp() / "a single style", TABLE)
     if not library.styles():
         write_style(library.path_of("a"), style())
     try:

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from lib_instantstyle.methods.styleid import algorithm
 from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS, Settings
 from lib_instantstyle.unet.inversion import ddim_timesteps, published_schedule, sampler_schedule
+from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.self_attention import (
     PARTS,
     TO_K,
     TO_Q,
     TO_V,
     SelfAttentionHooks,
-    find_self_attention,
     self_attention_hooks,
 )
 from tests.miniature.networks.to_diffusers import diffusers_unet
@@ -362,7 +362,9 @@ def test_memory_at_512_pixels_and_50_steps_of_a_real_sd15(dtype):
     with torch.device("meta"):
         unet = UNetModel(real).to(dtype)
         x, context = torch.empty(1, 4, 64, 64, dtype=dtype), torch.empty(1, 77, 768, dtype=dtype)
-        with self_attention_hooks(unet, find_self_attention(unet, DEFAULT_BLOCKS["sd15"])) as hooks:
+        with self_attention_hooks(
+            unet, find_layers(unet).self_attentions_in(DEFAULT_BLOCKS["sd15"])
+        ) as hooks:
             with hooks.capturing((TO_K, TO_V)) as style:
                 unet(x, timesteps=torch.ones(1), context=context)
             with hooks.capturing((TO_Q,)) as content:

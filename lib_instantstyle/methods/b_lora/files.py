@@ -5,33 +5,17 @@ A layer with weight W and a LoRA gives x W^T + amount (x down^T) up^T.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_metadata
 from lib_instantstyle.files.tensors import open_tensors
-from lib_instantstyle.layout import Block
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
-from lib_instantstyle.unet.layers import linear_shape
+from lib_instantstyle.unet.layers import linear_layers, linear_shape
 from lib_instantstyle.unet.plan import LoraTerm, When
-
-Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
-
-
-def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:
-    """The linear layers of `blocks` in a live UNet (ldm/sgm or diffusers module names)."""
-    names = {name: block.diffusers for block in blocks for name in (block.ldm, block.diffusers)}
-    pattern = re.compile(rf"(?:^|\.)({'|'.join(map(re.escape, names))})\.(.+)$")
-    return {
-        (names[match[1]], match[2]): module
-        for path, module in unet.named_modules()
-        if (match := pattern.search(path)) and linear_shape(module)
-    }
 
 
 def check_lora(halves: Halves, unet: nn.Module) -> list[str]:

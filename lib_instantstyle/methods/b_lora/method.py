@@ -7,22 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.hosts import lora_folders
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.layout import SDXL, Layout
-from lib_instantstyle.methods import B_LORA
 from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
-from lib_instantstyle.methods.ip_adapter.checked import naming
-from lib_instantstyle.methods.ip_adapter.prepare import Prepared
-from lib_instantstyle.methods.ip_adapter.terms import when_of
+from lib_instantstyle.methods.base import Method, Part, StatusText
+from lib_instantstyle.methods.findings import BlockPlan, Findings, naming
 from lib_instantstyle.models.lora_files import find_lora, lora_files
-from lib_instantstyle.unet.layers import UnetLayers
-from lib_instantstyle.unet.plan import LoraTerm, Plan
+from lib_instantstyle.unet.plan import LoraTerm, Plan, when_of
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.unit import Unit
 
@@ -48,33 +44,79 @@ class ChosenLora:
     amounts: Mapping[str, float]  # by half
 
 
-def prepare_blora(units: Sequence[Unit], layers: UnetLayers, unet: nn.Module) -> Prepared:
-    """What those of `units` that have the method add to `unet`.
+class BLoraPart(Part):
+    """See Part. asked: all units of the method, those too that add nothing."""
 
-    Raises InstantStyleError, naming the unit, for anything that cannot be had.
-    """
-    terms: list[LoraTerm] = []
-    infotext: dict[str, str] = {}
-    comments: list[str] = []
-    for unit in units:
-        if unit.method != B_LORA.name:
-            continue
-        with naming(unit):
-            chosen = choose_lora(unit, layers.layout)
-            if chosen is None:
-                continue
-            lacking = fit(chosen, unet)
-            terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
-        comments += remarks(unit, chosen, lacking)
-        infotext[INFOTEXT_KEY.format(unit.number)] = unit_to_text(
-            unit.changed(lora=chosen.name), {}
+    asked: Sequence[Unit] = ()
+
+    def for_checkpoint(self, context: Context) -> Part:
+        return METHOD.prepare(self.asked, context)
+
+
+class BLora(Method):
+    """See Method."""
+
+    def describe(self, unit: Unit, context: Context) -> StatusText:
+        chosen = choose_lora(unit, context.known_layers.layout)
+        if chosen is None:
+            return StatusText("All strengths are 0, so nothing of the LoRA gets in.")
+        parts = " and ".join(
+            f"{len(layers)} layers of the {half} block at {chosen.amounts[half]:g}"
+            for half, layers in chosen.halves.items()
         )
-    said = tuple(f"InstantStyle: {comment}" for comment in dict.fromkeys(comments))
-    return Prepared(Plan((), tuple(terms)), infotext, said)
+        return StatusText(
+            f"{chosen.name} changes {parts}. A LoRA needs no reference and no image encoder."
+        )
+
+    def check(self, unit: Unit, context: Context, findings: Findings) -> ChosenLora | None:
+        if context.layers is None:
+            return None
+        with findings.noting():
+            chosen = choose_lora(unit, context.layers.layout)
+            if chosen is None:
+                findings.idle("it changes nothing, because its strengths are 0.")
+                return None
+            findings.plan.adapter, findings.plan.kind = chosen.name, "LoRA"
+            for half, layers in chosen.halves.items():
+                block, amount = BLOCKS[half], chosen.amounts[half]
+                findings.plan.blocks.append(
+                    BlockPlan(block.index, block.diffusers, amount, False, len(layers))
+                )
+            lacking: list[str] = []
+            if context.unet is not None:
+                with _finishing(chosen.path):
+                    lacking = check_lora(chosen.halves, context.unet)
+            for remark in _remarks(unit, chosen, lacking):
+                findings.remark(remark)
+            return chosen
+        return None
+
+    def prepare(self, units: Sequence[Unit], context: Context) -> Part:
+        acting: list[Unit] = []
+        terms: list[LoraTerm] = []
+        infotext: dict[str, str] = {}
+        for unit in units:
+            findings = Findings(unit)
+            with naming(unit):
+                chosen = self.check(unit, context, findings)
+                if chosen is None:
+                    continue
+                terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
+            acting.append(unit)
+            for remark in findings.plan.remarks:
+                context.notify(remark)
+            key = INFOTEXT_KEY.format(unit.number)
+            infotext[key] = unit_to_text(unit.changed(lora=chosen.name), {})
+        part = BLoraPart(acting, Plan((), tuple(terms)), infotext)
+        part.asked = tuple(units)
+        return part
+
+
+METHOD = BLora()
 
 
 def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
-    """The file of `unit` and its halves, told by the file's header; None if it adds nothing.
+    """The file of `unit` and its halves, by the file's header; None if it adds nothing.
 
     Raises InstantStyleError where the unit or the file does not fit, or the checkpoint's family.
     """
@@ -97,25 +139,7 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
     return ChosenLora(name, path, {half: found[half] for half in amounts}, amounts)
 
 
-def fit(chosen: ChosenLora, unet: nn.Module) -> list[str]:
-    """Names of those layers of `chosen` that `unet` lacks; raises if it does not fit."""
-    with _finishing(chosen.path):
-        return check_lora(chosen.halves, unet)
-
-
-def describe(unit: Unit, layout: Layout) -> str:
-    """What `unit` would do, in words; raises as `choose_lora` does."""
-    chosen = choose_lora(unit, layout)
-    if chosen is None:
-        return "All strengths are 0, so nothing of the LoRA gets in."
-    parts = " and ".join(
-        f"{len(layers)} layers of the {half} block at {chosen.amounts[half]:g}"
-        for half, layers in chosen.halves.items()
-    )
-    return f"{chosen.name} changes {parts}. A LoRA needs no reference and no image encoder."
-
-
-def remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator[str]:
+def _remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator[str]:
     """What the user should be told beside the picture."""
     if lacking:
         yield (

@@ -3,50 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from lib_instantstyle.content.subtraction import without_content
-from lib_instantstyle.hosts import Host
-from lib_instantstyle.methods.ip_adapter.checked import CheckedUnit
-from lib_instantstyle.models.catalog import Catalog
-from lib_instantstyle.models.selection import image_encoder_for
-from lib_instantstyle.references.vector_files import EmbeddingFiles
-from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.models.selection import Choice, image_encoder_for
+from lib_instantstyle.references.unit_pictures import UnitPictures
+from lib_instantstyle.references.vectors import image_embeds
 from lib_instantstyle.references.views import (
     EncoderInput,
     has_negative_input,
     negative_input,
     reference_input,
 )
+from lib_instantstyle.styles.file import Style
 from lib_instantstyle.units.choices import CONCAT, EACH
+from lib_instantstyle.units.presets import BlockWeight
+from lib_instantstyle.units.unit import Unit
 
 Features = tuple[torch.Tensor, tuple[float, ...]]
 
 
-def unit_features(
-    checked: CheckedUnit, catalog: Catalog, host: Host, p: Any, say: Callable[[str], None]
-) -> Features:
+@dataclass(frozen=True)
+class CheckedUnit:
+    """A unit with its pictures, its files and its layers.
+
+    block_weights: by adapter number N, of layers that the adapter holds. The image encoder of
+    `choice` is the one that made `style`, if there is a style instead of references.
+    """
+
+    unit: Unit
+    pictures: UnitPictures
+    choice: Choice
+    block_weights: Mapping[int, BlockWeight]
+    style: Style | None = None
+
+
+def unit_features(checked: CheckedUnit, context: Context) -> Features:
     """[n + 1, E] or [n + 1, N, W] of n references and, last, of negative rows; n weights.
 
     References that become one before the projection are one here, with weight 1.
     """
     unit, weights = checked.unit, checked.pictures.weights
-    files = host.embedding_files()
-    features = _looked_at(checked, catalog, host, files, say)
-    if files is not None and files.problem:
-        say(files.problem)
+    features = _encoded(checked, context)
     references, negative = list(features[:-1]), features[-1]
     if unit.combine not in (CONCAT, EACH):
         references, weights = [combine(weighted(references, weights), unit.combine)], (1.0,)
-    adapter = checked.choice.adapter
-    left = without_content(torch.stack(references), unit, adapter, catalog, host, p, say)
+    left = without_content(torch.stack(references), unit, checked.choice.adapter, context)
     return torch.cat([left, negative[None]]), weights
 
 
 def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInput | None]:
-    """What there is to look at: the references, and what negative rows get instead of nothing."""
+    """The references, and what negative rows get instead of nothing."""
     unit, pictures = checked.unit, checked.pictures
     mask = pictures.reference_mask
     negative = None
@@ -57,26 +67,21 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
     return [reference_input(picture, unit, mask) for picture in pictures.references], negative
 
 
-def _looked_at(
-    checked: CheckedUnit,
-    catalog: Catalog,
-    host: Host,
-    files: EmbeddingFiles | None,
-    say: Callable[[str], None],
-) -> torch.Tensor:
+def _encoded(checked: CheckedUnit, context: Context) -> torch.Tensor:
     """What the adapter takes of each reference and, last, of what negative rows get."""
     inputs, negative = encoder_inputs(checked)
     adapter, style = checked.choice.adapter, checked.style
-    embeds = ImageEmbeds(
-        host.device(), host.encoder_dtype(), host.keeps_encoder(), host, files, say
-    )
+    embeds = image_embeds(context)
     if style is None:
-        return embeds.features(inputs, negative, adapter.kind, checked.choice.image_encoder)
-    hidden = adapter.kind.projection.takes_hidden_states
-    features = style.features(hidden)
-    if negative is not None:
-        other = embeds.encode([negative], image_encoder_for(adapter, catalog), hidden)
-        features = torch.stack([*features[:-1], *other])
+        features = embeds.features(inputs, negative, adapter.kind, checked.choice.image_encoder)
+    else:
+        hidden = adapter.kind.projection.takes_hidden_states
+        features = style.features(hidden)
+        if negative is not None:
+            encoder = image_encoder_for(adapter, context.catalog)
+            features = torch.stack([*features[:-1], *embeds.encode([negative], encoder, hidden)])
+    if embeds.files is not None and embeds.files.problem:
+        context.notify(embeds.files.problem)
     return features
 
 

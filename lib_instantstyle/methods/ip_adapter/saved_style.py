@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.models.selection import Choice, check_adapter, choose, image_encoders_for
 from lib_instantstyle.references.views import has_negative_input
@@ -16,9 +17,7 @@ from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.unit import Unit
 
 
-def saved_style(
-    unit: Unit, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
-) -> tuple[Style, Choice]:
+def saved_style(unit: Unit, context: Context, numbers: Collection[int]) -> tuple[Style, Choice]:
     """The style that `unit` names, and what serves it; no image encoder is needed.
 
     numbers: the layers that the unit selects. Raises InstantStyleError for a style that is not
@@ -33,22 +32,14 @@ def saved_style(
                 f"{field} needs the picture that a style was made of, and style "
                 f"{shorten(unit.style)} does not hold it; save the style with it, or leave it out."
             )
-    saved = library().find(unit.style)
+    catalog = context.catalog
+    saved = library(unit.table).find(unit.style)
     maker = ImageEncoderFile(saved.info.encoder, saved.path, saved.info.kind)
-    choice = _choose(
-        unit.adapter, saved, replace(catalog, image_encoders=(maker,)), layers, numbers
-    )
+    of_maker = replace(catalog, image_encoders=(maker,))
+    choice = _choose(unit.adapter, saved, of_maker, context.known_layers, numbers)
     style = read_style(saved.path)
     _check_encoder(saved, style, choice.adapter, catalog)
     return style, choice
-
-
-def has_other_encoder(saved: SavedStyle, catalog: Catalog) -> bool:
-    """Whether there are image encoders here, and none of them made the style."""
-    if not catalog.image_encoders:
-        return False
-    style = read_style(saved.path)
-    return not any(style.is_by(image_encoder) for image_encoder in catalog.image_encoders)
 
 
 def _choose(

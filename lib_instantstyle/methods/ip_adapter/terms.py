@@ -8,15 +8,10 @@ import torch
 
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.unet.masks import Mask
-from lib_instantstyle.unet.plan import AttentionTerm, When
+from lib_instantstyle.unet.plan import AttentionTerm, when_of
 from lib_instantstyle.units.choices import EACH
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
-
-
-def when_of(unit: Unit) -> When:
-    """The part of the sampling in which `unit` acts."""
-    return When(unit.start, unit.end, unit.time_curve, unit.hires_pass)
 
 
 def attention_term(

@@ -7,45 +7,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from lib_instantstyle import hosts
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts import current
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
-from lib_instantstyle.methods.self_attention import AttentionMethod, Pass, Scene, Told, trajectories
-from lib_instantstyle.methods.styleid import algorithm
-from lib_instantstyle.methods.styleid.fields import PUBLISHED
+from lib_instantstyle.methods.base import Part, Pass
+from lib_instantstyle.methods.findings import Findings
+from lib_instantstyle.methods.self_attention import (
+    AttentionContext,
+    AttentionMethod,
+    AttentionPart,
+    ReportingDenoiser,
+    trajectories,
+)
+from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS, Settings, StyleTransfer
+from lib_instantstyle.methods.styleid.fields import PUBLISHED, SAMPLER
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.unet.inversion import (
     TIMESTEPS,
     Schedule,
     Trajectory,
+    exact_steps,
     published_schedule,
     sampler_schedule,
 )
 from lib_instantstyle.units.unit import Unit
 
 _DETERMINISTIC = ("DDIM", "Euler")  # what we do in place of any other sampler
+_EXACT = ", ".join(str(steps) for steps in exact_steps(100))
+_STATUS = (
+    "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
+    "It works in img2img; each picture first goes back to its noise, which takes a while. "
+)
+_OF_SCHEDULE = {
+    SAMPLER: "Noise levels are the sampler's; DDIM takes exactly as many as asked for with "
+    f"{_EXACT} steps.",
+    PUBLISHED: "Noise levels are the published code's: with 50 steps, 50 calls of the UNet on the "
+    "way up to t = 999 and 49 on the way down from t = 961, which starts with the latent of 999. "
+    f"Denoising strength must be 1, and steps one of {_EXACT}.",
+}
 
 
-class StyleID(AttentionMethod):
-    """See AttentionMethod."""
+class StyleIDPart(AttentionPart):
+    """See AttentionPart."""
 
-    def __init__(self, unit: Unit, picture: Picture, comments: Sequence[str]) -> None:
-        super().__init__(unit, picture, comments)
-        self._settings = algorithm.Settings(unit.gamma, unit.tau, unit.adain, unit.start, unit.end)
+    def __init__(self, unit: Unit, blocks: Collection[int], picture: Picture) -> None:
+        super().__init__(unit, blocks, picture)
+        self._settings = Settings(unit.gamma, unit.tau, unit.adain, unit.start, unit.end)
         self._contents = torch.empty(0)
         self._content_of: list[int] = []
 
-    def listen(self, p: Any) -> None:
+    def before_init(self, p: Any) -> None:
         def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            with hosts.current(p).diffusion(p).recording_latents() as latents:
+            with current(p).diffusion(p).recording_latents() as latents:
                 result = init(*args, **kwargs)
             self._contents, self._content_of = _unlike(_contents(p, latents))
             return result
@@ -57,20 +79,20 @@ class StyleID(AttentionMethod):
         return width, height
 
     @contextmanager
-    def holding(self, p: Any, unet: torch.nn.Module, steps: int, current: Pass) -> Iterator[None]:
-        with self.standing(p, unet, current) as scene:
+    def around_sampling(self, p: Any, current: Pass) -> Iterator[None]:
+        with self.hooks_installed(p, current) as found:
 
             def sample(sampling: Sampling) -> torch.Tensor:
                 if _without_words(p):
                     sampling.extra_args["cond_scale"] = 1.0
-                schedule = self._schedule(sampling, scene.sigmas, p)
-                style, *contents = self._trajectories(schedule, scene)
-                transfer = algorithm.StyleTransfer(
-                    schedule, style, contents, self._content_of, self._settings, scene.hooks
+                schedule = self._schedule(sampling, found.sigmas, p)
+                style, *contents = self._trajectories(schedule, found)
+                transfer = StyleTransfer(
+                    schedule, style, contents, self._content_of, self._settings, found.hooks
                 )
-                return transfer.sample(sampling.predict, scene.asking, sampling.after_step)
+                return transfer.sample(sampling.predict, found.unconditional, sampling.after_step)
 
-            with sampler_function(p, scene.sigmas, sample):
+            with sampler_function(p, found.sigmas, sample):
                 yield
 
     def _schedule(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Schedule:
@@ -78,40 +100,56 @@ class StyleID(AttentionMethod):
             return published_schedule(p.steps, sigmas)
         return sampler_schedule(sampling.levels, self.unit.steps_of_inversion)
 
-    def _trajectories(self, schedule: Schedule, scene: Scene) -> list[Trajectory]:
-        found = []
+    def _trajectories(self, schedule: Schedule, found: AttentionContext) -> list[Trajectory]:
+        made = []
         style = self.reference.to(self._contents)
         for number, latent in enumerate([style, *(content[None] for content in self._contents)]):
             what = "the content" if number else "the reference"
-            told = Told(scene.asking, f"InstantStyle: inverting {what}", len(schedule.up))
-            checkpoint = scene.diffusion.checkpoint
-            found.append(trajectories.trajectory(latent, schedule, checkpoint, told))
-        return found
+            text = f"InstantStyle: inverting {what}"
+            denoiser = ReportingDenoiser(found.unconditional, text, len(schedule.up))
+            checkpoint = found.diffusion.checkpoint
+            made.append(trajectories().trajectory(latent, schedule, checkpoint, denoiser))
+        return made
 
 
-def problems_of(unit: Unit, p: Any) -> Iterator[str]:
-    """What StyleID cannot do."""
-    if not getattr(p, "init_images", None):
-        yield "method is 'styleid', which needs a picture to change; use it in img2img."
-        return
-    if unit.schedule == PUBLISHED and p.denoising_strength < 1:
-        yield "StyleID's published schedule begins with noise; set Denoising strength to 1."
-    if unit.schedule == PUBLISHED:
-        try:
-            published_schedule(p.steps, [1.0] * TIMESTEPS)
-        except InstantStyleError as error:
-            yield str(error)
+class StyleIDMethod(AttentionMethod):
+    """See AttentionMethod."""
 
+    usual_blocks = DEFAULT_BLOCKS
 
-def remarks(unit: Unit, p: Any) -> Iterator[str]:
-    """What the user should be told beside the picture."""
-    if p.sampler_name not in _DETERMINISTIC:
-        yield (
-            f"InstantStyle: StyleID takes the noise levels of {p.sampler_name}, and steps between "
-            "them as DDIM does."
-        )
-    if p.batch_size * p.n_iter > 1 and len(p.init_images) == 1:
-        yield "InstantStyle: StyleID draws no random numbers, so the pictures of a batch are alike."
+    def status(self, unit: Unit) -> str:
+        return _STATUS + _OF_SCHEDULE[unit.schedule]
+
+    def check(self, unit: Unit, context: Context, findings: Findings) -> Picture | None:
+        if not getattr(context.p, "is_known", True):
+            findings.remark("it needs a picture to change; use it in img2img.")
+        return super().check(unit, context, findings)
+
+    def problems(self, unit: Unit, context: Context) -> Iterator[str]:
+        p = context.p
+        if not getattr(p, "init_images", None):
+            yield "method is 'styleid', which needs a picture to change; use it in img2img."
+            return
+        if unit.schedule == PUBLISHED and p.denoising_strength < 1:
+            yield "StyleID's published schedule begins with noise; set Denoising strength to 1."
+        if unit.schedule == PUBLISHED:
+            try:
+                published_schedule(p.steps, [1.0] * TIMESTEPS)
+            except InstantStyleError as error:
+                yield str(error)
+
+    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+        assert picture is not None
+        return StyleIDPart(unit, blocks, picture)
+
+    def remarks(self, unit: Unit, p: Any) -> Iterator[str]:
+        if p.sampler_name not in _DETERMINISTIC:
+            yield (
+                f"StyleID takes the noise levels of {p.sampler_name}, and steps between them as "
+                "DDIM does."
+            )
+        if p.batch_size * p.n_iter > 1 and len(p.init_images) == 1:
+            yield "StyleID draws no random numbers, so the pictures of a batch are alike."
 
 
 def _contents(p: Any, latents: list[torch.Tensor]) -> torch.Tensor:
@@ -146,3 +184,6 @@ def _unlike(latents: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
 def _without_words(p: Any) -> bool:
     """Guidance between two empty prompts is none; SDXL's empty ones differ all the same."""
     return not any(text.strip() for text in [*p.prompts, *p.negative_prompts])
+
+
+METHOD = StyleIDMethod()

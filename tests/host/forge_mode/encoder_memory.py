@@ -19,13 +19,13 @@ def account(webui, monkeypatch):
     from lib_instantstyle.hosts.forge_memory import _memory_management
     from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(vectors, "_remembered", type(vectors._remembered)())
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
     webui.set(instantstyle_embedding_cache_mb=0)
     account = _memory_management().account
     account.current_loaded_models.clear()
     account.log.clear()
     yield account
-    vectors.let_go()
+    vectors.cache().release_encoder()
     account.current_loaded_models.clear()
 
 

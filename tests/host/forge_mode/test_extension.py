@@ -21,7 +21,7 @@ def account(webui, monkeypatch):
 
     from lib_instantstyle.references import vectors
 
-    monkeypatch.setattr(vectors.CACHE, "tensors", type(vectors.CACHE.tensors)())
+    monkeypatch.setattr(vectors.cache(), "tensors", type(vectors.cache().tensors)())
     account = memory_management.account
     saved = account.capacity
     account.current_loaded_models.clear()

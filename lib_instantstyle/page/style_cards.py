@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lib_instantstyle import NAME
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.styles.library import SavedStyle, library
 from lib_instantstyle.styles.tags import TAG
 
@@ -18,14 +19,14 @@ def register() -> None:
     """Add tag and cards; the WebUI calls this before it builds its page, and its API."""
     from lib_instantstyle.hosts import extra_networks
 
-    extra_networks.register(NAME, TAG, library().folder, cards)
+    extra_networks.register(NAME, TAG, library(TABLE).folder, cards)
 
 
 def cards() -> Iterator[Card]:
     """One card for each saved style."""
     from lib_instantstyle.hosts.extra_networks import Card
 
-    for style in library().styles():
+    for style in library(TABLE).styles():
         yield Card(style.name, style.path, thumbnail_url(style), summary(style), details(style))
 
 

@@ -1,0 +1,253 @@
+"""IP-Adapter with InstantStyle's choice of blocks: from units to the terms of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib_instantstyle.content.subtraction import (
+    check_subtraction,
+    content_texts,
+    describe_subtraction,
+)
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.methods.base import Method, Part, StatusText
+from lib_instantstyle.methods.findings import BlockPlan, Findings, ReferencePlan, naming
+from lib_instantstyle.methods.ip_adapter.features import (
+    CheckedUnit,
+    Features,
+    unit_features,
+)
+from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
+from lib_instantstyle.methods.ip_adapter.saving import style_of
+from lib_instantstyle.methods.ip_adapter.status import describe
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
+from lib_instantstyle.models.catalog import ImageEncoderFile
+from lib_instantstyle.models.selection import choose, describe_layers
+from lib_instantstyle.references.store import ReferenceStore, save_crops
+from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
+from lib_instantstyle.references.vectors import is_remembered
+from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
+from lib_instantstyle.styles.file import Style
+from lib_instantstyle.unet.layers import UnetLayers
+from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
+from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
+from lib_instantstyle.units.presets import BlockWeight
+from lib_instantstyle.units.unit import Unit
+
+Ready = tuple[CheckedUnit, Features]
+
+
+class IPAdapterPart(Part):
+    """See Part. asked: all units of the method, those too that add nothing to this UNet."""
+
+    asked: Sequence[Unit] = ()
+
+    def for_checkpoint(self, context: Context) -> Part:
+        return METHOD.prepare(self.asked, context)
+
+
+class IPAdapter(Method):
+    """See Method."""
+
+    def describe(self, unit: Unit, context: Context) -> StatusText:
+        return describe(unit, context)
+
+    def check(self, unit: Unit, context: Context, findings: Findings) -> CheckedUnit | None:
+        layers = context.layers
+        weights: dict[int, BlockWeight] = {}
+        if layers is not None:
+            with findings.noting():
+                weights = layer_weights(unit, layers)
+                if not weights:  # nothing to add, nothing to check
+                    if unit.blocks and unit.weight:
+                        findings.idle("it changes nothing, because no block has a weight.")
+                    return None
+                findings.plan.blocks = _block_plans(weights, layers)
+        pictures = pictures_of(unit, context.host, findings.noting)
+        if layers is None or not weights:
+            _note_references(findings, pictures, None, context)
+            return None
+        checked = None
+        with findings.noting():
+            checked = _chosen(unit, pictures, context, weights)
+        _note_references(findings, pictures, checked, context)
+        if checked is None:
+            return None
+        choice = checked.choice
+        findings.plan.adapter = choice.adapter.name
+        findings.plan.kind = choice.adapter.kind.projection.title
+        findings.plan.encoder = choice.image_encoder.name
+        findings.plan.style = unit.style or None
+        self._check_content(checked, context, findings)
+        if checked.style is not None or pictures.references:
+            _remark(checked, context, findings)
+        return checked
+
+    @torch.no_grad()
+    def prepare(self, units: Sequence[Unit], context: Context) -> Part:
+        ready: list[Ready] = []
+        infotext: dict[str, str] = {}
+        for unit in units:
+            findings = Findings(unit)
+            with naming(unit):
+                checked = self.check(unit, context, findings)
+            if checked is None:
+                continue
+            for remark in findings.plan.remarks:
+                context.notify(remark)
+            _save_crops(checked, context)
+            _keep_pictures(checked, context)
+            with naming(unit):
+                ready.append((checked, unit_features(checked, context)))
+            if not unit.tag:  # a tag stands in the prompt, which infotext holds already
+                written = unit.changed(adapter=checked.choice.adapter.name)
+                line = unit_to_text(written, checked.pictures.hashes)
+                infotext[INFOTEXT_KEY.format(unit.number)] = line
+        by_adapter: dict[Path, list[Ready]] = {}
+        for each in ready:
+            by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
+        terms = [term for group in by_adapter.values() for term in _terms(group, context)]
+        part = IPAdapterPart([checked.unit for checked, _ in ready], Plan(tuple(terms)), infotext)
+        part.asked = tuple(units)
+        return part
+
+    def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
+        layers = context.known_layers
+        selected = layer_weights(unit, layers)
+        return choose(unit.adapter, context.catalog, layers, selected).image_encoder
+
+    @torch.no_grad()
+    def style_of(self, unit: Unit, context: Context) -> Style:
+        with naming(unit):
+            checked = self.check(unit, context, Findings(unit))
+        if checked is None:
+            raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
+        return style_of(checked, context)
+
+    def _check_content(self, checked: CheckedUnit, context: Context, findings: Findings) -> None:
+        unit, adapter = checked.unit, checked.choice.adapter
+        if not content_texts(unit.content) or not unit.content_scale:
+            return
+        with findings.noting():
+            check_subtraction(adapter)
+            if not findings.is_dry_run:
+                return
+            if context.unet is None:
+                findings.remark(
+                    "the checkpoint is not in memory yet: its text encoder was not asked whether "
+                    "content can be taken out."
+                )
+                return
+            findings.plan.subtracted = describe_subtraction(unit, adapter, context)
+
+
+METHOD = IPAdapter()
+
+
+def _chosen(
+    unit: Unit, pictures: UnitPictures, context: Context, weights: dict[int, BlockWeight]
+) -> CheckedUnit:
+    """`unit` with what serves it. Raises InstantStyleError for what is missing."""
+    layers, style = context.known_layers, None
+    if unit.style and not unit.image:
+        style, choice = saved_style(unit, context, weights)
+        pictures = replace(pictures, weights=style.info.weights)
+    else:
+        choice = choose(unit.adapter, context.catalog, layers, weights)
+    held = {number: weight for number, weight in weights.items() if number not in choice.muted}
+    return CheckedUnit(unit, pictures, choice, held, style)
+
+
+def _block_plans(weights: dict[int, BlockWeight], layers: UnetLayers) -> list[BlockPlan]:
+    plans = []
+    for block in layers.layout.blocks:
+        of = [weights[n] for n in weights if layers.by_number[n].layer.block is block]
+        if of:
+            plans.append(
+                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].negated, len(of))
+            )
+    return plans
+
+
+def _note_references(
+    findings: Findings, pictures: UnitPictures, checked: CheckedUnit | None, context: Context
+) -> None:
+    if not findings.is_dry_run:
+        return
+    for picture, weight in zip(pictures.references, pictures.weights):
+        remembered = False
+        if checked is not None:
+            hidden = checked.choice.adapter.kind.projection.takes_hidden_states
+            encoder_input = reference_input(picture, checked.unit, pictures.reference_mask)
+            remembered = is_remembered(encoder_input, checked.choice.image_encoder, hidden, context)
+        plan = ReferencePlan(*picture.image.size, picture.sha256, weight, remembered)
+        findings.plan.references.append(plan)
+
+
+def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
+    """What the user should know beside the picture."""
+    adapter, muted = checked.choice.adapter, checked.choice.muted
+    if muted:
+        findings.remark(
+            f"adapter {adapter.name} holds nothing for "
+            f"{describe_layers(muted, context.known_layers)}; this part stays without style."
+        )
+    unit, p = checked.unit, context.p
+    negated = any(weight.negated for weight in checked.block_weights.values())
+    matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
+    if matters and getattr(p, "cfg_scale", None) == 1:
+        findings.remark(
+            "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
+            "negative_weight, negative_image and noise do nothing."
+        )
+
+
+def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
+    """The terms of all units with one adapter: its weights are read once for them."""
+    adapter = group[0][0].choice.adapter
+    stacks = [features for _, (features, _) in group]
+    numbers = sorted({number for checked, _ in group for number in checked.block_weights})
+    with naming(group[0][0].unit):
+        device = context.host.device()
+        tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), device)
+        banks = keys_and_values(adapter.path, numbers, tokens)
+    terms = []
+    first = 0
+    for checked, (features, weights) in group:
+        rows = slice(first, first + len(features))
+        first = rows.stop
+        for number, weight in checked.block_weights.items():
+            bank: Any = tuple(each[rows] for each in banks[number])
+            layer = context.known_layers.by_number[number].layer
+            mask = checked.pictures.mask
+            terms.append(attention_term(layer, weight, bank, checked.unit, weights, mask))
+    return terms
+
+
+def _save_crops(checked: CheckedUnit, context: Context) -> None:
+    folder, size = context.host.crops_folder(), checked.choice.image_encoder.kind.image_size
+    if folder is None:
+        return
+    unit, mask = checked.unit, checked.pictures.reference_mask
+    for picture in checked.pictures.references:
+        key = reference_input(picture, unit, mask).key
+        views = input_views(picture, unit, size, mask)
+        if sentence := save_crops(picture.sha256, key, views, folder):
+            context.notify(sentence)
+
+
+def _keep_pictures(checked: CheckedUnit, context: Context) -> None:
+    folder = context.host.reference_folder()
+    if folder is None:
+        return
+    store = ReferenceStore(folder)
+    for file in checked.pictures.files:
+        if file and (sentence := store.put(file)):
+            context.notify(sentence)

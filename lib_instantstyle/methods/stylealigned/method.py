@@ -1,0 +1,58 @@
+"""StyleAligned in one generation; see shared_reference.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from lib_instantstyle.methods.base import Part
+from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod
+from lib_instantstyle.methods.shared_features import (
+    SHARED_BLOCKS,
+    SharedFeatures,
+    Sharing,
+    StyleAligned,
+)
+from lib_instantstyle.methods.shared_reference import STATUS, SharedReference
+from lib_instantstyle.methods.stylealigned.fields import DECLARED
+from lib_instantstyle.references.pictures import Picture
+from lib_instantstyle.unet.self_attention import AttentionCallback
+from lib_instantstyle.units.unit import Unit
+
+OTHERS_ATTEND = (
+    "InstantStyle: stylealigned computes self-attention, and so does another script (ControlNet's "
+    "reference-only is one); in the layers of stylealigned the other one does not act."
+)
+
+
+class StyleAlignedPart(SharedReference):
+    """See SharedReference."""
+
+    @property
+    def shares_norms(self) -> bool:  # type: ignore[override]
+        return bool(self.unit.shared_norms)
+
+    def begin(self, p: Any, found: AttentionContext) -> None:
+        if found.diffusion.others_attend:
+            p.comment(OTHERS_ATTEND)
+
+    def callback(self, reference: SharedFeatures, found: AttentionContext) -> AttentionCallback:
+        unit = self.unit
+        sharing = Sharing(unit.shared_scale, unit.shared_shift, unit.adain)
+        return StyleAligned(reference, [layer.heads for layer in found.layers], sharing).act
+
+
+class StyleAlignedMethod(AttentionMethod):
+    """See AttentionMethod."""
+
+    usual_blocks = SHARED_BLOCKS
+    first_of_batch = True
+
+    def status(self, unit: Unit) -> str:
+        return STATUS.format(DECLARED.title, "as to itself")
+
+    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+        return StyleAlignedPart(unit, blocks, picture)
+
+
+METHOD = StyleAlignedMethod()
