@@ -46,12 +46,15 @@ class Context:
         unet = current(p).unet(p)
         return cls(p, unet, find_layers(unet), notify)
 
-    def for_unet(self, unet: nn.Module) -> Context:
-        """The same request with another UNet, as hires fix or a refiner may bring."""
+    def with_unet(self, p: Any, unet: nn.Module) -> Context:
+        """The same request where `p` samples with `unet`, which hires fix may have changed."""
         if unet is self.unet:
             return self
-        layers = find_layers(unet)
-        return Context(self.p, unet, layers, self.notify, self._host, self._catalog)
+        return Context(p, unet, find_layers(unet), self.notify, self._host, self._catalog)
+
+    def without_unet(self) -> Context:
+        """What may be kept when the sampling is over: `p` and its UNet must be free to go."""
+        return Context(None, None, None, self.notify, self.host, self._catalog)
 
     @property
     def host(self) -> Host:

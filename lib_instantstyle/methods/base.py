@@ -15,7 +15,7 @@ from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.methods.findings import Findings
+from lib_instantstyle.methods.findings import Findings, naming
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.unet.attention_hook import Rows
 from lib_instantstyle.unet.inversion import Denoiser
@@ -77,6 +77,7 @@ class Part:
         self.plan = plan or Plan(())
         self.infotext = dict(infotext or {})
         self.replaced = 0
+        self.all_units = self.units  # those too that add nothing to this UNet
 
     @property
     def is_empty(self) -> bool:
@@ -116,9 +117,27 @@ class Method(ABC):
         problems one by one in a dry run, and raises the first one in a generation.
         """
 
-    @abstractmethod
     def prepare(self, units: Sequence[Unit], context: Context) -> Part:
         """The part of those of a generation's units that have this method.
+
+        Raises InstantStyleError, naming the unit, for anything that cannot be had.
+        """
+        checked: list[tuple[Unit, Any]] = []
+        for unit in units:
+            findings = Findings(unit)
+            with naming(unit):
+                found = self.check(unit, context, findings)
+            if found is not None:
+                checked.append((unit, found))
+                for remark in findings.plan.remarks:
+                    context.notify(remark)
+        part = self.part(checked, context)
+        part.all_units = tuple(units)
+        return part
+
+    @abstractmethod
+    def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
+        """The part of units that add something, each with what `check` returned for it.
 
         Raises InstantStyleError, naming the unit, for anything that cannot be had.
         """

@@ -15,7 +15,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.diffusion import Diffusion, announce
 from lib_instantstyle.layout import Layout
 from lib_instantstyle.methods.base import Method, Part, Pass, StatusText
-from lib_instantstyle.methods.findings import BlockPlan, Findings, ReferencePlan, naming
+from lib_instantstyle.methods.findings import BlockPlan, Findings, ReferencePlan
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.references.unit_pictures import HASH_LENGTH, references_of
 from lib_instantstyle.session import SESSION
@@ -94,6 +94,13 @@ class AttentionPart(Part):
                 self.replaced += hooks.replaced
 
 
+@dataclass(frozen=True)
+class ReferencePicture:
+    """The reference of a unit; without a picture the first one of each batch is it."""
+
+    picture: Picture | None
+
+
 class AttentionMethod(Method):
     """A method of which one unit at most acts, on the self-attention of whole pictures.
 
@@ -109,7 +116,9 @@ class AttentionMethod(Method):
         """What the page says of `unit`."""
 
     @abstractmethod
-    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+    def attention_part(
+        self, unit: Unit, blocks: Collection[int], picture: Picture | None
+    ) -> AttentionPart:
         """What `unit` does in one generation."""
 
     def remarks(self, unit: Unit, p: Any) -> Iterator[str]:
@@ -121,8 +130,8 @@ class AttentionMethod(Method):
         self.blocks_of(unit, context.known_layers.layout)
         return StatusText(self.status(unit))
 
-    def check(self, unit: Unit, context: Context, findings: Findings) -> Picture | None:
-        """See Method. The reference; None where the first picture of the batch is it."""
+    def check(self, unit: Unit, context: Context, findings: Findings) -> ReferencePicture | None:
+        """See Method."""
         layers = context.layers
         if layers is not None:
             with findings.noting():
@@ -137,7 +146,7 @@ class AttentionMethod(Method):
             findings.problem(problem)
         if self.first_of_batch and not unit.image and not unit.style:
             self._check_batch(unit, context, findings)
-            return None
+            return ReferencePicture(None)
         pictures: tuple[Picture, ...] = ()
         with findings.noting():
             pictures = references_of(unit, context.host)
@@ -145,20 +154,15 @@ class AttentionMethod(Method):
             ReferencePlan(*picture.image.size, picture.sha256, given.weight, False)
             for picture, given in zip(pictures, unit.image)
         ]
-        return pictures[0] if pictures else None
+        return ReferencePicture(pictures[0]) if pictures else None
 
-    def prepare(self, units: Sequence[Unit], context: Context) -> Part:
+    def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
         """See Method."""
-        unit = units[0]
-        findings = Findings(unit)
-        with naming(unit):
-            picture = self.check(unit, context, findings)
-            blocks = self.blocks_of(unit, context.known_layers.layout)
-        for remark in findings.plan.remarks:
-            context.notify(f"{unit.title}: {remark}")
+        ((unit, reference),) = checked
         for remark in self.remarks(unit, context.p):
             context.notify(remark)
-        return self.part(unit, blocks, picture)
+        blocks = self.blocks_of(unit, context.known_layers.layout)
+        return self.attention_part(unit, blocks, reference.picture)
 
     def problems(self, unit: Unit, context: Context) -> Iterator[str]:
         """What this method alone cannot do."""
@@ -185,7 +189,8 @@ class AttentionMethod(Method):
         if not getattr(context.p, "is_known", True):
             findings.remark(f"{FIRST_OF_BATCH} That takes a batch of two or more.")
         elif p.batch_size > 1:
-            findings.remark(FIRST_OF_BATCH)
+            unit_named = "" if findings.is_dry_run else f"{unit.title}: "
+            findings.remark(f"{unit_named}{FIRST_OF_BATCH}")
         else:
             with findings.noting():
                 raise NoReference(NO_REFERENCE.format(unit.number))

@@ -15,7 +15,6 @@ from typing import Any
 from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import page_value
-from lib_instantstyle.references.store import ReferenceStore
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.infotext import OWN_KEY, Written, read
 
@@ -68,6 +67,8 @@ def kept_pictures(written: str) -> str | None:
         return ""
     if folder is None:
         return None
+    from lib_instantstyle.references.store import ReferenceStore  # Pillow's part
+
     store = ReferenceStore(folder)
     found: list[dict[str, object]] = []
     for entry in written.split():

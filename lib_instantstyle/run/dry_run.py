@@ -58,16 +58,23 @@ def dry_run(
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
         _effect(unit, context, findings)
-        checked = None
-        with findings.noting():
-            checked = load(unit.method).check(unit, context, findings)
-        if checked is not None and layers is not None:
-            with findings.noting():
-                check_meter(unit, context)
+        wrong = list(findings.plan.problems)
+        _check(unit, context, findings)
+        if not unit.acts:  # a generation leaves it out: what it lacks is no problem
+            findings.plan.problems = wrong
         plan = findings.plan
         problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
     units = [findings.plan for _, findings in checks]
     return DryRun(name, layers.layout.id if layers else None, loaded is not None, units, problems)
+
+
+def _check(unit: Unit, context: Context, findings: Findings) -> None:
+    checked = None
+    with findings.noting():
+        checked = load(unit.method).check(unit, context, findings)
+    if checked is not None and context.layers is not None:
+        with findings.noting():
+            check_meter(unit, context)
 
 
 def _named(number: int, problem: str) -> str:

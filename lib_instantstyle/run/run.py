@@ -43,6 +43,8 @@ class Run:
         self._context = Context.of(p, self._notes.append)
         assert self._context.unet is not None
         remove_all_hooks(self._context.unet)
+        self._signature = self._context.known_layers.signature
+        self._layout = self._context.known_layers.layout
         self._parts = _parts(units, self._context)
         acting = [unit for part in self._parts for unit in part.units]
         self._leak_meters = leak_meters(acting, self._context)
@@ -107,8 +109,9 @@ class Run:
                     self._check_effect(p)
                 self._report(p)
                 return result
-            finally:
-                self._passes = []  # they hold the UNet, and another extension may hold `p`
+            finally:  # these hold the UNet, and another extension may hold `p`
+                self._passes = []
+                self._context = self._context.without_unet()
 
         wrap_next_call(p, "sample", around)
 
@@ -131,9 +134,10 @@ class Run:
 
     def _follow(self, p: Any) -> Context:
         """The context with the UNet that is sampled now: hires fix may have changed checkpoints."""
-        before = self._context
-        self._context = before.for_unet(before.host.unet(p))
-        if self._context.known_layers.signature != before.known_layers.signature:
+        self._context = self._context.with_unet(p, self._context.host.unet(p))
+        layers = self._context.known_layers
+        if layers.signature != self._signature:
+            self._signature, self._layout = layers.signature, layers.layout
             self._parts = [part.for_checkpoint(self._context) for part in self._parts]
             self._tell(p)
             self._context.host.load_unet(p)  # the sampler had loaded it, and then encoders were
@@ -177,7 +181,7 @@ class Run:
             p.extra_generation_params[f"{INFOTEXT_KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
             return
-        found = effect.block_effects(self._meter.effects(), self._context.known_layers.layout)
+        found = effect.block_effects(self._meter.effects(), self._layout)
         SESSION.of(effect.LastReport).effects = tuple(found)
         p.extra_generation_params.update(effect.infotext(found))
         remark = effect.remark(found)

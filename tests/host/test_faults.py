@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,8 +120,8 @@ def test_without_memory_on_the_device_the_encoder_runs_on_the_cpu_once(
         patch.setattr(vectors, "load_image_encoder", full)
         patch.setattr(
             features,
-            "ImageEmbeds",
-            lambda _, *rest: vectors.ImageEmbeds(torch.device("cuda"), *rest),
+            "image_embeds",
+            lambda context: replace(vectors.image_embeds(context), device=torch.device("cuda")),
         )
         assert webui.txt2img(**style(UNIT)).pixels == expected
     assert tried == ["cuda", "cpu"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_tensors
@@ -45,12 +46,10 @@ class ChosenLora:
 
 
 class BLoraPart(Part):
-    """See Part. asked: all units of the method, those too that add nothing."""
-
-    asked: Sequence[Unit] = ()
+    """See Part."""
 
     def for_checkpoint(self, context: Context) -> Part:
-        return METHOD.prepare(self.asked, context)
+        return METHOD.prepare(self.all_units, context)
 
 
 class BLora(Method):
@@ -91,25 +90,15 @@ class BLora(Method):
             return chosen
         return None
 
-    def prepare(self, units: Sequence[Unit], context: Context) -> Part:
-        acting: list[Unit] = []
+    def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
         terms: list[LoraTerm] = []
         infotext: dict[str, str] = {}
-        for unit in units:
-            findings = Findings(unit)
+        for unit, chosen in checked:
             with naming(unit):
-                chosen = self.check(unit, context, findings)
-                if chosen is None:
-                    continue
                 terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
-            acting.append(unit)
-            for remark in findings.plan.remarks:
-                context.notify(remark)
             key = INFOTEXT_KEY.format(unit.number)
             infotext[key] = unit_to_text(unit.changed(lora=chosen.name), {})
-        part = BLoraPart(acting, Plan((), tuple(terms)), infotext)
-        part.asked = tuple(units)
-        return part
+        return BLoraPart([unit for unit, _ in checked], Plan((), tuple(terms)), infotext)
 
 
 METHOD = BLora()

@@ -45,12 +45,10 @@ Ready = tuple[CheckedUnit, Features]
 
 
 class IPAdapterPart(Part):
-    """See Part. asked: all units of the method, those too that add nothing to this UNet."""
-
-    asked: Sequence[Unit] = ()
+    """See Part."""
 
     def for_checkpoint(self, context: Context) -> Part:
-        return METHOD.prepare(self.asked, context)
+        return METHOD.prepare(self.all_units, context)
 
 
 class IPAdapter(Method):
@@ -91,32 +89,21 @@ class IPAdapter(Method):
         return checked
 
     @torch.no_grad()
-    def prepare(self, units: Sequence[Unit], context: Context) -> Part:
-        ready: list[Ready] = []
-        infotext: dict[str, str] = {}
-        for unit in units:
-            findings = Findings(unit)
-            with naming(unit):
-                checked = self.check(unit, context, findings)
-            if checked is None:
-                continue
-            for remark in findings.plan.remarks:
-                context.notify(remark)
-            _save_crops(checked, context)
-            _keep_pictures(checked, context)
-            with naming(unit):
-                ready.append((checked, unit_features(checked, context)))
-            if not unit.tag:  # a tag stands in the prompt, which infotext holds already
-                written = unit.changed(adapter=checked.choice.adapter.name)
-                line = unit_to_text(written, checked.pictures.hashes)
-                infotext[INFOTEXT_KEY.format(unit.number)] = line
+    def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
         by_adapter: dict[Path, list[Ready]] = {}
-        for each in ready:
-            by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
+        infotext: dict[str, str] = {}
+        for unit, found in checked:
+            adapter = found.choice.adapter
+            _save_crops(found, context)
+            _keep_pictures(found, context)
+            with naming(unit):
+                ready = found, unit_features(found, context)
+            by_adapter.setdefault(adapter.path, []).append(ready)
+            if not unit.tag:  # a tag stands in the prompt, which infotext holds already
+                line = unit_to_text(unit.changed(adapter=adapter.name), found.pictures.hashes)
+                infotext[INFOTEXT_KEY.format(unit.number)] = line
         terms = [term for group in by_adapter.values() for term in _terms(group, context)]
-        part = IPAdapterPart([checked.unit for checked, _ in ready], Plan(tuple(terms)), infotext)
-        part.asked = tuple(units)
-        return part
+        return IPAdapterPart([unit for unit, _ in checked], Plan(tuple(terms)), infotext)
 
     def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
         layers = context.known_layers

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from lib_instantstyle.methods.base import Part
-from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod
+from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
 from lib_instantstyle.methods.shared_features import (
     SHARED_BLOCKS,
     SharedFeatures,
@@ -51,7 +50,9 @@ class StyleAlignedMethod(AttentionMethod):
     def status(self, unit: Unit) -> str:
         return STATUS.format(DECLARED.title, "as to itself")
 
-    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+    def attention_part(
+        self, unit: Unit, blocks: Collection[int], picture: Picture | None
+    ) -> AttentionPart:
         return StyleAlignedPart(unit, blocks, picture)
 
 

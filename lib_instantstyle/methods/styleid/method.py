@@ -19,12 +19,13 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
-from lib_instantstyle.methods.base import Part, Pass
+from lib_instantstyle.methods.base import Pass
 from lib_instantstyle.methods.findings import Findings
 from lib_instantstyle.methods.self_attention import (
     AttentionContext,
     AttentionMethod,
     AttentionPart,
+    ReferencePicture,
     ReportingDenoiser,
     trajectories,
 )
@@ -120,7 +121,7 @@ class StyleIDMethod(AttentionMethod):
     def status(self, unit: Unit) -> str:
         return _STATUS + _OF_SCHEDULE[unit.schedule]
 
-    def check(self, unit: Unit, context: Context, findings: Findings) -> Picture | None:
+    def check(self, unit: Unit, context: Context, findings: Findings) -> ReferencePicture | None:
         if not getattr(context.p, "is_known", True):
             findings.remark("it needs a picture to change; use it in img2img.")
         return super().check(unit, context, findings)
@@ -138,7 +139,9 @@ class StyleIDMethod(AttentionMethod):
             except InstantStyleError as error:
                 yield str(error)
 
-    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+    def attention_part(
+        self, unit: Unit, blocks: Collection[int], picture: Picture | None
+    ) -> AttentionPart:
         assert picture is not None
         return StyleIDPart(unit, blocks, picture)
 

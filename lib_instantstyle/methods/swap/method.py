@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from lib_instantstyle.hosts.model_calls import Change
-from lib_instantstyle.methods.base import Part
-from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod
+from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
 from lib_instantstyle.methods.shared_features import (
     SWAPPED_BLOCKS,
     ColourCalibration,
@@ -56,7 +55,9 @@ class SwapMethod(AttentionMethod):
     def status(self, unit: Unit) -> str:
         return STATUS.format(DECLARED.title, "instead of itself")
 
-    def part(self, unit: Unit, blocks: Collection[int], picture: Picture | None) -> Part:
+    def attention_part(
+        self, unit: Unit, blocks: Collection[int], picture: Picture | None
+    ) -> AttentionPart:
         return SwapPart(unit, blocks, picture)
 
 
