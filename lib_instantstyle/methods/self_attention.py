@@ -142,8 +142,9 @@ class AttentionMethod(Method):
                     for block in layers.layout.blocks
                     if block.index in blocks
                 ]
-        for problem in (*_problems(unit, context), *self.problems(unit, context)):
-            findings.problem(problem)
+        if unit.acts:  # otherwise a generation leaves it out, and nothing stands in its way
+            for problem in (*_problems(unit, context), *self.problems(unit, context)):
+                findings.problem(problem)
         if self.first_of_batch and not unit.image and not unit.style:
             self._check_batch(unit, context, findings)
             return ReferencePicture(None)

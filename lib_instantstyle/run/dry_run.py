@@ -58,10 +58,7 @@ def dry_run(
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
         _effect(unit, context, findings)
-        wrong = list(findings.plan.problems)
         _check(unit, context, findings)
-        if not unit.acts:  # a generation leaves it out: what it lacks is no problem
-            findings.plan.problems = wrong
         plan = findings.plan
         problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
     units = [findings.plan for _, findings in checks]
