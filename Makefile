@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo serve serve-forge test test-unit test-page test-host test-classic test-forge \
-  test-forge-short test-webui contract coverage fuzz soak mutate bench train effect docs lint format clean
+  test-forge-short test-webui contract coverage fuzz soak mutate bench train effect docs journey lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/page-3.41/.ready
@@ -103,6 +103,10 @@ fuzz: $(VENV)/engine/.ready $(VENV)/page-3.41/.ready
 # The parts of the documentation that are made from the code; a test sees that they are current.
 docs: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.field_table
+
+# Which files a request enters, how often it changes room, walks the UNet and scans the folders.
+journey: $(VENV)/page-3.41/.ready
+	$(VENV)/page-3.41/bin/python -m tests.journey $(ARGS)
 
 # Trains the small models of tests/trained, or goes on with it: checkpoints, logs and, at the end,
 # models in build/trained. Takes hours; make train ARGS="--minutes 30" stops then.
