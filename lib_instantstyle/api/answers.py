@@ -33,7 +33,7 @@ def plan(given: Mapping[str, object]) -> Listing:
 
 
 def embed(given: Mapping[str, object]) -> Listing:
-    """Save the references of the unit in `given` as the style `name`; see style_saving.py."""
+    """Save the references of the unit in `given` as the style `name`; see run/style_saving.py."""
     from lib_instantstyle.run.style_saving import save_style
 
     name = given.get("name")
@@ -44,7 +44,7 @@ def embed(given: Mapping[str, object]) -> Listing:
 
 
 def content(given: Mapping[str, object]) -> Listing:
-    """What the reference in `given` shows; see content_report.py."""
+    """What the reference in `given` shows; see content/report.py."""
     from lib_instantstyle.content.report import describe_content
     from lib_instantstyle.hosts import current, loaded_checkpoint
     from lib_instantstyle.references.unit_pictures import references_of

@@ -73,7 +73,7 @@ class FileTextEncoder:
     def vectors(
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> torch.Tensor:
-        """See TextEncoder in hosts."""
+        """See TextEmbedder in hosts."""
         identity = self.identity
         known = SESSION.of(TextVectorCache)
         found = known.recall(identity, texts)

@@ -19,7 +19,7 @@ CAPACITY = 64 * 2**20  # bytes in all; 1,500 words take 3.8 MB
 
 
 class WordEncoder(Protocol):
-    """A text encoder, as far as it is needed here (see TextEncoder in hosts)."""
+    """A text encoder, as far as it is needed here (see TextEmbedder in hosts)."""
 
     @property
     def identity(self) -> str: ...

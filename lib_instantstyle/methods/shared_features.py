@@ -1,8 +1,8 @@
 """Self-attention shared with a reference picture: StyleAligned and Visual Style Prompting.
 
 The reference stands at the same noise level as the picture under way. Its queries, keys and values
-are captured in a UNet call of its own (see self_attention.py) and placed in the picture's, or they
-are those of the first picture of the batch, which is in the same call.
+are captured in a UNet call of its own (see unet/self_attention.py) and placed in the picture's, or
+they are those of the first picture of the batch, which is in the same call.
 
 Shapes: B rows, N tokens, h width, H heads.
 """
@@ -99,7 +99,7 @@ class StyleAligned:
     """Attention to a picture's own tokens and to those of the reference, in one softmax.
 
     Source: Hertz et al., "Style Aligned Image Generation via Shared Attention", arXiv 2312.02133,
-    https://github.com/google/style-aligned. For its shared norms see shared_norms.py.
+    https://github.com/google/style-aligned. For its shared norms see unet/group_norms.py.
 
     A shift cannot be brought about with keys and values. With one, attention is computed here
     and not by the WebUI, whose own gets a single key to be done with it quickly.
@@ -113,7 +113,7 @@ class StyleAligned:
         self._seen: dict[str, torch.Tensor] = {}  # of the layer under way
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
-        """See self_attention.Act."""
+        """See self_attention.AttentionCallback."""
         if part == ATTENDED:
             return self._attend(number) if self._sharing.shift else None
         shared = self._shared(number, part, x)
@@ -153,7 +153,7 @@ class Swapped:
         self._reference = reference
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
-        """See self_attention.Act."""
+        """See self_attention.AttentionCallback."""
         if part not in (TO_K, TO_V):
             return None
         return self._reference.of(number, part, x).contiguous()

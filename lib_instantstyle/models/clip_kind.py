@@ -99,9 +99,8 @@ def _rows(projection: tuple[int, ...], layout: str) -> int:
 
 # Which CLIP text encoder a file holds, by the names and shapes of its tensors alone.
 #
-# The layouts are those of the image encoders (see image_encoder_kind.py), and a file may hold both
-# encoders. Without a projection a text encoder ends in hidden states, which share no space with
-# pictures.
+# The layouts are those of the image encoders (see above), and a file may hold both encoders.
+# Without a projection a text encoder ends in hidden states, which share no space with pictures.
 
 VOCABULARY = 49408  # tokens of CLIP's byte-pair encoding, which all of these share
 HEAD_WIDTH = 64

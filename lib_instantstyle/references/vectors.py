@@ -87,7 +87,7 @@ class ImageEmbeds:
     ) -> torch.Tensor:
         """What an adapter of `kind` takes of `inputs` and, last, of what negative-prompt rows get.
 
-        [n + 1, E] or [n + 1, N, W]: the argument of adapter.image_tokens. negative: None for what
+        [n + 1, E] or [n + 1, N, W]: what projections.image_tokens takes. negative: None for what
         the adapter saw in training where the picture was dropped; a linear adapter saw the zero
         vector there, one that takes hidden states the zero image's.
         """

@@ -1,6 +1,6 @@
 """The saved styles: one flat folder of style files, listed, renamed, deleted, taken in.
 
-No name from outside ever becomes part of a path unless it passed style_names.check_name, and what
+No name from outside ever becomes part of a path unless it passed names.check_name, and what
 is read, renamed or deleted is found by comparing with the names listed. Imports no torch: the page
 lists styles before anybody uses one.
 """

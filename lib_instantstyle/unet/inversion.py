@@ -112,7 +112,7 @@ def published_schedule(steps: int, sigmas: Sequence[float]) -> Schedule:
     return Schedule(tuple(up), tuple(reversed(down)))
 
 
-# DDIM and its inverse in terms of sigma (see unet/inversion.py).
+# DDIM and its inverse in terms of sigma (see the top of this file).
 
 Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
 """The noise [B, 4, h, w] that the UNet sees in a latent [B, 4, h, w] at a sigma."""

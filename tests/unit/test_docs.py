@@ -1,5 +1,6 @@
 """What the documents list is what there is."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -10,9 +11,14 @@ from lib_instantstyle.units.presets import PRESETS
 from tests import field_table
 from tests.units import FIELDS, Unit, parse_unit
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "lib_instantstyle"
+DOCS = ROOT / "docs"
 TEXT = (DOCS / "fields.md").read_text(encoding="utf-8")
 FIELDS_PART, PRESETS_PART, BLOCKS_PART = re.split(r"^## (?:Presets|Blocks)$", TEXT, flags=re.M)[:3]
+
+ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("tests/**/*.md")])
 
 WORDS = ("name", "text", "name of a file")  # values that are no list
 
@@ -75,3 +81,43 @@ def test_the_examples_of_blocks_are_read():
     assert len(examples) >= 9
     for text in examples:
         parse_block_weights(text.replace("1, ...]", "1, 0, 0, 1, 0, 0, 0, 0]"))
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    folders = sorted(path.parent.name for path in PACKAGE.glob("methods/*/fields.py"))
+    named = {
+        path.replace("<name>", folder)
+        for path in re.findall(r"[\w/<>]+\.py\b", ARCHITECTURE)
+        for folder in folders
+    }
+    assert len(named) > 50
+    assert [x for x in named if not (PACKAGE / x).is_file() and not (ROOT / x).is_file()] == []
+
+
+def test_the_tree_of_the_architecture_lists_every_room_in_the_order_of_the_import_rule():
+    """Names at the beginning of the lines of the first drawing, folders with a slash."""
+    tree = ARCHITECTURE.split("```")[1]
+    listed = re.findall(r"^  ([\w.]+/?) ", tree, flags=re.M)
+    there = [x.name + "/" * x.is_dir() for x in PACKAGE.iterdir() if not x.name.startswith("__")]
+    assert sorted(listed) == sorted(there)
+    rule = ast.parse(Path(__file__).with_name("test_architecture.py").read_text(encoding="utf-8"))
+    (rooms,) = (
+        ast.literal_eval(node.value)
+        for node in rule.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ROOMS"
+    )
+    names = [re.sub(r"\.py$|/$", "", name) for name in listed]
+    assert [name for name in names if name in rooms] == [x for x in rooms if x != "__init__"]
+
+
+def test_the_architecture_can_be_read_in_one_sitting():
+    """What `make journey` measures is not counted."""
+    assert len(re.sub(r"(?s)<!-- journey -->.*", "", ARCHITECTURE).splitlines()) <= 200
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_to_files_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    files = [target for target in targets if "://" not in target]
+    assert [target for target in files if not (document.parent / target).exists()] == []

@@ -141,7 +141,7 @@ def image_tokens(
 ) -> torch.Tensor:
     """The adapter's tokens for what it takes of pictures: [S, T, C] in float32.
 
-    features: [S, E] or [S, N, W] (see embedding.ImageEmbeds.features). The tokens of the zero
+    features: [S, E] or [S, N, W] (see ImageEmbeds.features). The tokens of the zero
     vector or the zero image are not zero, for biases and LayerNorm act on them.
     Raises InstantStyleError if a tensor is missing, misshapen or not finite.
     """

@@ -1,4 +1,4 @@
-"""StyleAligned in one generation; see shared_reference.py."""
+"""StyleAligned in one generation; see methods/shared_reference.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Swapped self-attention in one generation; see shared_reference.py."""
+"""Swapped self-attention in one generation; see methods/shared_reference.py."""
 
 from __future__ import annotations
 
