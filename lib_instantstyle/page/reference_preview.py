@@ -14,6 +14,7 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.page.markup import error_sentence, problem_box
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.unit import Unit
 
@@ -52,11 +53,11 @@ def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
     def answer(*values: object) -> str:
         given: Mapping[str, Any] = dict(zip(names, values))
         if not given["image"]:
-            return _problem(_NO_PICTURE)
+            return problem_box(_NO_PICTURE)
         try:
             return look(TABLE.parse_unit(given))
         except InstantStyleError as error:
-            return _problem(str(error).removeprefix("unit 1: "))
+            return problem_box(error_sentence(error))
 
     return answer
 
@@ -107,11 +108,6 @@ def _data_url(image: Any) -> str:
     file = io.BytesIO()
     image.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _problem(sentence: str) -> str:
-    sentence = sentence[:1].upper() + sentence[1:]
-    return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
 
 
 crops_of = _told(_crops, CROP_FIELDS)

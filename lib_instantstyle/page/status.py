@@ -10,6 +10,7 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE, load
+from lib_instantstyle.page.markup import error_sentence
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.page_weights import OPTIONAL
 
@@ -55,14 +56,9 @@ def _line(values: Mapping[str, object], number: int) -> str:
         unit = TABLE.parse_unit({**values, "enabled": True}, number)
         found = load(unit.method).describe(unit, Context(None, layers=chosen_layers()))
     except InstantStyleError as error:
-        return _html(_sentence(str(error), number), values, is_problem=True)
+        return _html(error_sentence(error, number), values, is_problem=True)
     text = found.text if values["enabled"] else f"{_OFF} {found.text}"
     return _html(text, values, found.is_problem, found.block_map)
-
-
-def _sentence(text: str, number: int) -> str:
-    text = text.removeprefix(f"unit {number}: ")
-    return text[:1].upper() + text[1:]
 
 
 def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: Any = None) -> str:
