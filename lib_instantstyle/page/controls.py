@@ -1,4 +1,4 @@
-"""The Gradio component of each field of a unit, made from what the field says of itself."""
+"""The Gradio component of each field of a unit, built from the field's declaration."""
 
 from __future__ import annotations
 

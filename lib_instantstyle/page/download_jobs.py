@@ -1,7 +1,7 @@
-"""The downloads under way in this WebUI: begun by a click, stopped by a click, never by themselves.
+"""The downloads of this WebUI, which a click on the page starts and stops.
 
-A download runs in a thread of its own, so neither the page nor a generation waits for it, and
-closing the page does not stop it. Closing the WebUI does; the next click then goes on.
+A download runs in a thread of its own: neither the page nor a generation waits for it, and closing
+the page does not stop it. Closing the WebUI does; the next click then resumes it.
 """
 
 from __future__ import annotations

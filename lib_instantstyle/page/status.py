@@ -1,4 +1,4 @@
-"""The line under each unit that says in plain words what the unit will do, or what is missing."""
+"""The status line under each unit: what the unit will do, or what is missing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.page_weights import OPTIONAL
 
 _OFF = "This unit is off."
-# Parts of the page that go with a field beside its own control.
-_ALONG = {
+# Parts of the page that are shown and hidden together with a field's control.
+_SHOWN_WITH = {
     "adapter": ("adapter_refresh", "crops_button", "crops"),
     "content": ("words_button", "words"),
     "negative_image": ("negative_image_drop",),
@@ -25,30 +25,33 @@ _ALONG = {
 }
 
 
-class _Answers:
-    """Numbers for answers: no two look alike, so that the page sees each arrive."""
+class _Serial:
+    """Serial numbers of the statuses sent, by which the page's script sees a new one arrive."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
     def next(self) -> int:
-        """A number that no answer had."""
+        """The next number."""
         return next(self._numbers)
 
 
 def lines(values: Sequence[object]) -> list[str]:
-    """The status of every unit as HTML; values: the page's of all units, without pictures."""
+    """The status of every unit as HTML.
+
+    values: the page's values of all units, without pictures (see Table.page_values).
+    """
     count = len(values) // len(TABLE.page_fields)
     units = TABLE.page_values([*values, *[""] * (count * len(TABLE.pictures))])
-    answer = SESSION.of(_Answers).next()
+    serial = SESSION.of(_Serial).next()
     return [
-        f'<div data-answer="{answer}">{_line(unit, number)}</div>'
+        f'<div data-answer="{serial}">{_line(unit, number)}</div>'
         for number, unit in enumerate(units, start=1)
     ]
 
 
 def _line(values: Mapping[str, object], number: int) -> str:
-    # These open model files: not for a closed accordion.
+    # These open model files, which must not happen before the accordion is opened.
     from lib_instantstyle.hosts.checkpoint import chosen_layers
     from lib_instantstyle.hosts.context import Context
 
@@ -62,15 +65,15 @@ def _line(values: Mapping[str, object], number: int) -> str:
 
 
 def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: Any = None) -> str:
-    """The line. The page's script draws the block map from the data it carries, and shows those
-    fields that the method needs."""
+    """The line as HTML. Its attributes are data for the page's script: which fields the method
+    needs, and what the block map draws."""
     kind = "instantstyle-problem" if is_problem else "instantstyle-fine"
     method = str(values["method"])
     needed = TABLE.matters(method) if method in TABLE.methods else ()
     fields = {
         part: name in needed
         for name in sorted(TABLE.of_some_methods - {*OPTIONAL})
-        for part in (name, *_ALONG.get(name, ()))
+        for part in (name, *_SHOWN_WITH.get(name, ()))
     }
     shown, drawn = (
         html.escape(json.dumps(data, separators=(",", ":"))) for data in (fields, block_map)

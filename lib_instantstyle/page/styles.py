@@ -1,4 +1,4 @@
-"""The library of styles in a unit's tab: pick, save, rename, delete, import, export."""
+"""The library of saved styles in a unit's tab: pick, save, rename, delete, import, export."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lib_instantstyle.page.markup import error_sentence, problem_box, small_butt
 from lib_instantstyle.page.style_cards import summary, thumbnail_url
 from lib_instantstyle.styles.library import SUFFIX, library
 
-SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # of a unit, as they are saved
-# Asked in the browser: a name that comes back empty means no.
-_ASK = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
+SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # the arguments of `save`
+# Asks in the browser; the name comes back empty if the user says no.
+_CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
 
 # An action on the library: the style to show afterwards and a message; None if nothing was done.
 Action = Callable[..., "tuple[str, str] | None"]
 
 
 def build(number: int, elem_id: ElemId) -> dict[str, Any]:
-    """The components of unit `number`; "style" is the unit's field of that name."""
+    """The components for unit `number`, by name; "style" is the field of that name."""
 
     def own(name: str) -> str:
         return str(elem_id(f"unit_{number}_{name}"))
@@ -68,20 +68,20 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
             )
             parts["style_message"] = gr.HTML("", elem_id=own("style_message"))
     for part in parts.values():
-        part.do_not_save_to_config = True  # what is saved here is no default of the page
+        part.do_not_save_to_config = True  # not part of the page's saved defaults
     return parts
 
 
 def wire(units: Sequence[Mapping[str, Any]]) -> None:
-    """Make the components of all units act; a unit holds those of `build` and of SAVED_FIELDS."""
+    """Add the events of all units; each mapping has the components of `build` and SAVED_FIELDS."""
     for unit in units:
         others = [each["style"] for each in units if each is not unit]
         shown = [unit["style"], unit["style_card"], unit["style_message"], *others]
         for part, event, action, names, picks, more in (
-            # The unit has the reference already, and may not have both.
+            # A unit must not have a style beside its reference, so this does not pick it.
             ("style_save", "click", save, ("style_name", *SAVED_FIELDS), False, {}),
             ("style_rename", "click", rename, ("style", "style_name"), True, {}),
-            ("style_delete", "click", delete, ("style",), True, {"_js": _ASK}),
+            ("style_delete", "click", delete, ("style",), True, {"_js": _CONFIRM}),
             ("style_import", "upload", take_in, ("style_import", "style_name"), True, {}),
         ):
             listen = getattr(unit[part], event)
@@ -111,7 +111,7 @@ def rename(name: str, new_name: str) -> tuple[str, str]:
 
 
 def delete(name: str) -> tuple[str, str] | None:
-    """Delete the picked style, which the browser has asked about; "" is a no."""
+    """Delete the picked style; nothing for "", which the browser sends if the user says no."""
     if not name:
         return None
     library(TABLE).delete(name)

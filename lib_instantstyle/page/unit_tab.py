@@ -1,4 +1,4 @@
-"""One unit on the page: the reference and the few controls that matter; the rest in "Advanced"."""
+"""One unit on the page: the reference, the main controls, and the others under "Advanced"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib_instantstyle.units.field import ADVANCED, MAIN, PICTURES
 
 
 def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
-    """The components of unit `number` by field, and its "status"; pictures are built elsewhere."""
+    """The components of unit `number`, by field or other name; accordion.py adds the pictures."""
     parts: dict[str, Any] = {}
 
     def add(*names: str) -> None:
