@@ -1,285 +1,47 @@
-// The boxes for pictures: what is dropped, pasted or chosen becomes text in a hidden box beside it.
+// What the other scripts of this extension share, and the event that tells them of a changed page.
 //
-// One picture is its data URL; several, or one with a weight of its own, are a JSON list of
-// {"image", "weight"}. Events are delegated from the document, so nothing has to be bound again
-// when the page is rebuilt, and both versions of Gradio are served alike.
-(function() {
+// The WebUI loads scripts in the order of their names, each as a classic script; this one is first.
+const instantstyle = (function() {
     "use strict";
 
-    const KEEP_BYTES = 300 * 1000; // pictures up to this size travel as they are
-    const SHORT_SIDE = 768; // larger ones are scaled down to this; image encoders see 224 pixels
-    const MOST = 16; // pictures in one unit
     const PACE = 50; // milliseconds between two looks at a page that keeps changing
-    const drawn = new WeakMap(); // zone -> the text that it shows
 
-    function closest(element, selector) {
-        return element && element.closest ? element.closest(selector) : null;
-    }
-
-    function zoneOf(element) {
-        return closest(element, ".instantstyle-drop");
-    }
-
-    function zoneFor(target) {
-        return document.querySelector('.instantstyle-drop[data-target="' + target + '"]');
-    }
-
-    function textBox(zone) {
-        const wrapper = document.getElementById(zone.dataset.target);
-        return wrapper ? wrapper.querySelector("textarea, input") : null;
-    }
-
-    function references(text) {
-        if (!text) return [];
-        if (!text.startsWith("[")) return [{image: text, weight: 1}];
-        try {
-            return JSON.parse(text);
-        } catch (error) {
-            return [];
-        }
-    }
-
-    function write(zone, list) {
-        const box = textBox(zone);
-        if (!box) return;
-        const bare = list.length === 1 && Number(list[0].weight) === 1;
-        box.value = list.length === 0 ? "" : bare ? list[0].image : JSON.stringify(list);
-        updateInput(box); // the WebUI's own helper tells Gradio that the value changed
-        show(zone, box.value);
-        if (list.length) switchOn(zone);
-    }
-
-    // Who drops a picture wants the unit.
-    function switchOn(zone) {
-        const id = zone.dataset.target.replace(/_image$/, "_enabled");
-        const unit = id === zone.dataset.target ? null : document.getElementById(id);
-        const box = unit && unit.querySelector("input[type=checkbox]");
-        if (box && !box.checked) box.click();
-    }
-
+    // A new element with these properties, appended to `parent` if one is given.
     function make(tag, properties, parent) {
         const element = Object.assign(document.createElement(tag), properties);
         if (parent) parent.appendChild(element);
         return element;
     }
 
-    function show(zone, text) {
-        if (drawn.get(zone) === text) return;
-        drawn.set(zone, text);
-        const list = references(text);
-        const several = "several" in zone.dataset;
-        const pictures = zone.querySelector(".instantstyle-pictures");
-        pictures.replaceChildren();
-        list.forEach(function(reference, index) {
-            const figure = make("div", {className: "instantstyle-picture"}, pictures);
-            figure.dataset.index = index;
-            const given = reference.image || "";
-            make("img", {
-                className: "instantstyle-preview", alt: "Picture " + (index + 1),
-                src: given.startsWith("data:") ? given : "data:image/png;base64," + given,
-            }, figure);
-            make("button", {
-                type: "button", className: "instantstyle-clear", textContent: "\u00d7",
-                title: "Remove this picture", ariaLabel: "Remove this picture",
-            }, figure);
-            if (several && list.length > 1) {
-                const weight = make("label", {
-                    className: "instantstyle-weight-of", textContent: "weight",
-                    title: "How much this picture counts beside the others",
-                }, figure);
-                make("input", {
-                    type: "number", className: "instantstyle-weight", step: 0.1, min: -10, max: 10,
-                    value: reference.weight, ariaLabel: "Weight of picture " + (index + 1),
-                }, weight);
-            }
-        });
-        zone.classList.toggle("instantstyle-full", list.length > 0);
-        zone.classList.toggle("instantstyle-many", list.length > 1);
-        const hint = zone.querySelector(".instantstyle-hint");
-        hint.hidden = list.length > 0 && !several;
-        hint.querySelector("span").hidden = list.length > 0;
-        const title = hint.querySelector("b");
-        title.dataset.empty = title.dataset.empty || title.textContent;
-        title.textContent = list.length ? "+ another picture" : title.dataset.empty;
+    // `element` or its nearest ancestor that the selector matches. The target of an event may be
+    // the document, which has no `closest`.
+    function closest(element, selector) {
+        return element && element.closest ? element.closest(selector) : null;
     }
 
-    function readAsDataUrl(file) {
-        return new Promise(function(resolve, reject) {
-            const reader = new FileReader();
-            reader.onload = function() { resolve(reader.result); };
-            reader.onerror = function() { reject(reader.error); };
-            reader.readAsDataURL(file);
-        });
+    // Where the text of the Gradio component with this id is typed.
+    function textBox(id) {
+        const component = id ? document.getElementById(id) : null;
+        return component ? component.querySelector("textarea, input") : null;
     }
 
-    async function scaledDown(file) {
-        // Upright, because browsers apply EXIF rotation; colours as they are in the file, because
-        // image encoders are given them so.
-        const picture = await createImageBitmap(file, {colorSpaceConversion: "none"});
-        const scale = Math.min(1, SHORT_SIDE / Math.min(picture.width, picture.height));
-        const canvas = document.createElement("canvas");
-        canvas.width = Math.round(picture.width * scale);
-        canvas.height = Math.round(picture.height * scale);
-        const context = canvas.getContext("2d");
-        context.imageSmoothingQuality = "high";
-        context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-        picture.close();
-        return canvas.toDataURL("image/png");
+    // The WebUI's own helper tells Gradio that the value changed.
+    function setText(box, text) {
+        box.value = text;
+        updateInput(box);
     }
-
-    async function asText(file) {
-        try {
-            return await (file.size <= KEEP_BYTES ? readAsDataUrl(file) : scaledDown(file));
-        } catch (error) {
-            return readAsDataUrl(file); // not for the browser to judge: the WebUI will say why
-        }
-    }
-
-    // A picture that lands on another takes its place; elsewhere it is added.
-    async function take(zone, files, place) {
-        const texts = await Promise.all(Array.from(files).map(asText));
-        if (!texts.length) return;
-        const added = texts.map(function(image) { return {image: image, weight: 1}; });
-        if (!("several" in zone.dataset)) {
-            write(zone, added.slice(0, 1));
-            return;
-        }
-        const list = references(textBox(zone).value);
-        if (place !== null && place < list.length) {
-            added[0].weight = list[place].weight;
-            list.splice(place, 1, ...added);
-        } else {
-            list.push(...added);
-        }
-        write(zone, list.slice(0, MOST));
-    }
-
-    function placeOf(element) {
-        const figure = closest(element, ".instantstyle-picture");
-        return figure ? Number(figure.dataset.index) : null;
-    }
-
-    function picturesIn(transfer) {
-        return Array.from(transfer ? transfer.files : []).filter(function(file) {
-            return file.type.startsWith("image/");
-        });
-    }
-
-    function without(zone, place) {
-        const list = references(textBox(zone).value);
-        list.splice(place, 1);
-        write(zone, list);
-    }
-
-    async function takeFromGallery(button) {
-        const gallery = document.getElementById(button.dataset.gallery);
-        const image = gallery && (
-            gallery.querySelector(".thumbnail-item.selected img, .thumbnail-small.selected img") ||
-            gallery.querySelector("img"));
-        const zone = zoneFor(button.dataset.target);
-        if (!image || !zone) {
-            button.title = "The gallery shows no picture yet";
-            button.classList.add("instantstyle-nothing");
-            setTimeout(function() { button.classList.remove("instantstyle-nothing"); }, 1000);
-            return;
-        }
-        const answer = await fetch(image.src);
-        await take(zone, [await answer.blob()], null);
-    }
-
-    function choose(zone, place) {
-        const input = zone.querySelector("input[type=file]");
-        input.dataset.place = place === null ? "" : place;
-        input.click();
-    }
-
-    document.addEventListener("dragover", function(event) {
-        const zone = zoneOf(event.target);
-        if (!zone) return;
-        event.preventDefault();
-        event.stopPropagation();
-        zone.classList.add("instantstyle-over");
-    }, true);
-
-    document.addEventListener("dragleave", function(event) {
-        const zone = zoneOf(event.target);
-        if (zone) zone.classList.remove("instantstyle-over");
-    }, true);
-
-    // Capturing, and stopped there: the WebUI would take a dropped picture for its prompt or its
-    // own image boxes.
-    document.addEventListener("drop", function(event) {
-        const zone = zoneOf(event.target);
-        if (!zone) return;
-        event.preventDefault();
-        event.stopPropagation();
-        zone.classList.remove("instantstyle-over");
-        take(zone, picturesIn(event.dataTransfer), placeOf(event.target));
-    }, true);
-
-    document.addEventListener("paste", function(event) {
-        const zone = zoneOf(document.activeElement);
-        const pictures = zone ? picturesIn(event.clipboardData) : [];
-        if (!pictures.length) return;
-        event.preventDefault();
-        event.stopPropagation();
-        take(zone, pictures, null);
-    }, true);
-
-    document.addEventListener("click", function(event) {
-        const button = closest(event.target, ".instantstyle-button[data-gallery]");
-        if (button) takeFromGallery(button);
-        const zone = zoneOf(event.target);
-        if (!zone) return;
-        if (closest(event.target, ".instantstyle-clear")) {
-            without(zone, placeOf(event.target));
-        } else if (!closest(event.target, "input, label")) {
-            choose(zone, placeOf(event.target));
-        }
-    });
-
-    document.addEventListener("keydown", function(event) {
-        if (!event.target.matches || !event.target.matches(".instantstyle-drop")) return;
-        if (event.key === "Enter" || event.key === " ") {
-            event.preventDefault();
-            choose(event.target, null);
-        } else if (event.key === "Delete" || event.key === "Backspace") {
-            write(event.target, []);
-        }
-    });
-
-    document.addEventListener("change", function(event) {
-        const zone = zoneOf(event.target);
-        if (!zone) return;
-        if (event.target.matches(".instantstyle-weight")) {
-            const list = references(textBox(zone).value);
-            list[placeOf(event.target)].weight = Number(event.target.value);
-            write(zone, list);
-        } else if (event.target.matches("input[type=file]")) {
-            const place = event.target.dataset.place;
-            take(zone, event.target.files, place ? Number(place) : null).then(function() {
-                event.target.value = ""; // so that choosing the same file again is a change
-            });
-        }
-    });
 
     // One event for all our files soon after the page has changed. Not onAfterUiUpdate, which waits
     // until nothing has moved for a while: beside a progress bar or a clock it never comes.
-    let isTold = true;
+    let isAnnounced = true;
     onUiUpdate(function() {
-        if (!isTold) return;
-        isTold = false;
+        if (!isAnnounced) return;
+        isAnnounced = false;
         setTimeout(function() {
-            isTold = true;
+            isAnnounced = true;
             document.dispatchEvent(new Event("instantstyle-changed"));
         }, PACE);
     });
 
-    // The text may also come from elsewhere: "Send to img2img", or the page's saved state.
-    document.addEventListener("instantstyle-changed", function() {
-        document.querySelectorAll(".instantstyle-drop").forEach(function(zone) {
-            const box = textBox(zone);
-            if (box) show(zone, box.value);
-        });
-    });
+    return {make: make, closest: closest, textBox: textBox, setText: setText};
 })();

@@ -10,13 +10,9 @@
     const STEP = 0.05;
     const PARTS = {down: "Down", middle: "Middle", up: "Up"};
     const drawn = new WeakMap(); // map -> the data that it shows
+    const make = instantstyle.make;
+    const closest = instantstyle.closest;
     let drag = null;
-
-    function make(tag, properties, parent) {
-        const element = Object.assign(document.createElement(tag), properties);
-        if (parent) parent.appendChild(element);
-        return element;
-    }
 
     function dataOf(map) {
         const status = document.querySelector("#" + map.dataset.status + " .instantstyle-status");
@@ -131,8 +127,7 @@
 
     // All weights of the map as the text of "Block weights", which the WebUI reads.
     function write(map) {
-        const box = document.querySelector("#" + map.dataset.blocks + " textarea, #" +
-            map.dataset.blocks + " input");
+        const box = instantstyle.textBox(map.dataset.blocks);
         const shown = JSON.parse(dataOf(map));
         if (!box || !shown) return;
         const entries = [];
@@ -142,8 +137,8 @@
             if (weight) entries.push([Number(cell.dataset.index), name + "=" + text(weight)]);
         });
         entries.sort(function(a, b) { return a[0] - b[0]; });
-        box.value = entries.map(function(entry) { return entry[1]; }).join("; ") || "*=0";
-        updateInput(box);
+        const weights = entries.map(function(entry) { return entry[1]; }).join("; ");
+        instantstyle.setText(box, weights || "*=0");
     }
 
     function change(cell, weight) {
@@ -152,7 +147,7 @@
     }
 
     function cellOf(element) {
-        const cell = element.closest ? element.closest(".instantstyle-cell") : null;
+        const cell = closest(element, ".instantstyle-cell");
         return cell && !cell.classList.contains("instantstyle-lacking") ? cell : null;
     }
 
@@ -163,7 +158,7 @@
     }
 
     document.addEventListener("pointerdown", function(event) {
-        const track = event.target.closest && event.target.closest(".instantstyle-track");
+        const track = closest(event.target, ".instantstyle-track");
         const cell = track && cellOf(track);
         if (!cell || event.button !== 0) return;
         drag = {cell: cell, track: track, map: cell.closest(".instantstyle-map"),
@@ -195,7 +190,7 @@
     document.addEventListener("pointercancel", drop);
 
     document.addEventListener("keydown", function(event) {
-        const track = event.target.closest && event.target.closest(".instantstyle-track");
+        const track = closest(event.target, ".instantstyle-track");
         const cell = track && cellOf(track);
         if (!cell) return;
         const weight = Number(cell.dataset.weight);
@@ -214,7 +209,7 @@
     });
 
     document.addEventListener("focusout", function(event) {
-        const map = event.target.closest && event.target.closest(".instantstyle-map");
+        const map = closest(event.target, ".instantstyle-map");
         if (map) delete map.dataset.typing;
     });
 
@@ -231,13 +226,9 @@
     });
 
     document.addEventListener("click", function(event) {
-        const button = event.target.closest && event.target.closest(".instantstyle-reset");
-        const map = button && button.closest(".instantstyle-map");
-        const box = map && document.querySelector("#" + map.dataset.blocks + " textarea, #" +
-            map.dataset.blocks + " input");
-        if (!box) return;
-        box.value = "";
-        updateInput(box);
+        const map = closest(closest(event.target, ".instantstyle-reset"), ".instantstyle-map");
+        const box = map && instantstyle.textBox(map.dataset.blocks);
+        if (box) instantstyle.setText(box, "");
     });
 
     document.addEventListener("instantstyle-changed", function() {

@@ -40,8 +40,7 @@
     }
 
     document.addEventListener("click", function(event) {
-        const frame = event.target.closest &&
-            event.target.closest('[id$="_instantstyle_downloads"]');
+        const frame = instantstyle.closest(event.target, '[id$="_instantstyle_downloads"]');
         if (!frame) return;
         const button = event.target.closest("button[data-ask]");
         if (button) {

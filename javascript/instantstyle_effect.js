@@ -7,12 +7,7 @@
 
     const LINE = /InstantStyle (\d+) effect: (?:"([^"]*)"|([^,\n]*))/g;
     const drawn = new WeakMap(); // info element -> the lines that its chart shows
-
-    function make(tag, properties, parent) {
-        const element = Object.assign(document.createElement(tag), properties);
-        if (parent) parent.appendChild(element);
-        return element;
-    }
+    const make = instantstyle.make;
 
     // [{unit, block, share}] in the text of an infotext.
     function effects(text) {

@@ -9,6 +9,7 @@
     const TRIES = 3; // at an answer
     const asked = new WeakMap(); // accordion -> its last question
     const filled = new WeakSet(); // accordions whose lists of files are there
+    const closest = instantstyle.closest;
     let timer = null;
     let following = null; // timer while words are read
     let begun = false; // whether their place was seen
@@ -38,12 +39,12 @@
     function values(accordion) {
         const fields = accordion.querySelectorAll(
             "input:not([type=file]):not(.instantstyle-own), textarea");
-        const said = Array.from(fields).filter(function(field) {
+        const entered = Array.from(fields).filter(function(field) {
             return !field.closest(".instantstyle-hidden, .instantstyle-drop");
         }).map(function(field) {
             return field.type === "checkbox" ? field.checked : field.value;
         });
-        return JSON.stringify([said, window.opts ? window.opts.sd_model_checkpoint : ""]);
+        return JSON.stringify([entered, window.opts ? window.opts.sd_model_checkpoint : ""]);
     }
 
     function answerIn(accordion) {
@@ -116,8 +117,8 @@
         }
         places.forEach(function(place) {
             const accordion = place.closest('[id$="_instantstyle_enabled"]');
-            const told = accordion.querySelector('[id$="_instantstyle_told"]').textContent.trim();
-            if (told) place.textContent = told;
+            const line = accordion.querySelector('[id$="_instantstyle_told"]').textContent.trim();
+            if (line) place.textContent = line;
             press(accordion, "tell");
         });
     }
@@ -145,7 +146,7 @@
     function contentOf(word) {
         const unit = word.closest('[id$="_words"]');
         const id = unit && unit.id.replace(/words$/, "content");
-        return id && document.querySelector("#" + id + " textarea, #" + id + " input");
+        return instantstyle.textBox(id);
     }
 
     function named(content) {
@@ -164,29 +165,24 @@
 
     // A suggested word goes into the content to remove, or out of it again.
     document.addEventListener("click", function(event) {
-        const word = event.target.closest && event.target.closest(".instantstyle-word");
+        const word = closest(event.target, ".instantstyle-word");
         const content = word && contentOf(word);
         if (!content) return;
         const had = named(content);
         const rest = had.filter(function(text) { return text !== word.textContent; });
         if (rest.length === had.length) rest.push(word.textContent);
-        content.value = rest.join(" | ");
-        updateInput(content);
+        instantstyle.setText(content, rest.join(" | "));
     });
 
     document.addEventListener("click", function(event) {
-        if (following || !event.target.closest || !event.target.closest('[id$="_words_button"]')) {
-            return;
-        }
+        if (following || !closest(event.target, '[id$="_words_button"]')) return;
         begun = false;
         following = setInterval(follow, READING);
     });
 
     ["input", "change", "click"].forEach(function(kind) {
         document.addEventListener(kind, function(event) {
-            const inside = event.target.closest &&
-                event.target.closest('[id$="_instantstyle_enabled"]');
-            if (inside) soon();
+            if (closest(event.target, '[id$="_instantstyle_enabled"]')) soon();
         });
     });
     // A page that keeps changing must not put the question off for ever.

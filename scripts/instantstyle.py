@@ -42,13 +42,13 @@ class InstantStyleScript(scripts.Script):
 
 def before_ui():
     """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
-    xyz_grid.register()
-    style_cards.register()
-    page.register(script_callbacks.on_app_started, routes.register, __file__)
-    page.register(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
+    xyz_grid.register_axes()
+    style_cards.register_cards()
+    page.register_callback(script_callbacks.on_app_started, routes.register_routes, __file__)
+    page.register_callback(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
 
 
 # An API without a page has asked for the axes when `before_ui` comes.
-xyz_grid.register()
-settings.register()
-page.register(script_callbacks.on_before_ui, before_ui, __file__)
+xyz_grid.register_axes()
+settings.register_settings()
+page.register_callback(script_callbacks.on_before_ui, before_ui, __file__)

@@ -115,7 +115,7 @@ ROUTES = (
 )
 
 
-def register(demo: Any, app: Any) -> None:
+def register_routes(demo: Any, app: Any) -> None:
     """Add our routes to `app`; the WebUI calls this when it has started."""
     guard = api_guard(app)
     if guard is None:

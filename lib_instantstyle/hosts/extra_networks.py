@@ -22,13 +22,13 @@ class Card:
 
 
 class TagNetwork(extra_networks.ExtraNetwork):  # type: ignore[misc]  # the WebUI has no types
-    """Makes the WebUI take our tags for its own; what they say is read from the prompts."""
+    """Has the WebUI take our tags out of the prompts; styles/tags.py reads them."""
 
     def activate(self, p: Any, params_list: Any) -> None:
-        """Nothing: hires fix calls this with other tags, and swallows what is raised here."""
+        """Do nothing: hires fix calls this with other tags, and catches every exception."""
 
     def deactivate(self, p: Any) -> None:
-        """Nothing was activated."""
+        """Do nothing: `activate` did nothing."""
 
 
 class CardsPage(ui_extra_networks.ExtraNetworksPage):  # type: ignore[misc]
@@ -74,7 +74,7 @@ class CardsPage(ui_extra_networks.ExtraNetworksPage):  # type: ignore[misc]
         }
 
 
-def register(title: str, tag: str, folder: Path, cards: Callable[[], Iterable[Card]]) -> None:
-    """Add tag and page; the WebUI forgets both before it builds its page anew."""
+def register_tag(title: str, tag: str, folder: Path, cards: Callable[[], Iterable[Card]]) -> None:
+    """Add the tag `tag` and a page with `cards`; the WebUI drops both when it rebuilds its page."""
     extra_networks.register_extra_network(TagNetwork(tag))
     ui_extra_networks.register_page(CardsPage(title, tag, folder, cards))

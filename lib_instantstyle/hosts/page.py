@@ -53,7 +53,7 @@ def is_public() -> bool:
 # The WebUI's callbacks, registered without making it search for who asks.
 
 
-def register(on_event: Callable[..., None], call: Callable[..., Any], script: str) -> None:
+def register_callback(on_event: Callable[..., None], call: Callable[..., Any], script: str) -> None:
     """Do as `on_event(call)`, one of `script_callbacks`' functions, for the file `script`.
 
     `on_event` finds that file by walking the stack, where every frame of a script has Python look

@@ -30,7 +30,7 @@ def token_merging_ratio(img2img: bool) -> float:
     return float(own or of_both)
 
 
-def register() -> None:
+def register_settings() -> None:
     """Add our settings to the WebUI's, which keep what a user has set."""
     shared.opts.add_option(
         KEEP_ENCODER,

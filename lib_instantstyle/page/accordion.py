@@ -1,8 +1,8 @@
-"""The accordion in txt2img and img2img: a switch, units in tabs, and what the WebUI asks of them.
+"""The accordion in txt2img and img2img: a switch, the units in tabs, and their events.
 
-Nothing is looked up while it is built. The page's script presses three hidden buttons: one when the
-accordion is first opened, to fill the lists of files, one whenever values have changed, for the
-lines that say what the units will do, one now and then while words are read, to say how far.
+No file is read while it is built. The page's script presses three hidden buttons: `fill` when the
+accordion is first opened, for the lists of files; `look` when values have changed, for the status
+of each unit; `tell` while words are encoded, for the progress.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lib_instantstyle.page.paste import paster, switch_paster
 from lib_instantstyle.page.unit_tab import build_unit
 from lib_instantstyle.units.field import Files
 
-_FILLED = {
+_FILLED = {  # field -> its choices
     name: choices
     for kind, choices in FILE_LISTS.items()
     for name, field in TABLE.fields.items()
@@ -34,7 +34,7 @@ _FILLED = {
 
 @dataclass(frozen=True)
 class Accordion:
-    """The page's values, its switch first, and how infotext gets back into them."""
+    """The page's components, the switch first, and the functions that paste infotext into them."""
 
     components: list[Any]
     paste_fields: list[Any]
@@ -44,7 +44,7 @@ class Accordion:
 def build(elem_id: ElemId, tab: str) -> Accordion:
     """Build the accordion of `tab` ("txt2img" or "img2img").
 
-    Without side effects, because the WebUI calls this up to three times.
+    It has no side effects: the WebUI calls this up to three times.
     """
     count = page_units()
     with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as switch:
@@ -59,7 +59,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
         whole = [{**unit, **own_pictures} for unit, own_pictures in zip(units, pictures)]
         styles.wire(whole)
         for unit in whole:
-            _wire_looks(unit)
+            _wire_previews(unit)
     # In the order of `Table.page_values`.
     places = [(i, name) for i in range(count) for name in TABLE.page_fields]
     places += [(i, name) for i in range(count) for name in TABLE.pictures]
@@ -82,9 +82,9 @@ def _tab(number: int, count: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
 
 
 def _picture(name: str, number: int, elem_id: ElemId) -> Any:
-    """A picture travels as text, so that whatever forwards arguments can carry it.
+    """The text box that holds a picture as base64 text, which scripts and requests can carry.
 
-    A text box this long must never be rendered: it would freeze the page.
+    It is hidden: a text this long would freeze the page if it were rendered.
     """
     box = gr.Textbox(
         value="",
@@ -97,23 +97,24 @@ def _picture(name: str, number: int, elem_id: ElemId) -> Any:
 
 
 def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
-    fill, look, tell = (_hidden_button(elem_id(name)) for name in ("fill", "look", "tell"))
-    told = gr.HTML("", elem_id=elem_id("told"), elem_classes=["instantstyle-hidden"])
-    tell.click(
-        fn=reference_preview.reading,
+    names = ("fill", "look", "tell")
+    fill_lists, show_status, show_progress = (_hidden_button(elem_id(name)) for name in names)
+    progress = gr.HTML("", elem_id=elem_id("told"), elem_classes=["instantstyle-hidden"])
+    show_progress.click(
+        fn=reference_preview.word_progress,
         inputs=[],
-        outputs=[told],
+        outputs=[progress],
         show_progress="hidden",
         queue=False,
     )
-    fill.click(
+    fill_lists.click(
         fn=lambda: _choices(len(units)),
         inputs=[],
         outputs=[unit[name] for name in _FILLED for unit in units],
         show_progress="hidden",
         queue=False,
     )
-    look.click(
+    show_status.click(
         fn=lambda *values: _one_or_all(status.lines(values)),
         inputs=[unit[name] for unit in units for name in TABLE.page_fields],
         outputs=[unit["status"] for unit in units],
@@ -127,15 +128,15 @@ def _choices(count: int) -> list[Any]:
     return [gr.update(choices=found) for found in lists for _ in range(count)]
 
 
-def _wire_looks(unit: dict[str, Any]) -> None:
-    """The buttons that look at the reference."""
+def _wire_previews(unit: dict[str, Any]) -> None:
+    """The buttons that show what CLIP makes of the reference."""
     unit["crops_button"].click(
         fn=reference_preview.crops_of,
         inputs=[unit[field] for field in reference_preview.CROP_FIELDS],
         outputs=[unit["crops"]],
     )
     unit["words_button"].click(
-        fn=reference_preview.looking,
+        fn=reference_preview.waiting,
         inputs=[unit["image"]],
         outputs=[unit["words"]],
         show_progress="hidden",
@@ -148,9 +149,9 @@ def _wire_looks(unit: dict[str, Any]) -> None:
     )
 
 
-def _one_or_all(answers: list[Any]) -> Any:
-    """Gradio takes a list of one for the value itself."""
-    return answers if len(answers) > 1 else answers[0]
+def _one_or_all(values: list[Any]) -> Any:
+    """Gradio takes a list with one item for the value itself."""
+    return values if len(values) > 1 else values[0]
 
 
 def _hidden_button(elem_id: str) -> Any:

@@ -1,7 +1,7 @@
-"""The downloads under way in this WebUI: begun by a click, stopped by a click, never by themselves.
+"""The downloads of this WebUI, which a click on the page starts and stops.
 
-A download runs in a thread of its own, so neither the page nor a generation waits for it, and
-closing the page does not stop it. Closing the WebUI does; the next click then goes on.
+A download runs in a thread of its own: neither the page nor a generation waits for it, and closing
+the page does not stop it. Closing the WebUI does; the next click then resumes it.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ FORBIDDEN = (
 
 @dataclass
 class _Job:
-    """One click's worth."""
+    """The download that one click has started."""
 
     file: PublishedFile
     progress: DownloadProgress = field(default_factory=DownloadProgress)
     runs: bool = True
-    said: str = ""  # at the end
+    message: str = ""  # why it failed; set at its end
 
 
 @dataclass(frozen=True)
 class State:
-    """How one published file stands."""
+    """How much of one published file is here, and what its download does."""
 
     file: PublishedFile
     here: Path | None  # where it is, whatever its name
     arrived: int  # bytes of it that are here, if it is not
     runs: bool
-    stops: bool  # was asked to stop, and has not yet
-    said: str  # how the last download ended, if not well
+    stops: bool  # its download runs, and has been told to stop
+    message: str  # why its last download failed; "" if it did not
 
 
 class _Jobs:
-    """The last one of each file; a WebUI keeps this when it reloads its page."""
+    """The last download of each file; a WebUI keeps this when it reloads its page."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, _Job] = {}
@@ -62,9 +62,9 @@ def _jobs() -> _Jobs:
 
 
 def start(name: str) -> None:
-    """Begin, or go on with, the file of that name; one that is under way goes on as it is.
+    """Start or resume the download of the published file `name`; one that runs is left alone.
 
-    Raises InstantStyleError where there is no such file, or who looks at the page may not.
+    Raises InstantStyleError if there is no such file, or the WebUI is open to strangers.
     """
     if is_public():
         raise InstantStyleError(FORBIDDEN)
@@ -86,7 +86,7 @@ def start(name: str) -> None:
 
 
 def stop(name: str) -> None:
-    """Stop the file of that name; what has arrived is kept. Raises as `start` does."""
+    """Stop the download of `name`, and keep what has arrived. Raises as `start` does."""
     if is_public():
         raise InstantStyleError(FORBIDDEN)
     job = _jobs().by_name.get(_published(name).name)
@@ -95,7 +95,7 @@ def stop(name: str) -> None:
 
 
 def states() -> list[State]:
-    """How all published files stand."""
+    """The state of each published file."""
     sizes = _sizes()
     return [_state(file, sizes) for file in published.PUBLISHED_FILES]
 
@@ -104,9 +104,9 @@ def _run(job: _Job, reserved_bytes: int) -> None:
     try:
         download(job.file, own_folder(), job.progress, reserved_bytes)
     except InstantStyleError as error:
-        job.said = str(error)
+        job.message = str(error)
     except Exception as error:  # a thread's exceptions reach nobody else
-        job.said = f"{job.file.name} failed with {type(error).__name__}: {error}."
+        job.message = f"{job.file.name} failed with {type(error).__name__}: {error}."
     finally:
         job.runs = False
 
@@ -128,7 +128,7 @@ def _state(file: PublishedFile, sizes: dict[int, Path]) -> State:
         arrived = part_path(file, own_folder()).stat().st_size
     except OSError:
         arrived = 0
-    return State(file, here, arrived, False, False, job.said if job and not here else "")
+    return State(file, here, arrived, False, False, job.message if job and not here else "")
 
 
 def _sizes() -> dict[int, Path]:

@@ -1,4 +1,4 @@
-"""The list of models to download as HTML: what each file is, where it stands, what can be done."""
+"""The list of models to download as HTML: what each file is, how much is here, its button."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.models.published import address
 from lib_instantstyle.page import download_jobs
 from lib_instantstyle.page.download_jobs import State
+from lib_instantstyle.page.markup import problem_box
 
 
 def download_list(problem: str) -> str:
-    """All of them, under the sentence of what went wrong, if anything did.
+    """All published files; above them the sentence `problem`, or why nothing may be downloaded.
 
-    `data-at` makes every answer a new one, which Gradio then draws.
+    `data-at` makes every list a new one, which Gradio then draws.
     """
     states = download_jobs.states()
     forbidden = is_public()
-    said = problem or (download_jobs.FORBIDDEN if forbidden else "")
+    problem = problem or (download_jobs.FORBIDDEN if forbidden else "")
     runs = " data-runs" if any(state.runs for state in states) else ""
     folder = "models/InstantStyle" if forbidden else str(own_folder())
     here = sum(state.here is not None for state in states)
@@ -28,7 +29,7 @@ def download_list(problem: str) -> str:
         f'<div class="instantstyle-downloads" data-here="{here}" data-at="{time.time_ns()}"{runs}>'
         f"<p>Files go into <code>{html.escape(folder)}</code>, where none is ever "
         "replaced. An interrupted download goes on from where it stopped.</p>"
-        f"{_problem(said)}{rows}</div>"
+        f"{problem_box(problem)}{rows}</div>"
     )
 
 
@@ -39,13 +40,13 @@ def _row(state: State, forbidden: bool) -> str:
         f"<b>{html.escape(file.title)}</b>"
         f'<span><a href="{html.escape(address(file))}" target="_blank" rel="noopener">'
         f"{html.escape(file.name)}</a>, {_size(file.size)}, {html.escape(file.licence)}</span>"
-        f"<small>SHA-256 {file.sha256}</small>{_problem(state.said)}</div>"
-        f'<div class="instantstyle-download-how">{_how(state, forbidden)}</div></div>'
+        f"<small>SHA-256 {file.sha256}</small>{problem_box(state.message)}</div>"
+        f'<div class="instantstyle-download-how">{_progress(state, forbidden)}</div></div>'
     )
 
 
-def _how(state: State, forbidden: bool) -> str:
-    """Where it stands, and what to do about it."""
+def _progress(state: State, forbidden: bool) -> str:
+    """How much of the file is here, and the button for what can be done next."""
     file = state.file
     if state.here:
         return f"<span>is here, as {html.escape(state.here.name)}</span>"
@@ -62,18 +63,13 @@ def _how(state: State, forbidden: bool) -> str:
     return begun + _button("start", file.name, "Go on" if begun else "Download")
 
 
-def _button(act: str, name: str, title: str = "Cancel") -> str:
-    given = f'data-ask="{act} {html.escape(name)}"' if act else "disabled"
+def _button(action: str, name: str, title: str = "Cancel") -> str:
+    """A button that the page's script turns into a press of the hidden one; see downloads.py."""
+    attribute = f'data-ask="{action} {html.escape(name)}"' if action else "disabled"
     return (
-        f'<button type="button" class="instantstyle-button" {given} '
+        f'<button type="button" class="instantstyle-button" {attribute} '
         f'aria-label="{title} {html.escape(name)}">{title}</button>'
     )
-
-
-def _problem(sentence: str) -> str:
-    if not sentence:
-        return ""
-    return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
 
 
 def _size(count: int) -> str:

@@ -1,7 +1,7 @@
-"""Models to download: a list under the units of each tab. Nothing is looked up before it is opened.
+"""Models to download: a list under the units of each tab, empty until it is opened.
 
-The list is HTML whose buttons the page's script turns into presses of one hidden button; while
-something is under way the script presses it once a second, and gets the list as it stands.
+The list is HTML. For a click on one of its buttons the page's script presses a hidden button;
+while a download runs it presses that once a second. Each press returns the list of that moment.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.page.controls import ElemId
 
 _UNOPENED = '<div class="instantstyle-downloads"></div>'
-# What was clicked: the script leaves it on the frame of the list.
-_ASKED = """() => {
+# Takes the clicked button's action from the frame of the list, where the script has put it.
+_TAKE_ACTION = """() => {
     const frame = document.querySelector('[id$="_instantstyle_downloads"][data-asked]');
     const asked = frame ? frame.dataset.asked : "";
     if (frame) frame.removeAttribute("data-asked");
@@ -22,36 +22,41 @@ _ASKED = """() => {
 
 
 def build(elem_id: ElemId) -> None:
-    """The list, and what makes it act."""
+    """Build the list and its events."""
     with gr.Accordion("Models to download", open=False, elem_id=elem_id("downloads")):
         listed = gr.HTML(_UNOPENED, elem_id=elem_id("downloads_list"))
-    asked = gr.Textbox(
+    action = gr.Textbox(
         value="",
         label="Download",
         elem_id=elem_id("downloads_asked"),
         elem_classes=["instantstyle-hidden"],
     )
-    ask = gr.Button(
+    refresh = gr.Button(
         "InstantStyle", elem_id=elem_id("downloads_ask"), elem_classes=["instantstyle-hidden"]
     )
-    for part in (listed, asked, ask):
+    for part in (listed, action, refresh):
         part.do_not_save_to_config = True
-    ask.click(
-        fn=answer, inputs=[asked], outputs=[listed], _js=_ASKED, show_progress="hidden", queue=False
+    refresh.click(
+        fn=act_and_list,
+        inputs=[action],
+        outputs=[listed],
+        _js=_TAKE_ACTION,
+        show_progress="hidden",
+        queue=False,
     )
 
 
-def answer(asked: str) -> str:
-    """Do what was asked ("start NAME", "stop NAME", "" for nothing); the list as HTML."""
+def act_and_list(action: str) -> str:
+    """Do `action` ("start NAME", "stop NAME", or "" for nothing) and return the list as HTML."""
     from lib_instantstyle.page import download_jobs
     from lib_instantstyle.page.download_list import download_list
 
-    act, _, name = asked.partition(" ")
+    verb, _, name = action.partition(" ")
     problem = ""
     try:
-        if act == "start":
+        if verb == "start":
             download_jobs.start(name)
-        elif act == "stop":
+        elif verb == "stop":
             download_jobs.stop(name)
     except InstantStyleError as error:
         problem = str(error)

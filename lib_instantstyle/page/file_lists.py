@@ -1,4 +1,4 @@
-"""What the page's lists of files hold; looked up on an event, never when the page is built."""
+"""The choices of the page's lists of files, read on an event and never when the page is built."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lib_instantstyle.units.choices import AUTO
 
 
 def adapter_choices() -> list[str]:
-    """auto, and the adapters that are there."""
+    """AUTO and the names of the adapters found."""
     from lib_instantstyle.models.catalog import scan  # knows the formats of model files
 
     return [AUTO, *(file.name for file in scan(model_folders()).adapters)]
 
 
 def style_choices() -> list[str]:
-    """None, and the saved styles."""
+    """An empty choice, and the names of the saved styles."""
     return ["", *(style.name for style in library(TABLE).styles())]
 
 
 def lora_choices() -> list[str]:
-    """None, and the LoRAs that are there."""
+    """An empty choice, and the names of the LoRAs found."""
     return ["", *lora_files(lora_folders())]
 
 

@@ -1,7 +1,10 @@
-"""From infotext back into the page: one function for each of the page's values.
+"""Pasting infotext: one function for each of the page's values.
 
-A value that is None leaves its component as it is. The switches must be functions of their own:
-a picture made without the extension, or without a unit, has to switch them off.
+A function that returns None leaves its component as it is. The switches have functions too: the
+infotext of a picture made without the extension, or without a unit, switches them off.
+
+Infotext names pictures by their hashes. Those that the reference store still has are put back as
+the page's text boxes hold them; for the others None is returned.
 """
 
 from __future__ import annotations
@@ -19,18 +22,22 @@ from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.infotext import OWN_KEY, Written, read
 
 Paster = Callable[[Mapping[str, object]], Any]
+# First bytes of a picture file and its media type; any other is called JPEG, for browsers look at
+# the bytes themselves.
+_TYPES = ((b"\x89PNG", "png"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
 def switch_paster(params: Mapping[str, object]) -> bool:
-    """The accordion's switch."""
+    """The value of the accordion's switch: whether the infotext has a key of ours."""
     return any(OWN_KEY.fullmatch(key) for key in params)
 
 
 @cache
 def paster(number: int, name: str) -> Paster:
-    """The function for field `name` of unit `number`; asked again, the same one.
+    """The function that gives field `name` of unit `number` its value.
 
-    It also serves as a name under which "Send to img2img" finds the field in the other tab.
+    Equal arguments return the same function, because "Send to img2img" compares these functions to
+    find the field in the other tab.
     """
 
     def paste(params: Mapping[str, object]) -> Any:
@@ -50,17 +57,10 @@ def paster(number: int, name: str) -> Paster:
     return paste
 
 
-# Pictures that infotext names by their hashes, as the page's text boxes hold them.
-
-# What a browser needs no name for either; the rest is told by it from the bytes.
-_TYPES = ((b"\x89PNG", "png"), (b"GIF8", "gif"), (b"RIFF", "webp"))
-
-
 def kept_pictures(written: str) -> str | None:
-    """The pictures of `written` ("1a2b3c4d5e6f 0a1b2c3d4e5f*0.5"), if all are kept here.
+    """The pictures that `written` names ("1a2b3c4d5e6f 0a1b2c3d4e5f*0.5"), as the page holds them.
 
-    "" where none is written. None, which leaves the page's pictures as they are, where one is not
-    kept: infotext holds no pixels.
+    "" if it names none. None, which leaves the page's pictures as they are, if the store lacks one.
     """
     folder = reference_folder()
     if not written:
@@ -79,13 +79,13 @@ def kept_pictures(written: str) -> str | None:
         found.append({"image": _data_url(data), "weight": weight or 1})
     if len(found) == 1 and found[0]["weight"] == 1:
         return str(found[0]["image"])
-    return json.dumps(found)  # a weight that is no number is told of when the unit is read
+    return json.dumps(found)  # a weight that is no number is refused when the unit is parsed
 
 
 def style_instead(written: Written) -> str:
-    """The saved style of the one reference of `written`, where the picture itself is not kept.
+    """The saved style made from the one reference of `written`, if the store lacks the picture.
 
-    "" where there is none, or where the unit does more to the picture than a style tells.
+    "" if there is none, or if the unit processes the picture in a way that a style cannot hold.
     """
     from lib_instantstyle.styles.header import IN_FEATURES
 

@@ -1,6 +1,6 @@
-"""What the page shows of a reference on request: the squares CLIP sees, the words CLIP has for it.
+"""What CLIP makes of a reference, shown by two buttons: its crops, and the words most like it.
 
-Each answer is HTML; what goes wrong is a sentence in its place.
+Both are HTML; an error is a sentence in their place.
 """
 
 from __future__ import annotations
@@ -8,57 +8,65 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.page.markup import error_sentence, problem_box
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.unit import Unit
 
-PREVIEW_SIZE = 224  # pixels; encoders that take more see the same part
+PREVIEW_SIZE = 224  # pixels; an encoder for larger crops is shown the same part
 CROP_FIELDS = ("crop", "sharpening", "reference_mask", "image")
 WORD_FIELDS = ("adapter", "clip_source", "content", "content_scale", "content_mode", "image")
 _NO_PICTURE = "Drop a reference picture first."
-_LOOKING = '<div class="instantstyle-reading" role="status">Looking at the reference ...</div>'
-
-Look = Callable[..., str]
+_WAITING = '<div class="instantstyle-reading" role="status">Looking at the reference ...</div>'
 
 
 @dataclass
-class _Reading:
-    """How far the words are read. One for all pages: the WebUI's queue lets one read at a time."""
+class _WordProgress:
+    """How many words are encoded, as a sentence; "" while none are.
+
+    One for all pages, because the WebUI's queue lets one of them encode at a time.
+    """
 
     text: str = ""
 
-    def tell(self, encoder: str, done: int, of: int) -> None:
-        self.text = f"Reading {of:,} words with {encoder}, once: {done:,} of {of:,} ..."
+    def update(self, encoder: str, done: int, total: int) -> None:
+        self.text = f"Reading {total:,} words with {encoder}, once: {done:,} of {total:,} ..."
 
 
-def looking(image: str) -> str:
-    """What stands in the place of the words until they are there."""
-    return _LOOKING if image else ""
+def waiting(image: str) -> str:
+    """HTML that stands in the place of the words until they are there; "" without a reference."""
+    return _WAITING if image else ""
 
 
-def reading() -> str:
-    """How far the words are read, in a sentence; "" while none are."""
-    return html.escape(SESSION.of(_Reading).text)
+def word_progress() -> str:
+    """How many words are encoded, as a sentence in HTML; "" while none are."""
+    return html.escape(SESSION.of(_WordProgress).text)
 
 
-def _told(look: Callable[[Unit], str], names: tuple[str, ...]) -> Look:
-    """`look` for the values of the fields `names`, with errors as sentences."""
+def crops_of(*values: object) -> str:
+    """The crops of the reference, for the values of CROP_FIELDS."""
+    return _shown(_crops, CROP_FIELDS, values)
 
-    def answer(*values: object) -> str:
-        given: Mapping[str, Any] = dict(zip(names, values))
-        if not given["image"]:
-            return _problem(_NO_PICTURE)
-        try:
-            return look(TABLE.parse_unit(given))
-        except InstantStyleError as error:
-            return _problem(str(error).removeprefix("unit 1: "))
 
-    return answer
+def words_of(*values: object) -> str:
+    """The words most like the reference, for the values of WORD_FIELDS."""
+    return _shown(_words, WORD_FIELDS, values)
+
+
+def _shown(show: Callable[[Unit], str], names: Sequence[str], values: Sequence[object]) -> str:
+    """`show` of the unit whose fields `names` have these values, or the sentence of its error."""
+    given: Mapping[str, Any] = dict(zip(names, values))
+    if not given["image"]:
+        return problem_box(_NO_PICTURE)
+    try:
+        return show(TABLE.parse_unit(given))
+    except InstantStyleError as error:
+        return problem_box(error_sentence(error))
 
 
 def _crops(unit: Unit) -> str:
@@ -85,34 +93,25 @@ def _words(unit: Unit) -> str:
 
     try:
         picture = decode_picture(unit.image[0].image)
-        report = describe_content(picture, unit, progress=SESSION.of(_Reading).tell)
+        report = describe_content(picture, unit, progress=SESSION.of(_WordProgress).update)
     finally:
-        SESSION.of(_Reading).text = ""
+        SESSION.of(_WordProgress).text = ""
     words = "".join(
         '<button type="button" class="instantstyle-button instantstyle-word" '
         f'title="likeness {word.cosine:.2f}; click to add to, or take from, the content to remove">'
         f"{html.escape(word.noun)}</button>"
         for word in report.suggestions
     )
-    said = [
+    lines = [
         f"{text.text}: likeness {text.before:.2f}, {text.after:.2f} after taking it out."
         for text in report.texts
     ]
-    said += [report.comment] if report.comment else []
-    lines = "".join(f"<div>{html.escape(line)}</div>" for line in said)
-    return f'<div class="instantstyle-words">{words}{lines}</div>'
+    lines += [report.comment] if report.comment else []
+    below = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
+    return f'<div class="instantstyle-words">{words}{below}</div>'
 
 
 def _data_url(image: Any) -> str:
     file = io.BytesIO()
     image.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _problem(sentence: str) -> str:
-    sentence = sentence[:1].upper() + sentence[1:]
-    return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
-
-
-crops_of = _told(_crops, CROP_FIELDS)
-words_of = _told(_words, WORD_FIELDS)

@@ -1,4 +1,4 @@
-"""The line under each unit that says in plain words what the unit will do, or what is missing."""
+"""The status line under each unit: what the unit will do, or what is missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods import TABLE, load
+from lib_instantstyle.page.markup import error_sentence
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.page_weights import OPTIONAL
 
 _OFF = "This unit is off."
-# Parts of the page that go with a field beside its own control.
-_ALONG = {
+# Parts of the page that are shown and hidden together with a field's control.
+_SHOWN_WITH = {
     "adapter": ("adapter_refresh", "crops_button", "crops"),
     "content": ("words_button", "words"),
     "negative_image": ("negative_image_drop",),
@@ -24,30 +25,33 @@ _ALONG = {
 }
 
 
-class _Answers:
-    """Numbers for answers: no two look alike, so that the page sees each arrive."""
+class _Serial:
+    """Serial numbers of the statuses sent, by which the page's script sees a new one arrive."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
     def next(self) -> int:
-        """A number that no answer had."""
+        """The next number."""
         return next(self._numbers)
 
 
 def lines(values: Sequence[object]) -> list[str]:
-    """The status of every unit as HTML; values: the page's of all units, without pictures."""
+    """The status of every unit as HTML.
+
+    values: the page's values of all units, without pictures (see Table.page_values).
+    """
     count = len(values) // len(TABLE.page_fields)
     units = TABLE.page_values([*values, *[""] * (count * len(TABLE.pictures))])
-    answer = SESSION.of(_Answers).next()
+    serial = SESSION.of(_Serial).next()
     return [
-        f'<div data-answer="{answer}">{_line(unit, number)}</div>'
+        f'<div data-answer="{serial}">{_line(unit, number)}</div>'
         for number, unit in enumerate(units, start=1)
     ]
 
 
 def _line(values: Mapping[str, object], number: int) -> str:
-    # These open model files: not for a closed accordion.
+    # These open model files, which must not happen before the accordion is opened.
     from lib_instantstyle.hosts.checkpoint import chosen_layers
     from lib_instantstyle.hosts.context import Context
 
@@ -55,26 +59,21 @@ def _line(values: Mapping[str, object], number: int) -> str:
         unit = TABLE.parse_unit({**values, "enabled": True}, number)
         found = load(unit.method).describe(unit, Context(None, layers=chosen_layers()))
     except InstantStyleError as error:
-        return _html(_sentence(str(error), number), values, is_problem=True)
+        return _html(error_sentence(error, number), values, is_problem=True)
     text = found.text if values["enabled"] else f"{_OFF} {found.text}"
     return _html(text, values, found.is_problem, found.block_map)
 
 
-def _sentence(text: str, number: int) -> str:
-    text = text.removeprefix(f"unit {number}: ")
-    return text[:1].upper() + text[1:]
-
-
 def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: Any = None) -> str:
-    """The line. The page's script draws the block map from the data it carries, and shows those
-    fields that the method needs."""
+    """The line as HTML. Its attributes are data for the page's script: which fields the method
+    needs, and what the block map draws."""
     kind = "instantstyle-problem" if is_problem else "instantstyle-fine"
     method = str(values["method"])
     needed = TABLE.matters(method) if method in TABLE.methods else ()
     fields = {
         part: name in needed
         for name in sorted(TABLE.of_some_methods - {*OPTIONAL})
-        for part in (name, *_ALONG.get(name, ()))
+        for part in (name, *_SHOWN_WITH.get(name, ()))
     }
     shown, drawn = (
         html.escape(json.dumps(data, separators=(",", ":"))) for data in (fields, block_map)

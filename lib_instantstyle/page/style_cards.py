@@ -1,4 +1,4 @@
-"""The saved styles as cards among the WebUI's extra networks."""
+"""The saved styles as cards in the WebUI's extra networks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from lib_instantstyle.hosts.extra_networks import Card
 
 
-def register() -> None:
-    """Add tag and cards; the WebUI calls this before it builds its page, and its API."""
+def register_cards() -> None:
+    """Add the tag and the cards to the extra networks; called before the page or the API starts."""
     from lib_instantstyle.hosts import extra_networks
 
-    extra_networks.register(NAME, TAG, library(TABLE).folder, cards)
+    extra_networks.register_tag(NAME, TAG, library(TABLE).folder, cards)
 
 
 def cards() -> Iterator[Card]:
@@ -43,7 +43,7 @@ def summary(style: SavedStyle) -> str:
 
 
 def details(style: SavedStyle) -> dict[str, Any]:
-    """What the style says of itself, as JSON; without the thumbnail."""
+    """The metadata of the style as JSON, without the thumbnail."""
     info = style.info
     return {
         "encoder": info.encoder,

@@ -1,4 +1,4 @@
-"""The library of styles in a unit's tab: pick, save, rename, delete, import, export."""
+"""The library of saved styles in a unit's tab: pick, save, rename, delete, import, export."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import style_choices
+from lib_instantstyle.page.markup import error_sentence, problem_box, small_button
 from lib_instantstyle.page.style_cards import summary, thumbnail_url
 from lib_instantstyle.styles.library import SUFFIX, library
 
-SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # of a unit, as they are saved
-# Asked in the browser: a name that comes back empty means no.
-_ASK = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
+SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # the arguments of `save`
+# Asks in the browser; the name comes back empty if the user says no.
+_CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
 
-# The style to show afterwards, and what to say; None if nothing was done.
-Act = Callable[..., "tuple[str, str] | None"]
+# An action on the library: the style to show afterwards and a message; None if nothing was done.
+Action = Callable[..., "tuple[str, str] | None"]
 
 
 def build(number: int, elem_id: ElemId) -> dict[str, Any]:
-    """The components of unit `number`; "style" is the unit's field of that name."""
+    """The components for unit `number`, by name; "style" is the field of that name."""
 
     def own(name: str) -> str:
         return str(elem_id(f"unit_{number}_{name}"))
@@ -50,9 +51,9 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
                 elem_id=own("style_name"),
             )
             with gr.Row(elem_classes=["instantstyle-buttons"]):
-                parts["style_save"] = _button("Save reference as style", own("style_save"))
-                parts["style_rename"] = _button("Rename", own("style_rename"))
-                parts["style_delete"] = _button("Delete", own("style_delete"))
+                parts["style_save"] = small_button("Save reference as style", own("style_save"))
+                parts["style_rename"] = small_button("Rename", own("style_rename"))
+                parts["style_delete"] = small_button("Delete", own("style_delete"))
                 parts["style_import"] = gr.UploadButton(
                     "Import a file",
                     file_types=[SUFFIX],
@@ -61,31 +62,31 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
                     elem_id=own("style_import"),
                     elem_classes=["instantstyle-small"],
                 )
-                parts["style_export"] = _button("Export", own("style_export"))
+                parts["style_export"] = small_button("Export", own("style_export"))
             parts["style_file"] = gr.File(
                 label="Exported style", visible=False, elem_id=own("style_file")
             )
             parts["style_message"] = gr.HTML("", elem_id=own("style_message"))
     for part in parts.values():
-        part.do_not_save_to_config = True  # what is saved here is no default of the page
+        part.do_not_save_to_config = True  # not part of the page's saved defaults
     return parts
 
 
 def wire(units: Sequence[Mapping[str, Any]]) -> None:
-    """Make the components of all units act; a unit holds those of `build` and of SAVED_FIELDS."""
+    """Add the events of all units; each mapping has the components of `build` and SAVED_FIELDS."""
     for unit in units:
         others = [each["style"] for each in units if each is not unit]
         shown = [unit["style"], unit["style_card"], unit["style_message"], *others]
-        for part, event, act, names, picks, more in (
-            # The unit has the reference already, and may not have both.
+        for part, event, action, names, picks, more in (
+            # A unit must not have a style beside its reference, so this does not pick it.
             ("style_save", "click", save, ("style_name", *SAVED_FIELDS), False, {}),
             ("style_rename", "click", rename, ("style", "style_name"), True, {}),
-            ("style_delete", "click", delete, ("style",), True, {"_js": _ASK}),
+            ("style_delete", "click", delete, ("style",), True, {"_js": _CONFIRM}),
             ("style_import", "upload", take_in, ("style_import", "style_name"), True, {}),
         ):
             listen = getattr(unit[part], event)
             inputs = [unit[name] for name in names]
-            listen(fn=_answer(act, len(others), picks), inputs=inputs, outputs=shown, **more)
+            listen(fn=_handler(action, len(others), picks), inputs=inputs, outputs=shown, **more)
         unit["style"].change(fn=card, inputs=[unit["style"]], outputs=[unit["style_card"]])
         unit["style_export"].click(
             fn=_export,
@@ -110,7 +111,7 @@ def rename(name: str, new_name: str) -> tuple[str, str]:
 
 
 def delete(name: str) -> tuple[str, str] | None:
-    """Delete the picked style, which the browser has asked about; "" is a no."""
+    """Delete the picked style; nothing for "", which the browser sends if the user says no."""
     if not name:
         return None
     library(TABLE).delete(name)
@@ -144,54 +145,46 @@ def card(name: str) -> str:
         style = library(TABLE).find(name)
         is_other = has_other_encoder(style.path, scan(model_folders()).image_encoders)
     except InstantStyleError as error:
-        return _problem(str(error))
+        return problem_box(error_sentence(error))
     picture = thumbnail_url(style)
     image = f'<img src="{picture}" alt="Thumbnail of {html.escape(style.name)}">' if picture else ""
-    said = f"<div>{html.escape(summary(style))}</div>"
+    text = f"<div>{html.escape(summary(style))}</div>"
     if is_other:
-        said += _problem(f"made with the image encoder {style.info.encoder}, which is not here.")
-    return f'<div class="instantstyle-card">{image}{said}</div>'
+        text += problem_box(f"Made with the image encoder {style.info.encoder}, which is not here.")
+    return f'<div class="instantstyle-card">{image}{text}</div>'
 
 
 def _export(name: str) -> tuple[Any, str]:
     try:
         return gr.update(value=str(export(name)), visible=True), ""
     except InstantStyleError as error:
-        return gr.update(), _problem(str(error))
+        return gr.update(), problem_box(error_sentence(error))
 
 
-def _answer(act: Act, others: int, picks: bool) -> Callable[..., list[Any]]:
-    """`act` as a Gradio event: the picked style and its card, what to say, the others' choices.
+def _handler(action: Action, others: int, picks: bool) -> Callable[..., list[Any]]:
+    """`action` as a Gradio event: the picked style and its card, a message, the others' choices.
 
-    picks: whether the unit uses the style that `act` answers with.
+    others: how many more units there are. picks: whether the unit uses the style that `action`
+    returns.
     """
 
-    def answer(*values: Any) -> list[Any]:
+    def handle(*values: Any) -> list[Any]:
         try:
-            done = act(*values)
+            result = action(*values)
         except InstantStyleError as error:
-            sentence = str(error).removeprefix("unit 1: ")
-            return [gr.update(), gr.update(), _problem(sentence), *[gr.update()] * others]
-        if done is None:
+            problem = problem_box(error_sentence(error))
+            return [gr.update(), gr.update(), problem, *[gr.update()] * others]
+        if result is None:
             return [gr.update()] * (others + 3)
-        name, said = done
+        name, message = result
         listed = style_choices()
         picked = gr.update(choices=listed, **({"value": name} if picks else {}))
-        return [picked, card(name), html.escape(said), *[gr.update(choices=listed)] * others]
+        return [picked, card(name), html.escape(message), *[gr.update(choices=listed)] * others]
 
-    return answer
+    return handle
 
 
 def _picked(name: str) -> str:
     if not name:
         raise InstantStyleError("no saved style is picked; pick one first.")
     return name
-
-
-def _problem(sentence: str) -> str:
-    sentence = sentence[:1].upper() + sentence[1:]
-    return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
-
-
-def _button(title: str, elem_id: str) -> Any:
-    return gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])

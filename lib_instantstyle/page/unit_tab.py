@@ -1,4 +1,4 @@
-"""One unit on the page: the reference and the few controls that matter; the rest in "Advanced"."""
+"""One unit on the page: the reference, the main controls, and the others under "Advanced"."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import gradio as gr
 
 from lib_instantstyle.hosts.page import create_refresh_button
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.page import controls, styles
+from lib_instantstyle.page import markup, styles
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import adapter_choices
 from lib_instantstyle.units.field import ADVANCED, MAIN, PICTURES
 
 
 def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
-    """The components of unit `number` by field, and its "status"; pictures are built elsewhere."""
+    """The components of unit `number`, by field or other name; accordion.py adds the pictures."""
     parts: dict[str, Any] = {}
 
     def add(*names: str) -> None:
@@ -29,24 +29,26 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
     with gr.Row(elem_classes=["instantstyle-row"]):
         with gr.Column(scale=1, min_width=240):
             image = TABLE.fields["image"]
-            zone = controls.drop_zone(own("image"), image.label, image.tooltip, several=True)
-            button = controls.last_result_button(own("image"), tab)
+            zone = markup.drop_zone(own("image"), image.label, image.tooltip, several=True)
+            button = markup.last_result_button(own("image"), tab)
             gr.HTML(zone + button, elem_id=own("reference"))
-            parts["crops_button"] = _button("What CLIP sees", own("crops_button"))
+            parts["crops_button"] = markup.small_button("What CLIP sees", own("crops_button"))
             parts["crops"] = gr.HTML("", elem_id=own("crops"))
         with gr.Column(scale=2, min_width=300):
             for row in rows_of(MAIN):
                 with gr.Row() if len(row) > 1 else nullcontext():
                     add(*row)
-            parts["words_button"] = _button("What does the reference show?", own("words_button"))
+            parts["words_button"] = markup.small_button(
+                "What does the reference show?", own("words_button")
+            )
             parts["words"] = gr.HTML("", elem_id=own("words"))
             parts["status"] = gr.HTML("", elem_id=own("status"))
-            gr.HTML(controls.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
+            gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
         for title in filter(rows_of, ADVANCED):
             with gr.Column(elem_classes=["instantstyle-group"]):
-                gr.HTML(controls.heading(title))
+                gr.HTML(markup.heading(title))
                 for row in rows_of(title):
                     with gr.Row(elem_classes=["instantstyle-row"]):
                         add(*row)
@@ -58,12 +60,12 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                                 own("adapter_refresh"),
                             )
         with gr.Column(elem_classes=["instantstyle-group"]):
-            gr.HTML(controls.heading(PICTURES))
+            gr.HTML(markup.heading(PICTURES))
             with gr.Row(elem_classes=["instantstyle-row"]):
                 for name in (name for row in rows_of(PICTURES)[1:] for name in row):
                     field = TABLE.fields[name]
                     with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
-                        gr.HTML(controls.drop_zone(own(name), field.label, field.tooltip))
+                        gr.HTML(markup.drop_zone(own(name), field.label, field.tooltip))
     return parts
 
 
@@ -74,9 +76,3 @@ def rows_of(group: str) -> list[list[str]]:
         if field.group == group:
             rows.setdefault(field.row, []).append(field.name)
     return list(rows.values())
-
-
-def _button(title: str, elem_id: str) -> Any:
-    button = gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])
-    button.do_not_save_to_config = True  # defaults are saved by label, and this has no value
-    return button

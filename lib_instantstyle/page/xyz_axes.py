@@ -1,4 +1,4 @@
-"""What an axis of the X/Y/Z plot can vary: a field, one block after the other, the reference."""
+"""The axes of the X/Y/Z plot: the fields, one block after the other, and the reference."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from lib_instantstyle.units.field import Field, Files
 from lib_instantstyle.units.values import Boolean, Number, OneOf, Share
 
 ALL = "all"
-_FILE_COST = 0.5  # a file to read: outside the axes that cost nothing, inside checkpoints
-_DIGITS = 8  # of a number: the plot counts up a range in binary fractions
+_FILE_COST = 0.5  # a file is read: more than 0, the cost of most axes, less than a checkpoint's
+_DIGITS = 8  # that numbers are rounded to: the plot adds up the steps of a range in floats
 
 
-def _as_typed(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+def _unchanged(p: Any, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis, for whichever unit.
+    """One axis, which any unit may have.
 
-    changes: for a value, the fields that a cell's unit gets, as a request would give them. expand:
-    what the values that were typed stand for, asked once before the plot starts; may raise
-    InstantStyleError.
+    changes: from a value of the axis to the fields of a unit that it sets, as in a request.
+    choices: the values that the plot offers. expand: from `p` and the typed values to the values
+    of the cells; called once before the plot starts, may raise InstantStyleError. cost: the plot
+    varies the axes of highest cost least often.
     """
 
     label: str
     type: type  # float, for which the plot knows ranges, or str
     changes: Callable[[Any], Mapping[str, object]]
     choices: Callable[[], list[str]] | None = None
-    expand: Callable[[Any, Sequence[Any]], Sequence[Any]] = _as_typed
+    expand: Callable[[Any, Sequence[Any]], Sequence[Any]] = _unchanged
     cost: float = 0.0
 
 

@@ -1,7 +1,7 @@
-"""Picture files of this machine, named by a person at the page.
+"""Picture files of this machine, by the paths typed into an axis of the X/Y/Z plot.
 
-Only an axis of the X/Y/Z plot takes paths, and only from who may open files here; see
-hosts/xyz_grid.py. No request of the API ever gets a path opened.
+Nothing else opens paths that a user names, and no API request does; `may_name_files` in
+hosts/xyz_grid.py says who may.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", 
 
 
 def pictures_in(p: Any, typed: str) -> Sequence[str]:
-    """The picture that was typed, or all in the folder that was, by name.
+    """The path `typed` if it is a picture file, or the picture files in it, sorted, if a folder.
 
-    Raises InstantStyleError where there is none, one cannot be read, or `p` may not name files.
+    Raises InstantStyleError if there is none, one cannot be read, or `p` may not name files.
     """
     if not may_name_files(p):
         raise InstantStyleError(

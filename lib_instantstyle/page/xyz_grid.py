@@ -1,8 +1,8 @@
-"""Axes of the X/Y/Z plot: every field that varies a picture, and a few combinations of fields.
+"""Our axes in the WebUI's X/Y/Z plot.
 
-A cell of a plot is made from a shallow copy of `p`, which shares dictionaries with all others. So
-a value is put into the arguments of the copy, as a request would have brought it: what forwards
-arguments elsewhere, such as a distributed runner, takes it along.
+The plot makes each cell from a shallow copy of `p`, which shares dictionaries with the others. So
+an axis writes its value into the script arguments of that copy, as a request would have it; an
+extension that forwards script arguments elsewhere (a distributed runner) then forwards it too.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _NUMBER = r"\s*[+-]?\s*\d+(?:\.\d*)?\s*"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER}(?:\({_NUMBER}\)\s*|\[\s*\d+\s*\]\s*)?)?")
 
 
-def register() -> None:
-    """Put our axes into the list of the X/Y/Z plot, in place of those of an earlier page."""
+def register_axes() -> None:
+    """Add our axes to those of the X/Y/Z plot, replacing the ones of an earlier call."""
     module = plot_module()
     if module is None:
         return
@@ -106,9 +106,9 @@ def _units_of_cell(
 
 
 def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> None:
-    """Raise InstantStyleError for what a cell could not do; the plot would leave it black.
+    """Raise InstantStyleError if a cell would fail, which the plot would only show as black.
 
-    Where the plot varies the checkpoint, it is not known which of them a cell will have.
+    If another axis varies the checkpoint, only the name of the adapter can be checked.
     """
     from lib_instantstyle.models.catalog import scan
     from lib_instantstyle.run.dry_run import dry_run

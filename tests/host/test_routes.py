@@ -121,7 +121,7 @@ def test_without_an_api_there_are_no_routes_of_ours(webui, monkeypatch):
     from lib_instantstyle.hosts import page as api
 
     app = FastAPI()
-    routes.register(None, app)
+    routes.register_routes(None, app)
     assert not [r for r in app.routes if r.path.startswith("/instantstyle")]
     # A guard that should be there and cannot be found counts as no API.
     monkeypatch.setattr(webui.shared.cmd_opts, "api_auth", "me:secret")

@@ -107,7 +107,7 @@ def test_a_callback_of_classic_has_a_file_and_no_name(session, monkeypatch):
     monkeypatch.setattr(script_callbacks, "add_callback", lambda page, fun: None)
     monkeypatch.setattr(script_callbacks, "ScriptCallback", classic)
     monkeypatch.setitem(script_callbacks.callback_map, "callbacks_cfg_denoiser", [])
-    page.register(script_callbacks.on_cfg_denoiser, print, "script.py")
+    page.register_callback(script_callbacks.on_cfg_denoiser, print, "script.py")
     listed = script_callbacks.callback_map["callbacks_cfg_denoiser"]
     assert listed == [classic("script.py", print)]
 
@@ -116,5 +116,5 @@ def test_a_function_that_another_extension_has_replaced_is_called(session):
     from lib_instantstyle.hosts import page
 
     registered = []
-    page.register(registered.append, print, "script.py")
+    page.register_callback(registered.append, print, "script.py")
     assert registered == [print]

@@ -1,0 +1,61 @@
+"""Markup that several parts of the page share; the scripts in javascript/ bring it to life."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+
+def error_sentence(error: Exception, number: int = 1) -> str:
+    """The text of `error` as unit `number` shows it: its number left out, a capital first."""
+    text = str(error).removeprefix(f"unit {number}: ")
+    return text[:1].upper() + text[1:]
+
+
+def problem_box(sentence: str) -> str:
+    """A box with a sentence that says what is wrong; nothing for an empty one."""
+    if not sentence:
+        return ""
+    return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
+
+
+def small_button(title: str, elem_id: str) -> Any:
+    """A small Gradio button. The page's defaults leave it out: they are saved by label."""
+    button = gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])
+    button.do_not_save_to_config = True
+    return button
+
+
+def heading(title: str) -> str:
+    """The title of a group of controls."""
+    return f'<div class="instantstyle-heading">{html.escape(title)}</div>'
+
+
+def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
+    """A box for pictures, kept as text in the text box with the id `target`."""
+    also = " data-several" if several else ""
+    return (
+        f'<div class="instantstyle-drop" data-target="{target}"{also} tabindex="0" role="button" '
+        f'aria-label="{html.escape(title)}: drop, paste or press Enter">'
+        '<div class="instantstyle-pictures"></div>'
+        f'<div class="instantstyle-hint"><b>{html.escape(title)}</b>'
+        f"<span>{html.escape(hint)}</span></div>"
+        f'<input type="file" accept="image/*"{" multiple" if several else ""} tabindex="-1" hidden>'
+        "</div>"
+    )
+
+
+def last_result_button(drop_zone_target: str, tab: str) -> str:
+    """A button that takes the picture shown in the gallery of `tab`."""
+    return (
+        f'<button type="button" class="instantstyle-button" data-target="{drop_zone_target}" '
+        f'data-gallery="{tab}_gallery" title="Take the picture that the gallery shows">'
+        "From the last result</button>"
+    )
+
+
+def block_map_frame(status: str, blocks: str) -> str:
+    """An empty block map; `status`, `blocks`: ids of the unit's status and block weights."""
+    return f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'
