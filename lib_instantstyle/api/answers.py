@@ -9,10 +9,9 @@ from lib_instantstyle import NAME
 from lib_instantstyle.api.listings import Listing, style_listing
 from lib_instantstyle.api.request import requested_generation, whole_in
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.limits import WORDS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.session import SESSION
-
-_MOST_WORDS = 100
 
 
 def plan(given: Mapping[str, object]) -> Listing:
@@ -49,7 +48,7 @@ def content(given: Mapping[str, object]) -> Listing:
     from lib_instantstyle.hosts import current, loaded_checkpoint
     from lib_instantstyle.references.unit_pictures import references_of
 
-    count = whole_in(given, "count", 8, _MOST_WORDS)
+    count = whole_in(given, "count", 8, WORDS)
     unit = TABLE.parse_unit({name: value for name, value in given.items() if name != "count"})
     picture = references_of(unit, current(loaded_checkpoint()))[0]
     return asdict(describe_content(picture, unit, count))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.run.requested import RequestedGeneration
 
-_MOST_STEPS = 1000
-_MOST_IMAGES = 1000  # of a batch
 _STRENGTH = 0.75  # img2img's, where the request names none
-MAX_BYTES = 256 * 1024 * 1024  # a few references of the largest size allowed, as base64
 
 
 async def json_object(request: Request) -> Mapping[str, object]:
@@ -31,12 +29,12 @@ async def json_object(request: Request) -> Mapping[str, object]:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BYTES:
-            raise InstantStyle(f"the request has more than {MAX_BYTES:,} bytes.")
+        if len(body) > limits.REQUEST_BYTES:
+            raise InstantStyle(f"the request has more than {limits.REQUEST_BYTES:,} bytes.")
     try:
-        given = json.loads(bytes(body) or b"{}")
-    except (ValueError, RecursionError):
-        raise InstantStyle("the request is not JSON.") from None
+        given = read_json(bytes(body) or b"{}")
+    except UnreadableJson as error:
+        raise InstantStyle(f"the request is not JSON ({error}).") from None
     if not isinstance(given, dict):
         raise InstantStyle("the request is not a JSON object.")
     return given
@@ -68,8 +66,8 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
 
     Raises InstantStyleError for numbers that are none.
     """
-    steps = whole_in(given, "steps", 20, _MOST_STEPS)
-    second = whole_in(given, "hr_second_pass_steps", 0, _MOST_STEPS) or steps
+    steps = whole_in(given, "steps", 20, limits.STEPS)
+    second = whole_in(given, "hr_second_pass_steps", 0, limits.STEPS) or steps
     known = RequestedGeneration(
         steps,
         second if given.get("enable_hr") is True else 0,
@@ -84,7 +82,7 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
         known,
         init_images=images if isinstance(images, list) else (),
         denoising_strength=number_in(given, "denoising_strength", _STRENGTH),
-        batch_size=whole_in(given, "batch_size", 1, _MOST_IMAGES),
+        batch_size=whole_in(given, "batch_size", 1, limits.BATCH),
         refiner_checkpoint_info=None if refiner in (None, "", "None", "none") else refiner,
         is_known=True,
     )

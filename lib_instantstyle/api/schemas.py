@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.units.unit import UNIT_LIMIT
 
 Schema = dict[str, Any]
 
@@ -37,7 +37,7 @@ def plan() -> Schema:
     """Units, in one of the ways of a generation's request, and what matters beside them."""
     return request_of(
         {
-            "units": {"type": "array", "items": unit(), "maxItems": UNIT_LIMIT},
+            "units": {"type": "array", "items": unit(), "maxItems": UNITS},
             "args": {"type": "array", "description": "as in alwayson_scripts, instead of units"},
             "alwayson_scripts": {"type": "object", "description": "as in txt2img, instead of args"},
             "steps": {"type": "integer", "default": 20},

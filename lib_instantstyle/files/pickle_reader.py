@@ -14,8 +14,7 @@ import pickletools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-MAX_PICKLE_BYTES = 4 * 1024 * 1024  # that of a full SDXL checkpoint has 0.4
-MAX_STEPS = 500_000  # and takes 80,000
+from lib_instantstyle import limits
 
 
 class UnreadablePickle(ValueError):
@@ -56,7 +55,7 @@ def read_pickle(data: bytes, resolve: Resolve) -> object:
     `resolve` is asked for each Global, Call and Persistent as it comes up, and may raise.
     Raises UnreadablePickle on anything unexpected.
     """
-    if len(data) > MAX_PICKLE_BYTES:
+    if len(data) > limits.PICKLE_BYTES:
         raise UnreadablePickle(f"its table of contents has {len(data):,} bytes")
     try:
         return _Reader(data, resolve).read()
@@ -78,7 +77,7 @@ class _Reader:
         self._memo: dict[object, object] = {}  # by the number that the pickle gives it
 
     def read(self) -> object:
-        for _ in range(MAX_STEPS):
+        for _ in range(limits.PICKLE_STEPS):
             operation = _OPERATIONS[self._file.read(1).decode("latin-1")]
             name = operation.name
             if name == "STOP":

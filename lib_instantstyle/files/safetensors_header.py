@@ -10,7 +10,6 @@ Format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import struct
@@ -19,18 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.files.regular_file import open_regular
 from lib_instantstyle.files.tensor_info import (
     ELEMENT_BYTES,
-    MAX_DIMENSIONS,
     StoredTensor,
     TensorInfo,
     contiguous,
 )
-
-MAX_HEADER_BYTES = 16 * 1024 * 1024  # stock full checkpoints stay under 1 MB
-MAX_DIGITS = 20  # of a number in it, as many as 64 bits need
 
 
 @dataclass(frozen=True)
@@ -65,20 +62,22 @@ def header_of(file: BinaryIO, file_name: str) -> Header:
     if len(start) < 8:
         raise _broken(file_name, "it is shorter than a header")
     (length,) = struct.unpack("<Q", start)
-    if length > min(MAX_HEADER_BYTES, size - 8):
+    if length > min(limits.HEADER_BYTES, size - 8):
         raise _broken(file_name, f"its header claims {length} bytes of a file of {size}")
     text = file.read(length)
     try:
-        content = json.loads(text.decode(), object_pairs_hook=_table, parse_int=_integer)
+        content = read_json(text, _table)
     except _TwiceError as error:
         raise _broken(file_name, f"its header names {error} twice") from None
-    except (ValueError, RecursionError):
-        raise _broken(file_name, "its header cannot be read") from None
+    except UnreadableJson as error:
+        raise _broken(file_name, f"its header cannot be read ({error})") from None
     if not isinstance(content, dict):
         raise _broken(file_name, "its header is not a table of tensors")
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict):
         raise _broken(file_name, "its metadata is not a table")
+    if any(len(name) > limits.TENSOR_NAME for name in content):
+        raise _broken(file_name, f"it has a name of more than {limits.TENSOR_NAME} characters")
     stored = {name: _tensor(file_name, name, entry, 8 + length) for name, entry in content.items()}
     _check_ranges(file_name, size, [(t.begin, t.begin + t.info.bytes) for t in stored.values()])
     return Header(stored, {str(k): str(v) for k, v in metadata.items()}, 8 + length)
@@ -97,18 +96,12 @@ def _table(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return table
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError
-    return int(digits)
-
-
 def _tensor(file_name: str, name: str, entry: object, start: int) -> StoredTensor:
     try:
         dtype = entry["dtype"]  # type: ignore[index]
         shape = entry["shape"]  # type: ignore[index]
         begin, end = entry["data_offsets"]  # type: ignore[index]
-        if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
+        if not isinstance(shape, list) or len(shape) > limits.DIMENSIONS:
             raise ValueError
         numbers = [*shape, begin, end]
         if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):

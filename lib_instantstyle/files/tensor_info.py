@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lib_instantstyle.limits import LAYERS
+
 # Bytes of one element, by the names that .safetensors headers use.
 ELEMENT_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
     "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }  # fmt: skip
-MAX_DIMENSIONS = 16
 FLOATING = {"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"}
 
 
@@ -65,6 +66,8 @@ def count_layers(tensors: Tensors, layer: re.Pattern[str]) -> int:
     """How many layers the names speak of, `layer` capturing the number; 0 if one is left out.
 
     A layer with a single tensor left counts, so that what it lacks is missed when it is loaded.
+    0, too, where there are more than any model has.
     """
     numbers = {int(found[1]) for name in tensors if (found := layer.match(name))}
-    return len(numbers) if numbers == set(range(len(numbers))) else 0
+    is_sound = len(numbers) <= LAYERS and numbers == set(range(len(numbers)))
+    return len(numbers) if is_sound else 0

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.nested_names import flatten
 from lib_instantstyle.files.pickle_reader import (
-    MAX_PICKLE_BYTES,
     Call,
     Global,
     Persistent,
@@ -33,12 +34,10 @@ from lib_instantstyle.files.pickle_reader import (
 from lib_instantstyle.files.regular_file import open_regular
 from lib_instantstyle.files.tensor_info import (
     ELEMENT_BYTES,
-    MAX_DIMENSIONS,
     StoredTensor,
     TensorInfo,
 )
 
-MAX_TIMES_STORED = 2  # how often all that is stored may be claimed: two names may share one tensor
 _LOCAL = struct.Struct("<4s5H3I2H")  # what stands before the bytes of each entry
 _ENCRYPTED, _SIZES_FOLLOW, _IN_EXTRA = 1, 8, 0xFFFFFFFF
 _STORAGES = {
@@ -73,7 +72,7 @@ def archive_of(file: BinaryIO, file_name: str) -> Mapping[str, StoredTensor]:
         found = flatten(read_pickle(content, _Tensors(storages).resolve))
         tensors = {n: value for n, value in found.items() if isinstance(value, StoredTensor)}
         claimed = sum(tensor.info.bytes for tensor in tensors.values())
-        if claimed > MAX_TIMES_STORED * sum(storage.size for storage in storages.values()):
+        if claimed > limits.TIMES_STORED * sum(storage.size for storage in storages.values()):
             raise UnreadablePickle("all its tensors together are larger than what it stores")
     except UnreadablePickle as error:
         raise InstantStyleError(
@@ -92,7 +91,7 @@ class _Storage:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that refuses to be read in pieces over MAX_PICKLE_BYTES, its list of files too."""
+    """A file that refuses to be read in pieces over limits.PICKLE_BYTES, its list of files too."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -101,7 +100,7 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
             size = self._size - self._file.tell()
-        if size > MAX_PICKLE_BYTES:
+        if size > limits.PICKLE_BYTES:
             raise UnreadablePickle("its list of files is too long")
         return self._file.read(size)
 
@@ -125,7 +124,7 @@ def _open(file: BinaryIO) -> tuple[bytes, Mapping[str, _Storage]]:
             places = {entry.filename: _place(file, entry) for entry in entries}
             _check_overlap(places.values())
             table = archive.getinfo(f"{top}data.pkl")
-            if table.file_size > MAX_PICKLE_BYTES:
+            if table.file_size > limits.PICKLE_BYTES:
                 raise UnreadablePickle("its table of contents is too long")
             order = f"{top}byteorder"
             if order in places and _bytes_at(file, places[order], 16) != b"little":
@@ -213,6 +212,8 @@ class _Tensors:
                 )
             return found
         arguments: tuple[Any, ...] = found.arguments
+        if len(arguments) > limits.CALL_ARGUMENTS:
+            raise TypeError
         if found.name == _ORDERED_DICT and not arguments:
             return {}
         if found.name == _PARAMETER and isinstance(arguments[0], StoredTensor):
@@ -236,9 +237,9 @@ class _Tensors:
         stored_type, place = storage
         if isinstance(dtype, Global):
             stored_type = _DTYPES[dtype.name]
-        numbers = [offset, *shape, *strides]
-        if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
+        if len(shape) != len(strides) or len(shape) > limits.DIMENSIONS:
             raise ValueError
+        numbers = [offset, *shape, *strides]
         if any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in numbers):
             raise ValueError
         count = math.prod(shape)
@@ -249,38 +250,3 @@ class _Tensors:
             raise UnreadablePickle("it claims tensors that are larger than what it stores")
         info = TensorInfo(stored_type, tuple(shape), count * width)
         return StoredTensor(info, place.begin + offset * width, tuple(strides))
-
-
-# One flat table of names from the nested dictionaries that pickled model files hold.
-#
-# `{"ip_adapter": {"1.to_k_ip.weight": ...}}` becomes `ip_adapter.1.to_k_ip.weight`, which is how a
-# .safetensors file names the same tensor. Training scripts put everything into one more dictionary
-# called `state_dict`; that one is left out of the names.
-
-MAX_NESTING = 4
-MAX_VISITS = 200_000  # dictionaries of a stranger may hold one another
-_WRAPPER = "state_dict"
-
-
-def flatten(content: object) -> dict[str, object]:
-    """Name -> value for everything in `content` that is no dictionary itself."""
-    if isinstance(content, Mapping) and isinstance(content.get(_WRAPPER), Mapping):
-        content = content[_WRAPPER]
-    found: dict[str, object] = {}
-    visits = 0
-    level = [("", content)]
-    for _ in range(MAX_NESTING):
-        deeper: list[tuple[str, object]] = []
-        for prefix, table in level:
-            if not isinstance(table, Mapping):
-                continue
-            for key, value in table.items():
-                visits += 1
-                if visits > MAX_VISITS:
-                    return found
-                if isinstance(value, Mapping):
-                    deeper.append((f"{prefix}{key}.", value))
-                else:
-                    found[f"{prefix}{key}"] = value
-        level = deeper
-    return found

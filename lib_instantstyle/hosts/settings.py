@@ -6,7 +6,7 @@ from typing import Any
 
 from modules import shared
 
-from lib_instantstyle.units.unit import UNIT_LIMIT
+from lib_instantstyle.limits import UNITS
 
 KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"
@@ -20,7 +20,7 @@ _SECTION = ("instantstyle", "InstantStyle")
 
 def page_units() -> int:
     """How many units the page has; fixed when it is built."""
-    return min(max(int(shared.opts.data.get(PAGE_UNITS, DEFAULT_UNITS)), 1), UNIT_LIMIT)
+    return min(max(int(shared.opts.data.get(PAGE_UNITS, DEFAULT_UNITS)), 1), UNITS)
 
 
 def token_merging_ratio(img2img: bool) -> float:
@@ -63,7 +63,7 @@ def register_settings() -> None:
             "Units on the page",
             section=_SECTION,
         )
-        .info(f"1 to {UNIT_LIMIT}; each has a reference and settings of its own")
+        .info(f"1 to {UNITS}; each has a reference and settings of its own")
         .needs_reload_ui(),
     )
     shared.opts.add_option(

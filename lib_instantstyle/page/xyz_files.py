@@ -51,15 +51,16 @@ def pictures_in(p: Any, typed: str) -> Sequence[str]:
 
 def read_picture(path: str) -> str:
     """The file as base64 text; raises InstantStyleError if it cannot be read or is too large."""
-    from lib_instantstyle.references.pictures import MAX_BYTES
+    from lib_instantstyle.limits import PICTURE_BYTES
 
     file = Path(path)
     try:
         if not file.is_file():  # a pipe or a device would never end
             raise FileNotFoundError(2, "No such file")
-        if file.stat().st_size > MAX_BYTES:
+        if file.stat().st_size > PICTURE_BYTES:
             raise InstantStyleError(
-                f"the file {shorten(path)} has more than {MAX_BYTES:,} bytes; choose a smaller one."
+                f"the file {shorten(path)} has more than {PICTURE_BYTES:,} bytes; "
+                "choose a smaller one."
             )
         return base64.b64encode(file.read_bytes()).decode("ascii")
     except OSError as error:

@@ -17,11 +17,10 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lib_instantstyle import limits
 from lib_instantstyle.clip.preprocess import MEAN
 from lib_instantstyle.errors import InstantStyleError, shorten
 
-MAX_BYTES = 64 * 1024 * 1024
-MAX_PIXELS = 128 * 1024 * 1024
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
 
@@ -46,9 +45,9 @@ def decode_picture(text: str, label: str = "image", below: Colour | None = None)
     if not match and text.startswith("data:"):
         raise InstantStyleError(f"{label} is the data URL {shorten(text, 40)}; base64 is allowed.")
     body = text[match.end() :] if match else text
-    if len(body) > MAX_BYTES * 4 // 3 + 4:
+    if len(body) > limits.PICTURE_BYTES * 4 // 3 + 4:
         raise InstantStyleError(
-            f"{label} has {len(body) * 3 // 4:,} bytes; up to {MAX_BYTES:,} are allowed."
+            f"{label} has {len(body) * 3 // 4:,} bytes; up to {limits.PICTURE_BYTES:,} are allowed."
         )
     try:
         # Some clients break lines; anything else that is no base64 is a mistake worth reporting.
@@ -80,7 +79,7 @@ def upright_rgb(
     Raises InstantStyleError as `decode_picture` does.
     """
     with _refusing(label):
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > limits.PICTURE_PIXELS:
             raise Image.DecompressionBombError
         image.load()
         if image.format != "TIFF":  # loading has turned these; Pillow 9 would turn them twice
@@ -97,7 +96,7 @@ def _refusing(label: str) -> Iterator[None]:
         yield
     except (Image.DecompressionBombError, MemoryError):
         raise InstantStyleError(
-            f"{label} has more than {MAX_PIXELS:,} pixels; make the picture smaller."
+            f"{label} has more than {limits.PICTURE_PIXELS:,} pixels; make the picture smaller."
         ) from None
     except Exception as error:
         # Pillow's own words for this name an object of Python.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, NoReference, shorten
 from lib_instantstyle.hosts import Host
 from lib_instantstyle.references import pictures
@@ -89,7 +90,7 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
 
 def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
     if text.startswith(("http://", "https://")):
-        data = host.fetch(text, pictures.MAX_BYTES, label)
+        data = host.fetch(text, limits.PICTURE_BYTES, label)
         return Picture(pictures.open_picture(data, label, below), hashlib.sha256(data).hexdigest())
     return pictures.decode_picture(text, label, below)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
+from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
 from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
-from lib_instantstyle.units.unit import NO_REFERENCE, UNIT_LIMIT, Unit
+from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
 
 def before_process(p: Any) -> None:
@@ -47,7 +48,7 @@ def process_batch(p: Any, number: int) -> None:
             if hasattr(p, state.RUN):
                 delattr(p, state.RUN)
             units = getattr(p, state.UNITS, [])
-            _start(p, [*units, *units_of(tags, UNIT_LIMIT + 1, TABLE)])
+            _start(p, [*units, *units_of(tags, UNITS + 1, TABLE)])
     except Exception as error:
         _refuse(p, "sample", error)
         return

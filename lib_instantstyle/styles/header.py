@@ -22,21 +22,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.json_text import read_json
 from lib_instantstyle.files.safetensors_header import Header, read_header
 from lib_instantstyle.files.tensor_info import FLOATING
 from lib_instantstyle.models.clip_kind import TITLES, ImageEncoderKind
 from lib_instantstyle.units.unit import Table, Unit
-from lib_instantstyle.units.values import REFERENCE_LIMIT, REFERENCE_WEIGHT
+from lib_instantstyle.units.values import REFERENCE_WEIGHT
 
 METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
 VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
-MAX_STYLE_BYTES = 64 * 1024 * 1024  # 16 references of ViT-bigG have 15 MB
 # What these do to a picture is in its features already.
 IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
-MAX_THUMBNAIL = 128 * 1024
-_LARGEST = 16384  # of any number that describes an encoder
 _NOT_SETTINGS = ("enabled", "style", *IN_FEATURES)
 
 
@@ -106,9 +105,9 @@ def read_info(path: Path) -> StyleInfo | None:
     header = read_header(path)
     if METADATA_KEY not in header.metadata:
         return None
-    if size > MAX_STYLE_BYTES:
+    if size > limits.STYLE_BYTES:
         raise InstantStyleError(
-            f"{path.name} has {size:,} bytes; a style has up to {MAX_STYLE_BYTES:,}."
+            f"{path.name} has {size:,} bytes; a style has up to {limits.STYLE_BYTES:,}."
         )
     try:
         info = _info(header)
@@ -139,7 +138,7 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
 
 
 def _info(header: Header) -> StyleInfo:
-    content = json.loads(header.metadata[METADATA_KEY])
+    content = read_json(header.metadata[METADATA_KEY])
     if content["version"] != VERSION:
         raise ValueError(f"it is of version {content['version']!r}, {VERSION} is known")
     settings = content["settings"]
@@ -147,7 +146,7 @@ def _info(header: Header) -> StyleInfo:
         raise ValueError("its settings are no fields of a unit")
     references = tuple(_text(reference, 64) for reference in content["references"])
     weights = tuple(_weight(weight) for weight in content["weights"])
-    if not 0 < len(references) == len(weights) <= REFERENCE_LIMIT:
+    if not 0 < len(references) == len(weights) <= limits.REFERENCES:
         raise ValueError(f"it has {len(references)} references")
     return StyleInfo(
         encoder=_text(content["encoder"], 255),
@@ -187,13 +186,13 @@ def _kind(content: Any) -> ImageEncoderKind:
     _text(numbers.pop("layout"), 32)
     for name, number in numbers.items():
         lowest = 0 if name == "embedding_width" else 1
-        if type(number) is not int or not lowest <= number <= _LARGEST:
+        if type(number) is not int or not lowest <= number <= limits.ENCODER_NUMBER:
             raise ValueError(f"its encoder's {name} is {shorten(number, 20)}")
     return kind
 
 
 def _thumbnail(text: str) -> bytes:
-    if len(text) > MAX_THUMBNAIL * 4 // 3 + 4:
+    if len(text) > limits.THUMBNAIL_BYTES * 4 // 3 + 4:
         raise ValueError("its thumbnail is too large")
     try:
         return base64.b64decode(text, validate=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import own_folder
@@ -130,10 +131,8 @@ class StyleLibrary:
 
         Raises InstantStyleError if it is no sound style, or the name is not free.
         """
-        from lib_instantstyle.styles.header import MAX_STYLE_BYTES
-
         clean = self.free_name(name)
-        if len(data) > MAX_STYLE_BYTES:
+        if len(data) > limits.STYLE_BYTES:
             raise InstantStyleError(f"{clean} has {len(data):,} bytes; a style has fewer.")
         with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
             candidate = Path(elsewhere, f"{clean}{SUFFIX}")

@@ -7,6 +7,7 @@ import unicodedata
 from lib_instantstyle.errors import InstantStyleError, shorten
 
 LENGTH = 60  # characters, of up to 4 bytes each: file systems end at 255 with the ending
+_UNTRIMMED = 1024  # characters with spaces around them, and with accents not composed yet
 _MARKS = " -_.()'&+!"
 _DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³"
@@ -19,7 +20,8 @@ def check_name(name: str) -> str:
 
     Raises InstantStyleError for one that some system, or a prompt, could not hold.
     """
-    clean = unicodedata.normalize("NFC", name).strip()
+    # Accents are composed in the square of how many stand behind one letter.
+    clean = unicodedata.normalize("NFC", name).strip() if len(name) <= _UNTRIMMED else ""
     if not 0 < len(clean) <= LENGTH or not all(map(_is_allowed, clean)):
         raise InstantStyleError(f"the name {shorten(name)} is not allowed; {_ALLOWED} are.")
     if clean.startswith(".") or clean.endswith("."):
@@ -36,6 +38,7 @@ def check_name(name: str) -> str:
 
 def same_name(name: str) -> str:
     """Equal for names that some file system would not tell apart."""
+    name = name[:_UNTRIMMED]  # nothing in a folder has a longer one
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 

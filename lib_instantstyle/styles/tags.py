@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
@@ -21,9 +22,8 @@ from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Number
 
 TAG = "instantstyle"
-TAG_LIMIT = 10  # in one prompt
 # In any case: the WebUI silently drops tags of networks that it does not know.
-_TAG = re.compile(rf"<{TAG}:([^>]+)>", re.IGNORECASE)
+_TAG = re.compile(rf"<{TAG}:(.+)", re.IGNORECASE | re.DOTALL)  # without the > behind it
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
 
@@ -40,7 +40,9 @@ class StyleTag:
 
 def tags_in(prompt: str) -> list[str]:
     """What stands behind the colon of each of our tags in `prompt`, such as "sunset:0.8"."""
-    return _TAG.findall(prompt)
+    # A pattern that looked for the > itself would look to the end of the prompt from each <.
+    pieces = prompt.split(">")[:-1]
+    return [found[1] for piece in pieces if (found := _TAG.search(piece))]
 
 
 def parse_tag(content: str, table: Table) -> StyleTag:
@@ -49,6 +51,11 @@ def parse_tag(content: str, table: Table) -> StyleTag:
     Raises InstantStyleError that names the tag.
     """
     text = f"<{TAG}:{content}>"
+    if len(content) > limits.TAG_CHARACTERS:
+        raise InstantStyleError(
+            f"{shorten(text)} has {len(text):,} characters; up to {limits.TAG_CHARACTERS:,} are "
+            "allowed."
+        )
     positional: list[str] = []
     named: dict[str, str] = {}
     for item in content.split(":"):
@@ -155,9 +162,9 @@ def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
 
     Raises InstantStyleError, naming the tag, for a style that is not there or a wrong value.
     """
-    if len(tags) > TAG_LIMIT:
+    if len(tags) > limits.TAGS:
         raise InstantStyleError(
-            f"the prompt has {len(tags)} <{TAG}:...> tags; up to {TAG_LIMIT} are allowed."
+            f"the prompt has {len(tags)} <{TAG}:...> tags; up to {limits.TAGS} are allowed."
         )
     units = []
     for place, (content, which) in enumerate(tags, start=first):

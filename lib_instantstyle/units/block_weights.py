@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.layout import Block, Layout
 from lib_instantstyle.units.notations import (
@@ -112,6 +113,12 @@ def parse_block_weights(value: object) -> BlockWeights:
         return value
     if isinstance(value, str):
         return _parse_text(value)
+    if isinstance(value, (Mapping, Sequence)):
+        count = _entries_in(value)
+        if count > limits.BLOCK_ENTRIES:
+            raise InstantStyleError(
+                f"blocks has {count:,} entries; up to {limits.BLOCK_ENTRIES} are allowed."
+            )
     if isinstance(value, Mapping):
         return BlockWeights(entries=tuple(read_mapping(value)))
     if isinstance(value, Sequence):
@@ -132,13 +139,36 @@ class BlockWeightsParser:
         return parse_block_weights(value)
 
 
+def _entries_in(value: Mapping[object, object] | Sequence[object]) -> int:
+    """How many weights an object or list may stand for: diffusers' hold others, twice at most."""
+    count, level = 0, [value]
+    for _ in range(3):
+        inner = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, Mapping) else holder)
+        ]
+        count += len(inner)
+        level = [item for item in inner if isinstance(item, (Mapping, list, tuple))]
+    return count
+
+
 def _parse_text(text: str) -> BlockWeights:
+    if len(text) > limits.BLOCKS_CHARACTERS:
+        raise InstantStyleError(
+            f"blocks has {len(text):,} characters; up to {limits.BLOCKS_CHARACTERS:,} are allowed."
+        )
     prefix = PREFIX.match(text)
     if prefix:
         return _parse_tool(tool_of(prefix[1]), text[prefix.end() :].rstrip(), prefix.end())
     if text.lstrip()[:1] in ("{", "["):
         return parse_block_weights(read_json(text))
     entries, plain = read_text(text)
+    if len(entries) + len(plain) > limits.BLOCK_ENTRIES:
+        raise InstantStyleError(
+            f"blocks has {len(entries) + len(plain):,} entries; up to {limits.BLOCK_ENTRIES} are "
+            "allowed."
+        )
     return BlockWeights(tuple(entries), tuple(plain))
 
 

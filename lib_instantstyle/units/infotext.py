@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Boolean
 
@@ -22,7 +25,9 @@ INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
 OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}
-_PAIR = re.compile(r'\s*([a-z_]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+# One key with its value. It is matched where a pair begins and nowhere else, and no two of its
+# parts can take the same character, so that the time it takes grows with the line and no faster.
+_PAIR = re.compile(r'([^:,"]*):\s*("(?:\\.|[^"\\])*"(?=\s*(?:,|$))|[^,]*)\s*(?:,|$)')
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ def unit_to_text(unit: Unit, hashes: Mapping[str, str]) -> str:
 
 
 def text_to_unit(text: str, table: Table) -> Written:
-    """Read a line of `unit_to_text`; a value no longer allowed falls back to its default."""
-    pairs: dict[str, str] = {}
-    for match in _PAIR.finditer(text):
-        pairs[match.group(1)] = _unquote(match.group(2).strip())
+    """Read a line of `unit_to_text`; a value no longer allowed falls back to its default.
+
+    Of a line that is longer than any unit's, nothing is read.
+    """
+    pairs = dict(_pairs(text)) if len(text) <= limits.INFOTEXT_CHARACTERS else {}
     given: dict[str, object] = {}
     for name, written in pairs.items():
         if name in _written(table):
@@ -66,9 +72,27 @@ def text_to_unit(text: str, table: Table) -> Written:
 
 
 def read(params: Mapping[str, object], table: Table, number: int = 1) -> Written | None:
-    """The line of unit `number` among parsed infotext parameters, or None."""
+    """The line of unit `number` among parsed infotext parameters, or None.
+
+    Each of the page's fields asks for it, so that the last lines are kept.
+    """
     text = params.get(INFOTEXT_KEY.format(number))
-    return text_to_unit(text, table) if isinstance(text, str) else None
+    return _read(text, table) if isinstance(text, str) else None
+
+
+_read = lru_cache(maxsize=limits.UNITS)(text_to_unit)
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Keys and values; what is no pair is passed over, up to the next comma."""
+    position = 0
+    while position < len(text):
+        match = _PAIR.match(text, position)
+        if match is None:
+            position = text.find(",", position) + 1 or len(text)
+            continue
+        position = match.end()
+        yield match[1].strip(), _unquote(match[2].strip())
 
 
 def _written(table: Table) -> Iterable[str]:
@@ -95,7 +119,7 @@ def _quote(text: str) -> str:
 def _unquote(text: str) -> str:
     if text.startswith('"'):
         try:
-            return str(json.loads(text))
-        except ValueError:
+            return str(read_json(text))
+        except UnreadableJson:
             pass
     return text

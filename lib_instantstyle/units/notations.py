@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.json_text import UnreadableJson
+from lib_instantstyle.files.json_text import read_json as read_json_text
 from lib_instantstyle.layout import SDXL
 from lib_instantstyle.units.presets import DEPTH_CURVES, PRESETS, Preset, WeightFactor
 
@@ -15,7 +16,7 @@ LIMIT = 10.0  # of one entry, either sign
 Entries = list[tuple[str, float]]  # selector of blocks, weight
 
 _ENTRY = re.compile(r"[^;,]+")
-_SELECTOR = re.compile(r"\*|\d+|[a-z_]+(?:\.(?:\d+|attentions))*")
+_SELECTOR = re.compile(r"\*|[0-9]{1,9}|[a-z_]+(?:\.(?:[0-9]{1,9}|attentions))*")
 _DIFFUSERS_PARTS = {"down": "down_blocks", "mid": "mid_block", "up": "up_blocks"}
 
 
@@ -48,11 +49,10 @@ def read_text(text: str, offset: int = 0) -> tuple[Entries, list[float]]:
 def read_json(text: str, offset: int = 0) -> object:
     """The object or list in a JSON text."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"{error.msg} at character {offset + error.pos + 1}"
-    except (ValueError, RecursionError):
-        problem = "a number too long, or too many brackets"
+        return read_json_text(text)
+    except UnreadableJson as error:
+        where = "" if error.position is None else f" at character {offset + error.position + 1}"
+        problem = f"{error}{where}"
     raise InstantStyleError(f"blocks: {shorten(text)} is no JSON text: {problem}.") from None
 
 
@@ -99,7 +99,7 @@ def _diffusers_entries(value: Mapping[object, object]) -> Entries:
             entries.append((name, read_weight(content, repr(part))))
             continue
         for block, weights in content.items():
-            match = re.fullmatch(r"block_(\d+)", str(block))
+            match = re.fullmatch(r"block_([0-9]{1,9})", str(block))
             if part == "mid" or not match:
                 raise InstantStyleError(
                     f"blocks: {shorten(block)} under {part!r} is unknown; block_0, block_1, ... "

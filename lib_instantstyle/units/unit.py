@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.units.field import Declared, DropZone, Field
 from lib_instantstyle.units.page_weights import without_unused_weights
 from lib_instantstyle.units.shared_fields import shared_fields
 
-UNIT_LIMIT = 10  # units in one request
 NO_REFERENCE = "Unit {} is on but has no reference: drop a picture or untick InstantStyle."
 
 
@@ -162,8 +162,10 @@ class Table:
                 f"args begins with {shorten(first)}; an object for each unit, true or false "
                 'followed by objects, or one {"units": [...]} is allowed.'
             )
-        if len(given) > UNIT_LIMIT:
-            raise InstantStyleError(f"args has {len(given)} units; up to {UNIT_LIMIT} are allowed.")
+        if len(given) > limits.UNITS:
+            raise InstantStyleError(
+                f"args has {len(given)} units; up to {limits.UNITS} are allowed."
+            )
         return given
 
     def page_values(self, values: Sequence[object]) -> list[dict[str, object]]:

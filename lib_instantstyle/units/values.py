@@ -7,17 +7,16 @@ so that sliders, lists, request schemas and the documentation follow it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 
-TEXT_LIMIT = 1024  # characters of a name or a text
-REFERENCE_LIMIT = 16  # pictures in one unit
 REFERENCE_WEIGHT = 10.0  # of one of them, to either side of 0
 _PICTURE = 'a picture as base64 text, data URL or {"image": ...} is allowed'
 
@@ -69,7 +68,8 @@ class Number:
     def __call__(self, value: object) -> float | None:
         if self.optional and value == "":
             return None
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        is_long = isinstance(value, str) and len(value) > limits.TEXT_CHARACTERS
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and not is_long:
             try:
                 parsed = float(value)
             except (ValueError, OverflowError):
@@ -130,7 +130,7 @@ class Name:
     allowed = "name of a file"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS:
             return value.strip() or self.default
         also = f", or '{self.default}'," if self.default else ""
         raise InstantStyleError(f"the name of {self.what}{also} is allowed")
@@ -144,9 +144,9 @@ class Text:
     allowed = "text"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS:
             return value.strip()
-        raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
+        raise InstantStyleError(f"a text of up to {limits.TEXT_CHARACTERS} characters is allowed")
 
 
 @dataclass(frozen=True)
@@ -188,19 +188,23 @@ class References:
     """
 
     schema = {"description": _IMAGE}
-    allowed = f'picture, `{{"image": ..., "weight": 1}}`, list of up to {REFERENCE_LIMIT}'
+    allowed = f'picture, `{{"image": ..., "weight": 1}}`, list of up to {limits.REFERENCES}'
 
     def __call__(self, value: object) -> tuple[Reference, ...]:
         if isinstance(value, str) and value.startswith("["):
             try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
+                value = read_json(value)
+            except UnreadableJson:
                 raise InstantStyleError(f"{_PICTURE}, or a list of these") from None
         items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        found = tuple(reference for item in items if (reference := _reference(item)))
-        if len(found) > REFERENCE_LIMIT:
+        if len(items) > limits.REFERENCE_ENTRIES:
             raise InstantStyleError(
-                f"it has {len(found)} pictures; up to {REFERENCE_LIMIT} are allowed"
+                f"it has {len(items)} entries; up to {limits.REFERENCES} are allowed"
+            )
+        found = tuple(reference for item in items if (reference := _reference(item)))
+        if len(found) > limits.REFERENCES:
+            raise InstantStyleError(
+                f"it has {len(found)} pictures; up to {limits.REFERENCES} are allowed"
             )
         return found
 

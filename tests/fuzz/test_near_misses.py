@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files import model_file
-from lib_instantstyle.files import torch_archive as nested_names
+from lib_instantstyle.files import model_file, nested_names
 from lib_instantstyle.files.pickle_reader import UnreadablePickle, read_pickle
 from lib_instantstyle.files.safetensors_header import read_header
 from lib_instantstyle.files.tensor_info import TensorInfo
@@ -254,17 +254,15 @@ def test_zip_files_that_are_almost_archives(path, extra, prefix):
 
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_tables_of_contents_that_are_too_long(path, limit, size):
-    from lib_instantstyle.files import pickle_reader, torch_archive
-
     content = pickled(dict.fromkeys(map(str, range(size)), 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pickle_reader, "MAX_STEPS", 10 * limit)
-        patch.setattr(pickle_reader, "MAX_PICKLE_BYTES", 20 * limit)
+        patch.setattr(limits, "PICKLE_STEPS", 10 * limit)
+        patch.setattr(limits, "PICKLE_BYTES", 20 * limit)
         try:
             assert read_pickle(content, lambda found: found) == pickle.loads(content)  # noqa: S301
         except UnreadablePickle as error:
             assert "table of contents" in str(error)
-        patch.setattr(torch_archive, "MAX_PICKLE_BYTES", 50 * limit)
+        patch.setattr(limits, "PICKLE_BYTES", 50 * limit)
         read_or_refused(model_file.read_tensors, path, archive_of(content))
 
 
@@ -273,9 +271,14 @@ def test_dictionaries_that_hold_one_another(outer, inner, most):
     shared = dict.fromkeys(map(str, range(inner)), 0)
     content = {str(number): shared for number in range(outer)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nested_names, "MAX_VISITS", most)
-        found = nested_names.flatten(content)
-    assert len(found) == min(outer * inner, max(0, most - outer))
+        patch.setattr(limits, "PICKLE_ENTRIES", most)
+        try:
+            found = nested_names.flatten(content)
+        except UnreadablePickle as error:
+            assert f"more than {most:,} entries" in str(error)
+            assert outer * inner + outer > most
+        else:
+            assert len(found) == outer * inner <= most - outer
 
 
 @given(
@@ -303,7 +306,7 @@ def test_a_style_of_any_unit_is_read_again(path, given_unit, width, vector, spar
     info = replace(INFO, kind=kind, settings=style_info.settings_of(unit))
     data = style_file(style_info.metadata_of(info), style_info.shapes_of(info))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style_info, "MAX_STYLE_BYTES", len(data) + spare)
+        patch.setattr(limits, "STYLE_BYTES", len(data) + spare)
         again = read_or_refused(style_info.read_info, path.with_suffix(".safetensors"), data)
     assert (again is None) == (spare < 0)
     if again:
@@ -319,8 +322,8 @@ def test_a_style_of_any_unit_is_read_again(path, given_unit, width, vector, spar
 def test_pictures_around_the_limits(width, height, most_pixels, most_bytes):
     text = encoded(Image.new("RGB", (width, height)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "MAX_PIXELS", most_pixels)
-        patch.setattr(pictures, "MAX_BYTES", most_bytes)
+        patch.setattr(limits, "PICTURE_PIXELS", most_pixels)
+        patch.setattr(limits, "PICTURE_BYTES", most_bytes)
         try:
             decoded = pictures.decode_picture(text)
         except InstantStyleError as error:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.layout import LAYOUTS
+from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.units.block_weights import BlockWeights, parse_block_weights
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, read, text_to_unit, unit_to_text
 from lib_instantstyle.units.presets import PRESETS
-from lib_instantstyle.units.unit import UNIT_LIMIT
 from tests.fuzz.requests import (
     NOTATIONS,
     SENTENCE,
@@ -32,7 +32,7 @@ def refused_in_part(parse, value):
         assert 5 < len(str(error)) < SENTENCE
 
 
-@given(units | broken_units, st.integers(1, UNIT_LIMIT))
+@given(units | broken_units, st.integers(1, UNITS))
 def test_any_unit(given_unit, number):
     unit = taken_or_refused(parse_unit, given_unit, number)
     assert unit is None or (unit.number == number and unit.acts in (True, False))
@@ -68,7 +68,7 @@ def test_any_arguments(arguments):
 def test_any_list_of_units(listed, switch):
     for arguments in ([{"units": listed}], [switch, {"units": listed}], [switch, listed]):
         parsed = taken_or_refused(parse_arguments, arguments)
-        assert parsed is None or len(parsed) <= UNIT_LIMIT
+        assert parsed is None or len(parsed) <= UNITS
 
 
 @pytest.mark.parametrize("name", list(FIELDS))

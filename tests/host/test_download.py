@@ -131,10 +131,10 @@ def test_which_addresses_are_local(webui, address, public):
     ],
 )
 def test_what_is_no_picture_is_refused(webui, monkeypatch, path, sentence):
-    from lib_instantstyle.references import pictures
+    from lib_instantstyle import limits
 
     allow(webui, local=True)
-    monkeypatch.setattr(pictures, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(limits, "PICTURE_BYTES", 2**20)
     with site() as url:
         answer = webui.txt2img(expect=422, **style({"image": f"{url}{path}"}))
     assert sentence in answer.body["detail"]

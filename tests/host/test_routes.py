@@ -338,9 +338,9 @@ def test_a_body_that_is_none_is_one_sentence(webui, body, kind, sentence):
 
 
 def test_a_body_that_is_too_long_is_refused(webui, monkeypatch):
-    from lib_instantstyle.api import request as request_body
+    from lib_instantstyle import limits
 
-    monkeypatch.setattr(request_body, "MAX_BYTES", 1000)
+    monkeypatch.setattr(limits, "REQUEST_BYTES", 1000)
     response = webui.post("/instantstyle/plan", {"units": [], "x": "y" * 2000})
     assert response.status_code == 422 and "more than 1,000 bytes" in response.json()["detail"]
 

@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "lib_instantstyle"
 # A room imports itself and those above it. Files beside the rooms count as rooms of their own.
 ROOMS = [
-    "__init__", "errors", "layout", "session", "files", "units", "unet", "models", "clip", "hosts",
-    "references", "content", "styles", "methods", "run", "api", "page",
+    "__init__", "errors", "limits", "layout", "session", "files", "units", "unet", "models", "clip",
+    "hosts", "references", "content", "styles", "methods", "run", "api", "page",
 ]  # fmt: skip
 WEBUI = {"modules", "backend", "ldm_patched", "modules_forge"}
 MAY_IMPORT = {  # what comes from outside, besides the standard library
     "__init__": set(),
     "errors": set(),
+    "limits": set(),
     "layout": set(),
     "session": set(),
     "files": set(),  # but see TENSORS

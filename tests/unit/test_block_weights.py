@@ -79,7 +79,7 @@ def test_notations(given_value, layout, expected):
         ([10**400], "entry 1"),
         ('{"up": [1}', "is no JSON text: Expecting ',' delimiter at character 10"),
         ('diffusers: {"up": [1}', "at character 21"),
-        ("[" * 100_000, "too many brackets"),
+        ("[" * 100_000, "is no JSON text: its brackets lie more than 64 deep"),
         ("diffusers: 0.5", "'0.5' at character 12 .*diffusers takes; a scale dictionary"),
         ("controlnet: 1, 2", "controlnet takes; normal, .* or a list of 11 or 16 numbers"),
         ("controlnet: [1, true]", "entry 2"),

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.references import pictures
 from lib_instantstyle.references.pictures import NOTHING, decode_picture, open_picture, upright_rgb
 
 
@@ -56,10 +56,10 @@ def test_what_is_no_picture_is_refused_with_a_sentence(value, sentence):
 
 
 def test_limits(monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 63)
+    monkeypatch.setattr(limits, "PICTURE_PIXELS", 63)
     with pytest.raises(InstantStyleError, match="more than 63 pixels"):
         decode_picture(text(png()))
-    monkeypatch.setattr(pictures, "MAX_BYTES", 10)
+    monkeypatch.setattr(limits, "PICTURE_BYTES", 10)
     with pytest.raises(InstantStyleError, match="up to 10 are allowed"):
         decode_picture(text(png()))
 

@@ -13,11 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files import pickle_reader
 from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.files.nested_names import flatten
 from lib_instantstyle.files.tensors import open_tensors
-from lib_instantstyle.files.torch_archive import flatten, read_archive
+from lib_instantstyle.files.torch_archive import read_archive
 from lib_instantstyle.layout import SD15
 from lib_instantstyle.models.catalog import scan
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
@@ -344,7 +345,7 @@ def test_other_files_are_refused_by_what_they_are(case, tmp_path):
 
 
 def test_sizes_and_steps_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickle_reader, "MAX_STEPS", 1000)
+    monkeypatch.setattr(limits, "PICKLE_STEPS", 1000)
     with pytest.raises(InstantStyleError, match="table of contents is too long"):
         contents(archive_of(b"\x80\x02" + b"}" * 1001 + b"."), tmp_path)
     huge = b"\x80\x02X" + struct.pack("<I", 5_000_000) + b"a" * 5_000_000 + b"."
@@ -362,7 +363,8 @@ def test_dictionaries_that_hold_one_another_end(tmp_path):
         return b"}" + b"q" + bytes([inner + 1]) + b"(" + entries + b"u"
 
     nested = b"\x80\x02}q\x00" + b"".join(level(i) for i in range(4)) + b"."
-    assert contents(archive_of(nested), tmp_path) == {}
+    with pytest.raises(InstantStyleError, match="more than 200,000 entries"):
+        contents(archive_of(nested), tmp_path)
     assert contents(archive_of(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s."), tmp_path) == {}
 
 

@@ -10,7 +10,6 @@ https://github.com/yardenfren1996/B-LoRA.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.files.tensor_info import TensorInfo, Tensors
 from lib_instantstyle.layout import SDXL, Block
 
@@ -183,8 +183,8 @@ def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> flo
 
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     try:
-        content = json.loads(metadata.get(_KEY, "{}"))
-    except (ValueError, RecursionError):
+        content = read_json(metadata.get(_KEY, "{}"))
+    except UnreadableJson:
         return {}
     if not isinstance(content, dict):
         return {}
