@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,7 +37,7 @@ class Journey:
     def changes_of_room(self) -> int:
         """How often a file of another room is entered than the one before."""
         rooms = [name.split("/")[0] for name in self.files]
-        return sum(one != other for one, other in zip(rooms, rooms[1:]))
+        return sum(one != other for one, other in pairwise(rooms))
 
 
 @contextmanager

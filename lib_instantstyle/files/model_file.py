@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.regular_file import open_regular
-from lib_instantstyle.files.safetensors_header import header_of
+from lib_instantstyle.files.safetensors_header import Header, header_of
 from lib_instantstyle.files.tensor_info import StoredTensor, TensorInfo
 from lib_instantstyle.files.torch_archive import archive_of
 
 _ZIP, _PICKLE = b"PK", b"\x80"
+# Opening a pipe without the first would wait until somebody writes to it.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """`path`, open for reading.
+
+    Raises InstantStyleError if it is no regular file (a pipe, a socket, a device, a folder),
+    OSError if it cannot be opened at all.
+    """
+    number = os.open(path, _FLAGS | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise InstantStyleError(f"{path.name} is not a regular file; choose another one.")
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of `path`; raises as `header_of` does, OSError if it has none."""
+    with open_regular(path) as file:
+        return header_of(file, path.name)
 
 
 def read_tensors(path: Path) -> Mapping[str, TensorInfo]:

@@ -15,13 +15,11 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
-from lib_instantstyle.files.regular_file import open_regular
 from lib_instantstyle.files.tensor_info import (
     ELEMENT_BYTES,
     StoredTensor,
@@ -42,12 +40,6 @@ class Header:
     def tensors(self) -> Mapping[str, TensorInfo]:
         """Names, types and shapes alone."""
         return {name: tensor.info for name, tensor in self.stored.items()}
-
-
-def read_header(path: Path) -> Header:
-    """Read and check the header of `path`; raises as `header_of` does, OSError if it has none."""
-    with open_regular(path) as file:
-        return header_of(file, path.name)
 
 
 def header_of(file: BinaryIO, file_name: str) -> Header:

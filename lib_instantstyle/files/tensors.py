@@ -15,8 +15,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import stored_tensors
-from lib_instantstyle.files.regular_file import open_regular
+from lib_instantstyle.files.model_file import open_regular, stored_tensors
 from lib_instantstyle.files.tensor_info import FLOATING, StoredTensor
 
 _DTYPES = {

@@ -18,7 +18,6 @@ import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from lib_instantstyle import limits
@@ -31,7 +30,6 @@ from lib_instantstyle.files.pickle_reader import (
     UnreadablePickle,
     read_pickle,
 )
-from lib_instantstyle.files.regular_file import open_regular
 from lib_instantstyle.files.tensor_info import (
     ELEMENT_BYTES,
     StoredTensor,
@@ -55,18 +53,12 @@ _PARAMETER, _ORDERED_DICT = "torch._utils._rebuild_parameter", "collections.Orde
 _ALLOWED = {_TENSOR, _TENSOR_OF_TYPE, _PARAMETER, _ORDERED_DICT, *_STORAGES, *_DTYPES}
 
 
-def read_archive(path: Path) -> Mapping[str, TensorInfo]:
-    """Names (of nested dictionaries joined by dots), types and shapes of the tensors in `path`.
-
-    Raises InstantStyleError if the file is damaged or holds something other than tensors, OSError
-    if it cannot be read at all.
-    """
-    with open_regular(path) as file:
-        return {name: tensor.info for name, tensor in archive_of(file, path.name).items()}
-
-
 def archive_of(file: BinaryIO, file_name: str) -> Mapping[str, StoredTensor]:
-    """The same of an open file, with the places of the tensors; `file_name` is for sentences."""
+    """The tensors of an open file by their names, those of nested dictionaries joined by dots.
+
+    file_name: for sentences. Raises InstantStyleError if the file is damaged or holds something
+    other than tensors, OSError if it cannot be read at all.
+    """
     try:
         content, storages = _open(file)
         found = flatten(read_pickle(content, _Tensors(storages).resolve))

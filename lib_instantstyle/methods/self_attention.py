@@ -14,8 +14,15 @@ from lib_instantstyle.errors import InstantStyleError, NoReference, shorten
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.diffusion import Diffusion, announce
 from lib_instantstyle.layout import Layout
-from lib_instantstyle.methods.base import Method, Part, Pass, StatusText
-from lib_instantstyle.methods.findings import BlockPlan, Findings, ReferencePlan
+from lib_instantstyle.methods.base import (
+    BlockPlan,
+    Findings,
+    Method,
+    Part,
+    Pass,
+    ReferencePlan,
+    StatusText,
+)
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.references.unit_pictures import HASH_LENGTH, references_of
 from lib_instantstyle.session import SESSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,24 @@ from threading import Lock
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
+from lib_instantstyle.files.folder import CACHE_TAG
+from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
-from lib_instantstyle.references.vector_files import EmbeddingFiles, Key
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.session import SESSION
 
+# https://bford.info/cachedir/: backup programs pass such a folder over, and so does catalog.scan.
+_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"
+_EMBEDDING, _CHECK = "embedding", "check"
+
+Key = tuple[object, ...]  # everything that decides the numbers, with a repr that says it
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
 
@@ -204,3 +213,54 @@ def _source(
 def _read(keys: Sequence[Key], files: EmbeddingFiles) -> dict[Key, torch.Tensor]:
     read = {key: files.get(key) for key in keys}
     return {key: tensor for key, tensor in read.items() if tensor is not None}
+
+
+class EmbeddingFiles:
+    """One folder; safe for several processes, and nothing in it is needed.
+
+    problem: why the folder cannot be written to, a sentence for the user; empty if it can.
+    """
+
+    def __init__(self, folder: BoundedFolder) -> None:
+        self.problem = ""
+        self._files = folder
+
+    def get(self, key: Key) -> torch.Tensor | None:
+        """What was put under `key`, in float32; None, and no such file any more, if damaged."""
+        data = self._files.read(_digest(key))
+        if data is None:
+            return None
+        try:
+            tensors = load(data)
+            embedding: torch.Tensor = tensors[_EMBEDDING]
+            if bytes(tensors[_CHECK].tolist()) == _check(key, embedding):
+                return embedding.float()
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            pass
+        self._files.remove(_digest(key))
+        return None
+
+    def put(self, key: Key, tensor: torch.Tensor) -> None:
+        """Write the float32 `tensor` [...]; in 16 bits where that loses nothing."""
+        half = tensor.half()
+        stored = (half if torch.equal(half.float(), tensor) else tensor).contiguous()
+        check = torch.tensor(list(_check(key, stored)), dtype=torch.uint8)
+        try:
+            self._files.write(_digest(key), save({_EMBEDDING: stored, _CHECK: check}))
+            tag = self._files.path / CACHE_TAG
+            if not tag.exists():
+                tag.write_bytes(_TAG)
+        except OSError as error:
+            self.problem = (
+                f"embeddings cannot be kept in {self._files.path} "
+                f"({error.strerror}); references are encoded again after a restart."
+            )
+
+
+def _digest(key: Key) -> str:
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _check(key: Key, tensor: torch.Tensor) -> bytes:
+    """Told by the content too: a power cut may leave a file of the right size full of zeros."""
+    return hashlib.sha256(repr(key).encode() + tensor.numpy().tobytes()).digest()

@@ -14,7 +14,7 @@ from lib_instantstyle.hosts import current
 from lib_instantstyle.hosts.checkpoint import checkpoint_in_memory, chosen_layers, chosen_name
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods import TABLE, conflicts, load
-from lib_instantstyle.methods.findings import Findings, UnitPlan
+from lib_instantstyle.methods.base import Findings, UnitPlan
 from lib_instantstyle.run.leak import check_meter
 from lib_instantstyle.run.requested import RequestedGeneration
 from lib_instantstyle.unet.plan import when_of

@@ -15,7 +15,7 @@ from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods import load
-from lib_instantstyle.methods.findings import naming
+from lib_instantstyle.methods.base import naming
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.pictures import Picture, to_rgb
 from lib_instantstyle.references.unit_pictures import pictures_of
@@ -49,11 +49,11 @@ class LeakMeter:
 
 @torch.no_grad()
 def leak_meters(units: Sequence[Unit], context: Context) -> tuple[LeakMeter, ...]:
-    """The meters of those `units`, which all add something, that ask for one.
+    """The meters of `units`, which all ask for one and add something.
 
     Raises InstantStyleError where a picture or the words cannot be read.
     """
-    return tuple(_meter(unit, context) for unit in units if unit.leak_meter)
+    return tuple(_meter(unit, context) for unit in units)
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from lib_instantstyle.run.leak import leak_meters, measure
 from lib_instantstyle.run.sampling_pass import SamplingPass
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.effect_meter import EffectMeter
-from lib_instantstyle.unet.hook_handles import remove_all_hooks
+from lib_instantstyle.unet.injection import remove_all_hooks
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.units.infotext import INFOTEXT_KEY
 from lib_instantstyle.units.unit import Unit
@@ -46,8 +46,8 @@ class Run:
         self._signature = self._context.known_layers.signature
         self._layout = self._context.known_layers.layout
         self._parts = _parts(units, self._context)
-        acting = [unit for part in self._parts for unit in part.units]
-        self._leak_meters = leak_meters(acting, self._context)
+        metered = [unit for part in self._parts for unit in part.units if unit.leak_meter]
+        self._leak_meters = leak_meters(metered, self._context) if metered else ()
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None

@@ -13,8 +13,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.unet.attention_hook import Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
-from lib_instantstyle.unet.hook_handles import remove_all_hooks
-from lib_instantstyle.unet.injection import Clock, Injection, UnetCall
+from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
 from lib_instantstyle.unet.inversion import Denoiser
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import Plan

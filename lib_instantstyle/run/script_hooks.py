@@ -21,7 +21,9 @@ def before_process(p: Any) -> None:
         del p.extra_generation_params[key]
     for name in ("init", "sample"):
         unwrap(p, name)
-    state.clear(p)
+    for name in state.ALL:
+        if hasattr(p, name):
+            delattr(p, name)
 
 
 def process(p: Any, arguments: Sequence[object]) -> None:

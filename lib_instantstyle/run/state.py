@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 RUN = "_instantstyle_run"
 UNITS = "_instantstyle_units"  # those that came with the request
 TAGS = "_instantstyle_tags"  # those in the prompts that the run has units for
-
-
-def clear(p: Any) -> None:
-    """Take all of it off `p`."""
-    for name in (RUN, UNITS, TAGS):
-        if hasattr(p, name):
-            delattr(p, name)
+ALL = (RUN, UNITS, TAGS)

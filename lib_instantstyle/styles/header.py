@@ -25,7 +25,8 @@ from typing import Any
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.json_text import read_json
-from lib_instantstyle.files.safetensors_header import Header, read_header
+from lib_instantstyle.files.model_file import read_header
+from lib_instantstyle.files.safetensors_header import Header
 from lib_instantstyle.files.tensor_info import FLOATING
 from lib_instantstyle.models.clip_kind import TITLES, ImageEncoderKind
 from lib_instantstyle.units.unit import Table, Unit

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
+from lib_instantstyle.unet.injection import begin_hooks, remove_hooks_of
 
 _MARK = "_instantstyle_norms"
 

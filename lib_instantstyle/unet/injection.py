@@ -19,11 +19,11 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.attention_hook import CallState, LayerHook, Rows
 from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
-from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.lora_hook import LoraHook, lora_hooks
 from lib_instantstyle.unet.plan import Plan
 
+_OURS = "_instantstyle_"  # every mark begins so
 _MARK = "_instantstyle_handles"
 
 
@@ -83,7 +83,8 @@ class Injection:
         self.unet = unet
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
         # LoRAs first: the queries that image attention sees have them in.
-        for module, lora_hook in lora_hooks(unet, self._plan.loras, self._call):
+        loras = self._plan.loras
+        for module, lora_hook in lora_hooks(unet, loras, self._call) if loras else ():
             self._hooks.append(lora_hook)
             handles.append(module.register_forward_hook(lora_hook))
         for number, found in layers.by_number.items():
@@ -134,3 +135,25 @@ class Injection:
 def remove_hooks(unet: nn.Module) -> None:
     """Remove every hook of ours from `unet`; nothing happens where there is none."""
     remove_hooks_of(unet, _MARK)
+
+
+def begin_hooks(module: nn.Module, mark: str) -> list[Any]:
+    """An empty list for the handles of hooks, after those that `mark` still names are removed."""
+    remove_hooks_of(module, mark)
+    handles: list[Any] = []
+    setattr(module, mark, handles)
+    return handles
+
+
+def remove_hooks_of(module: nn.Module, mark: str) -> None:
+    """Remove the hooks whose handles `module` holds as `mark`; without any nothing happens."""
+    for handle in getattr(module, mark, ()):
+        handle.remove()
+    if hasattr(module, mark):
+        delattr(module, mark)
+
+
+def remove_all_hooks(module: nn.Module) -> None:
+    """Remove the hooks of every mark from `module`; without any nothing happens."""
+    for mark in [name for name in vars(module) if name.startswith(_OURS)]:
+        remove_hooks_of(module, mark)

@@ -158,7 +158,7 @@ def layer_weights(unit: Unit, layers: UnetLayers) -> dict[int, BlockWeight]:
 
     Raises InstantStyleError where own block weights or the preset do not fit the UNet's layout.
     """
-    chosen = unit.blocks or PRESETS[unit.preset]
+    chosen = unit.blocks if unit.differs("blocks") else PRESETS[unit.preset]
     block_weights = chosen.block_weights(layers.layout, unit.weight, unit.layout_weight, unit.boost)
     return {
         number: block_weights[found.layer.block.index]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.unet.hook_handles import begin_hooks, remove_hooks_of
+from lib_instantstyle.unet.injection import begin_hooks, remove_hooks_of
 from lib_instantstyle.unet.layers import SelfAttention
 
 TO_Q, TO_K, TO_V = PARTS = ("to_q", "to_k", "to_v")

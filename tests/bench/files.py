@@ -21,7 +21,7 @@ from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_a
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references import vectors
 from lib_instantstyle.references.pictures import decode_picture
-from lib_instantstyle.references.vector_files import EmbeddingFiles
+from lib_instantstyle.references.vectors import EmbeddingFiles
 from lib_instantstyle.references.views import reference_input
 
 # The largest resident memory of a process begins with that of the one that started it (getrusage),

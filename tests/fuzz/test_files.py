@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_tensors
+from lib_instantstyle.files.model_file import read_header, read_tensors
 from lib_instantstyle.files.pickle_reader import UnreadablePickle, read_pickle
-from lib_instantstyle.files.safetensors_header import read_header
 from lib_instantstyle.files.tensor_info import ELEMENT_BYTES, TensorInfo
 from lib_instantstyle.files.torch_archive import flatten
 from lib_instantstyle.models.adapter_kind import adapter_kind

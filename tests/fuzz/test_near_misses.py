@@ -21,8 +21,8 @@ from PIL import Image
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files import model_file, nested_names
+from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.files.pickle_reader import UnreadablePickle, read_pickle
-from lib_instantstyle.files.safetensors_header import read_header
 from lib_instantstyle.files.tensor_info import TensorInfo
 from lib_instantstyle.layout import LAYOUTS
 from lib_instantstyle.models.adapter_kind import adapter_kind

@@ -65,7 +65,7 @@ MUTATIONS = [
     Mutation("added in place", "unet/attention_hook.py",
              "return torch.add(hidden, image, alpha=amount)",
              "return hidden.add_(image, alpha=amount)", "tests/unit/test_layer_hook.py"),
-    Mutation("hooks not removed", "unet/hook_handles.py",
+    Mutation("hooks not removed", "unet/injection.py",
              "        handle.remove()", "        pass", INJECTION),
     Mutation("a call of unknown rows is styled", "unet/injection.py",
              "            self.unknown_calls += 1\n            return\n",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.safetensors_header import read_header
+from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.layout import SD15, SDXL
 from lib_instantstyle.models import catalog as catalog_module
 from lib_instantstyle.models.catalog import scan

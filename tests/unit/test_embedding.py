@@ -12,8 +12,7 @@ from lib_instantstyle.layout import SD15
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references import vectors as embedding
 from lib_instantstyle.references.pictures import Picture
-from lib_instantstyle.references.vector_files import EmbeddingFiles
-from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.references.vectors import EmbeddingFiles, ImageEmbeds
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput, reference_input
 from tests.unit.adapters import adapter_tensors, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors

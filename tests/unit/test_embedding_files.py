@@ -5,7 +5,7 @@ import torch
 
 from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.models.catalog import scan
-from lib_instantstyle.references.vector_files import EmbeddingFiles
+from lib_instantstyle.references.vectors import EmbeddingFiles
 from tests.unit.adapters import write
 from tests.unit.image_encoders import hugging_face_encoder, hugging_face_tensors
 

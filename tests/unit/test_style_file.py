@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.safetensors_header import read_header
+from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.models.clip_kind import OPEN_CLIP

@@ -16,8 +16,7 @@ from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
-from lib_instantstyle.methods.base import Method, Part, StatusText
-from lib_instantstyle.methods.findings import BlockPlan, Findings, naming
+from lib_instantstyle.methods.base import BlockPlan, Findings, Method, Part, StatusText, naming
 from lib_instantstyle.models.lora_files import find_lora, lora_files
 from lib_instantstyle.unet.plan import LoraTerm, Plan, when_of
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text

@@ -51,7 +51,9 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
     references, negative = list(features[:-1]), features[-1]
     if unit.combine not in (CONCAT, EACH):
         references, weights = [combine(weighted(references, weights), unit.combine)], (1.0,)
-    left = without_content(torch.stack(references), unit, checked.choice.adapter, context)
+    left = torch.stack(references)
+    if unit.content:
+        left = without_content(left, unit, checked.choice.adapter, context)
     return torch.cat([left, negative[None]]), weights
 
 

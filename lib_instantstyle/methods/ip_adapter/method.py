@@ -16,8 +16,15 @@ from lib_instantstyle.content.subtraction import (
 )
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.methods.base import Method, Part, StatusText
-from lib_instantstyle.methods.findings import BlockPlan, Findings, ReferencePlan, naming
+from lib_instantstyle.methods.base import (
+    BlockPlan,
+    Findings,
+    Method,
+    Part,
+    ReferencePlan,
+    StatusText,
+    naming,
+)
 from lib_instantstyle.methods.ip_adapter.features import (
     CheckedUnit,
     Features,
@@ -120,7 +127,7 @@ class IPAdapter(Method):
 
     def _check_content(self, checked: CheckedUnit, context: Context, findings: Findings) -> None:
         unit, adapter = checked.unit, checked.choice.adapter
-        if not content_texts(unit.content) or not unit.content_scale:
+        if not unit.content or not content_texts(unit.content) or not unit.content_scale:
             return
         with findings.noting():
             check_subtraction(adapter)

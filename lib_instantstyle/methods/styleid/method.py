@@ -19,8 +19,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
 from lib_instantstyle.hosts.wrapping import wrap_next_call
-from lib_instantstyle.methods.base import Pass
-from lib_instantstyle.methods.findings import Findings
+from lib_instantstyle.methods.base import Findings, Pass
 from lib_instantstyle.methods.self_attention import (
     AttentionContext,
     AttentionMethod,
