@@ -6,11 +6,16 @@ import os
 import re
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_instantstyle.session import SESSION
+
 TEMPORARY = ".tmp"
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}")
+_ABANDONED = 3600.0  # seconds after which no process is still writing a temporary file
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -18,23 +23,81 @@ def write_file(path: Path, data: bytes) -> None:
 
     Whoever reads at the same time sees the old file or the new one. Raises OSError.
     """
+    with _beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """The same where nothing has that name yet, not even since a moment ago.
+
+    Raises FileExistsError where something has it, another OSError if it cannot be written.
+    """
+    with _beside(path, data) as temporary:
+        rename_file(temporary, path)
+
+
+def rename_file(path: Path, target: Path) -> None:
+    """Give `path` the name `target`, in the same folder, if nothing has it yet.
+
+    Raises FileExistsError where something has it, another OSError if that cannot be done.
+    """
+    if os.name == "nt":  # whose own call does the same
+        path.rename(target)
+        return
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: take the name, then put the file there
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            path.replace(target)
+        except BaseException:
+            target.unlink()
+            raise
+    else:
+        path.unlink()
+
+
+@contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A temporary file in the folder of `path` with `data`; what is left of it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    SESSION.of(_Swept).see_to(path.parent)
     temporary = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY}")
     try:
         temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+class _Swept:
+    """The folders that were looked through: once in a process is enough."""
+
+    def __init__(self) -> None:
+        self._folders: set[Path] = set()
+
+    def see_to(self, folder: Path) -> None:
+        if folder not in self._folders:
+            self._folders.add(folder)
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what a process that was stopped in the middle of writing has left in `folder`."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name) and _is_plain_file(entry):
+                with suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > _ABANDONED:
+                        Path(entry.path).unlink()
 
 
 # A folder of ours with files named by hash, of which the longest unused go when it is full.
 #
 # Several processes may use one folder: a file is there in full or not at all, and one that another
 # process has deleted is one that is not there.
-
-_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}")
-_ABANDONED = 3600.0  # seconds after which no process is still writing a temporary file
 
 
 @dataclass(frozen=True)
@@ -100,16 +163,7 @@ class BoundedFolder:
                 with suppress(OSError):
                     Path(path).unlink(missing_ok=True)
                     held -= size
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete what a process that was stopped in the middle of writing has left."""
-        with suppress(OSError), os.scandir(self.path) as entries:
-            for entry in entries:
-                if _TEMPORARY.fullmatch(entry.name) and _is_plain_file(entry):
-                    with suppress(OSError):
-                        if time.time() - entry.stat().st_mtime > _ABANDONED:
-                            Path(entry.path).unlink()
+        _sweep(self.path)
 
 
 def _is_plain_file(entry: os.DirEntry[str]) -> bool:

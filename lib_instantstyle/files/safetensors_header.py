@@ -58,9 +58,11 @@ def header_of(file: BinaryIO, file_name: str) -> Header:
         raise _broken(file_name, f"its header claims {length} bytes of a file of {size}")
     text = file.read(length)
     try:
-        content = read_json(text, _table)
+        content = read_json(text.decode(), _table)
     except _TwiceError as error:
         raise _broken(file_name, f"its header names {error} twice") from None
+    except UnicodeDecodeError:
+        raise _broken(file_name, "its header cannot be read (it is not UTF-8)") from None
     except UnreadableJson as error:
         raise _broken(file_name, f"its header cannot be read ({error})") from None
     if not isinstance(content, dict):

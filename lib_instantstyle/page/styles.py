@@ -11,12 +11,15 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.limits import STYLE_BYTES
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import style_choices
 from lib_instantstyle.page.markup import error_sentence, problem_box, small_button
 from lib_instantstyle.page.style_cards import summary, thumbnail_url
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.library import SUFFIX, library
 
 SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # the arguments of `save`
@@ -25,6 +28,17 @@ _CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name
 
 # An action on the library: the style to show afterwards and a message; None if nothing was done.
 Action = Callable[..., "tuple[str, str] | None"]
+
+
+class _Exports:
+    """Where exported styles are handed out from."""
+
+    def __init__(self) -> None:
+        self._made = tempfile.TemporaryDirectory(prefix="instantstyle-", ignore_cleanup_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self._made.name)
 
 
 def build(number: int, elem_id: ElemId) -> dict[str, Any]:
@@ -122,15 +136,20 @@ def take_in(file: Any, name: str) -> tuple[str, str]:
     """Add an uploaded style file, under `name` or its own."""
     path = Path(getattr(file, "name", file))
     original = Path(getattr(file, "orig_name", path.name))
-    taken = library(TABLE).take_in(path.read_bytes(), name.strip() or original.stem)
+    with path.open("rb") as file:
+        data = file.read(STYLE_BYTES + 1)  # one more than is allowed tells as much as all
+    taken = library(TABLE).take_in(data, name.strip() or original.stem)
     return taken.name, f"Imported as {taken.name}."
 
 
 def export(name: str) -> Path:
-    """A copy of the picked style in a folder that the page may serve files from."""
+    """A copy of the picked style in a folder that the page may serve files from.
+
+    One folder for all, and one copy of each style: they are deleted when the WebUI ends.
+    """
     style = library(TABLE).find(_picked(name))
-    copy = Path(tempfile.mkdtemp(prefix="instantstyle-"), style.path.name)
-    copy.write_bytes(style.path.read_bytes())
+    copy = SESSION.of(_Exports).folder / style.path.name
+    write_file(copy, style.path.read_bytes())
     return copy
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.own_files import create_file
 from lib_instantstyle.hosts import loaded_checkpoint, queue_lock
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods import load
@@ -31,13 +32,7 @@ def save_style(unit: Unit, name: str) -> SavedStyle:
     styles = library(unit.table)
     clean = styles.free_name(name)
     style = _kept(unit) if unit.style else _encoded(unit)
-    try:
-        write_style(styles.path_of(clean), style)
-    except OSError as error:
-        raise InstantStyleError(
-            f"style {shorten(clean)} cannot be saved ({error.strerror})."
-        ) from error
-    return styles.find(clean)
+    return styles.add(clean, lambda path: write_style(path, style, create_file), "saved")
 
 
 def _kept(unit: Unit) -> Style:

@@ -9,7 +9,7 @@ further one half of that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,13 +77,15 @@ def has_other_encoder(path: Path, image_encoders: Sequence[ImageEncoderFile]) ->
     return not any(style.is_by(image_encoder) for image_encoder in image_encoders)
 
 
-def write_style(path: Path, style: Style) -> None:
-    """Write `style` to `path`, in place of what is there. Raises OSError."""
+def write_style(
+    path: Path, style: Style, write: Callable[[Path, bytes], None] = write_file
+) -> None:
+    """Write `style` to `path`, by `write` in place of what is there. Raises OSError."""
     tensors = {HIDDEN: _halved(style.hidden), FINGERPRINT: style.fingerprint.float()}
     if style.vectors is not None:
         tensors[VECTORS] = style.vectors.float()
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_file(path, save(contiguous, metadata_of(style.info)))
+    write(path, save(contiguous, metadata_of(style.info)))
 
 
 def read_style(path: Path) -> Style:

@@ -8,14 +8,15 @@ lists styles before anybody uses one.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
-from lib_instantstyle.files.own_files import write_file
+from lib_instantstyle.files.own_files import create_file, rename_file
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.names import check_name, same_name
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # the page is built without a look into a style file
     from lib_instantstyle.units.unit import Table
 
 SUFFIX = ".safetensors"
+_NAMING = Lock()  # held from the look whether a name is free until it is taken
 _LISTED = 20  # names that a sentence lists at most
 
 
@@ -98,10 +100,7 @@ class StyleLibrary:
             if same_name(path.stem) == same_name(clean) and not (
                 instead_of and path == instead_of.path
             ):
-                raise InstantStyleError(
-                    f"a style named {shorten(path.stem)} is there already; choose another name, "
-                    "or delete it first."
-                )
+                raise _taken(path.stem)
         return clean
 
     def path_of(self, name: str) -> Path:
@@ -110,13 +109,19 @@ class StyleLibrary:
 
     def rename(self, name: str, new_name: str) -> SavedStyle:
         """Give the style `name` another name. Raises InstantStyleError."""
-        style = self.find(name)
-        target = self.path_of(self.free_name(new_name, instead_of=style))
-        try:
-            style.path.rename(target)
-        except OSError as error:
-            raise _refusal("renamed", name, error) from error
-        return self.find(target.stem)
+        with _NAMING:
+            style = self.find(name)
+            target = self.path_of(self.free_name(new_name, instead_of=style))
+            try:
+                if _is_same_file(style.path, target):  # which tells no "a" from "A"
+                    style.path.rename(target)
+                else:
+                    rename_file(style.path, target)
+            except FileExistsError:
+                raise _taken(target.stem) from None
+            except OSError as error:
+                raise _refusal("renamed", name, error) from error
+            return self.find(target.stem)
 
     def delete(self, name: str) -> None:
         """Delete the file of the style `name`. Raises InstantStyleError."""
@@ -126,6 +131,22 @@ class StyleLibrary:
         except OSError as error:
             raise _refusal("deleted", name, error) from error
 
+    def add(self, name: str, create: Callable[[Path], None], done: str) -> SavedStyle:
+        """The style `name`, made by `create` at the path it is given.
+
+        create: raises FileExistsError where something is there. done: what a sentence says could
+        not be. Raises InstantStyleError for a name that is not free, or no longer.
+        """
+        with _NAMING:
+            clean = self.free_name(name)
+            try:
+                create(self.path_of(clean))
+            except FileExistsError:
+                raise _taken(clean) from None
+            except OSError as error:
+                raise _refusal(done, clean, error) from error
+            return self.find(clean)
+
     def take_in(self, data: bytes, name: str) -> SavedStyle:
         """Add the style file `data` under `name`, unchanged.
 
@@ -133,17 +154,15 @@ class StyleLibrary:
         """
         clean = self.free_name(name)
         if len(data) > limits.STYLE_BYTES:
-            raise InstantStyleError(f"{clean} has {len(data):,} bytes; a style has fewer.")
+            raise InstantStyleError(
+                f"{clean} has more than {limits.STYLE_BYTES:,} bytes; a style has fewer."
+            )
         with tempfile.TemporaryDirectory() as elsewhere:  # nothing unchecked gets into the folder
             candidate = Path(elsewhere, f"{clean}{SUFFIX}")
             candidate.write_bytes(data)
             if _sound_info(candidate, self._table) is None:
                 raise InstantStyleError(f"{clean} is no saved style; choose another file.")
-        try:
-            write_file(self.path_of(clean), data)
-        except OSError as error:
-            raise _refusal("added", clean, error) from error
-        return self.find(clean)
+        return self.add(clean, lambda path: create_file(path, data), "added")
 
     def _paths(self) -> list[Path]:
         try:
@@ -194,6 +213,16 @@ def _sound_info(path: Path, table: Table) -> StyleInfo | None:
     if info is not None:
         check_settings(info, table, path.name)
     return info
+
+
+def _is_same_file(path: Path, target: Path) -> bool:
+    return same_name(path.stem) == same_name(target.stem) and target.exists()
+
+
+def _taken(name: str) -> InstantStyleError:
+    return InstantStyleError(
+        f"a style named {shorten(name)} is there already; choose another name, or delete it first."
+    )
 
 
 def _refusal(done: str, name: str, error: OSError) -> InstantStyleError:

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.styles.file import write_style
 from tests.host.generations import picture
 from tests.host.generations import style as given
@@ -110,7 +111,22 @@ def test_a_file_exported_can_be_imported(webui, library, tmp_path):
     assert styles.take_in(str(exported), "") == ("ink", "Imported as ink.")
     assert styles.take_in(str(exported), "again")[0] == "again"
     assert [saved.name for saved in library.styles()] == ["again", "ink"]
-    shutil.rmtree(exported.parent)
+    made = set(exported.parent.parent.glob("instantstyle-*"))
+    for _ in range(3):
+        assert styles.export("ink") == exported
+    assert set(exported.parent.parent.glob("instantstyle-*")) == made
+    shutil.rmtree(exported.parent)  # as what clears temporary folders does
+    assert styles.export("again").parent == exported.parent
+
+
+def test_an_upload_is_not_read_beyond_what_a_style_may_have(webui, library, tmp_path, monkeypatch):
+    from lib_instantstyle.page import styles
+
+    large = tmp_path / "large.safetensors"
+    with large.open("wb") as file:
+        file.truncate(2**34)  # which no disk holds and no memory would
+    with pytest.raises(InstantStyleError, match="large has more than 67,108,864 bytes"):
+        styles.take_in(str(large), "")
 
 
 def test_a_style_of_another_encoder_is_shown_as_such(webui, library):

@@ -1,17 +1,23 @@
 """The library of styles: found by their names and by nothing else."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.own_files import TEMPORARY, create_file
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import read_style, write_style
-from lib_instantstyle.styles.library import StyleLibrary
+from lib_instantstyle.styles.library import SavedStyle, StyleLibrary
 from tests.unit.styles import INFO, style
 
 
@@ -126,7 +132,7 @@ def test_what_is_no_style_is_not_taken_in(library, tmp_path, data):
     save_file({"x": torch.zeros(3)}, tmp_path / "lora.safetensors")
     with pytest.raises(InstantStyleError, match="new is no saved style"):
         library.take_in((tmp_path / "lora.safetensors").read_bytes(), "new")
-    with pytest.raises(InstantStyleError, match="new has 67,108,865 bytes"):
+    with pytest.raises(InstantStyleError, match="new has more than 67,108,864 bytes"):
         library.take_in(bytes(64 * 2**20 + 1), "new")
     assert sorted(library.folder.iterdir()) == before
 
@@ -149,13 +155,96 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(library, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     data = library.find("ink").path.read_bytes()
-    for name in ("rename", "unlink"):
-        monkeypatch.setattr(f"pathlib.Path.{name}", refuse)
+    for name in ("os.link", "pathlib.Path.rename", "pathlib.Path.replace"):
+        monkeypatch.setattr(name, refuse)
+    before = sorted(library.folder.iterdir())
     with pytest.raises(InstantStyleError, match=r"'ink' cannot be renamed \(Permission denied\)"):
         library.rename("ink", "x")
+    assert sorted(library.folder.iterdir()) == before
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
     with pytest.raises(InstantStyleError, match=r"'ink' cannot be deleted \(Permission denied\)"):
         library.delete("ink")
     monkeypatch.undo()
-    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    monkeypatch.setattr("lib_instantstyle.styles.library.create_file", refuse)
     with pytest.raises(InstantStyleError, match=r"'x' cannot be added \(Permission denied\)"):
         library.take_in(data, "x")
+
+
+@pytest.fixture(params=["links", "no links"])
+def file_system(request, monkeypatch):
+    """With links, and as FAT, which has none."""
+    if request.param == "no links":
+        monkeypatch.setattr("os.link", refused_link)
+
+
+def refused_link(*arguments):
+    raise PermissionError(1, "Operation not permitted")
+
+
+def at_once(acts):
+    """What each of them gave, or the sentence it was refused with, begun at one moment."""
+    barrier = Barrier(len(acts))
+
+    def begun(act):
+        barrier.wait()
+        try:
+            return act().name
+        except InstantStyleError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(begun, acts))
+
+
+@pytest.mark.parametrize("in_one_process", [True, False])
+def test_of_saves_at_once_under_one_name_none_is_lost(
+    library, monkeypatch, file_system, in_one_process
+):
+    if not in_one_process:  # two WebUIs on one folder do not share a lock
+        monkeypatch.setattr("lib_instantstyle.styles.library._NAMING", nullcontext())
+    datas = [
+        save({"hidden_states": torch.full((1, 2, 3), float(i)), "x": torch.zeros(i)})
+        for i in range(1, 9)
+    ]
+    acts = [lambda d=d: library.add("new", lambda p: create_file(p, d), "saved") for d in datas]
+    monkeypatch.setattr(library, "find", lambda name: SavedStyle(name, library.path_of(name), INFO))
+    said = at_once(acts)
+    assert said.count("new") == 1
+    assert all("a style named 'new' is there already" in x for x in said if x != "new")
+    assert library.path_of("new").read_bytes() == datas[said.index("new")]
+    assert not [p for p in library.folder.iterdir() if p.suffix == TEMPORARY]
+
+
+def test_of_renames_at_once_to_one_name_one_is_done(library, file_system):
+    kept = {name: library.find(name).path.read_bytes() for name in names(library)}
+    said = at_once([lambda name=name: library.rename(name, "new") for name in kept])
+    assert said.count("new") == 1
+    assert all("is there already" in sentence for sentence in said if sentence != "new")
+    renamed = list(kept)[said.index("new")]
+    assert sorted(names(library)) == sorted({*kept, "new"} - {renamed})
+    assert library.path_of("new").read_bytes() == kept[renamed]
+
+
+def test_a_name_taken_after_the_look_is_not_overwritten(library, file_system, monkeypatch):
+    """By another process: the look said it was free."""
+    monkeypatch.setattr(StyleLibrary, "free_name", lambda self, name, instead_of=None: name)
+    data = library.find("ink").path.read_bytes()
+    library.path_of("mine").write_bytes(b"of another process")
+    for act in (lambda: library.take_in(data, "mine"), lambda: library.rename("ink", "mine")):
+        with pytest.raises(InstantStyleError, match="a style named 'mine' is there already"):
+            act()
+    assert library.path_of("mine").read_bytes() == b"of another process"
+    assert library.find("ink").path.read_bytes() == data
+
+
+def test_what_a_stopped_process_left_goes_with_the_next_style(library):
+    SESSION.clear()
+    old, young, other = (
+        library.folder / name for name in (f".{'a' * 32}.tmp", f".{'b' * 32}.tmp", ".mine.tmp")
+    )
+    for path in (old, young, other):
+        path.write_bytes(b"half a style")
+        os.utime(path, (1, 1))
+    os.utime(young)
+    library.take_in(library.find("ink").path.read_bytes(), "new")
+    assert not old.exists() and young.exists() and other.exists()
