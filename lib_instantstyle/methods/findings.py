@@ -1,4 +1,4 @@
-"""What checking a unit finds out: plain data, problems and remarks."""
+"""The results of checking a unit: its plan as plain data, its problems and remarks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lib_instantstyle.units.unit import Unit
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """One transformer that would get something."""
+    """One transformer in which a unit would act."""
 
     index: int
     name: str
     weight: float
-    swapped: bool  # it acts on the negative prompt's rows instead of the prompt's
-    layers: int
+    swapped: bool  # acts in the negative prompt's rows instead of the prompt's
+    layers: int  # how many of its cross-attentions (B-LoRA: linear layers)
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class ReferencePlan:
     height: int
     sha256: str
     weight: float
-    remembered: bool  # its embedding is: no image encoder would be loaded for it
+    remembered: bool  # its image embeds are cached: no image encoder would be loaded for it
 
 
 @dataclass
 class UnitPlan:
-    """What one unit would do, as far as that could be found out."""
+    """What one unit would do, as far as the checks could tell."""
 
     unit: int
     method: str
@@ -53,10 +53,9 @@ class UnitPlan:
 
 
 class Findings:
-    """Takes what the check of one unit finds.
+    """Collects the results of checking one unit.
 
-    is_dry_run: whether a plan is all that is made; problems are then collected, otherwise the first
-    one is raised.
+    is_dry_run: if True problems are collected in the plan, otherwise the first one is raised.
     """
 
     def __init__(self, unit: Unit, is_dry_run: bool = False) -> None:
@@ -65,7 +64,7 @@ class Findings:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Take an error in this block as one of the problems, and go on."""
+        """Note an InstantStyleError raised in this block as a problem; raise it in a generation."""
         try:
             yield
         except InstantStyleError as error:
@@ -74,22 +73,22 @@ class Findings:
             self.plan.problems.append(str(error).removeprefix(f"unit {self.plan.unit}: "))
 
     def problem(self, sentence: str) -> None:
-        """A reason why no picture can be made."""
+        """Note a reason why the generation would fail; raise it in a generation."""
         with self.noting():
             raise InstantStyleError(sentence)
 
     def remark(self, sentence: str) -> None:
-        """Something that the user should know beside the picture."""
+        """Note a sentence for the user that stops nothing."""
         self.plan.remarks.append(sentence)
 
     def idle(self, sentence: str) -> None:
-        """A reason why the unit changes nothing."""
+        """Note a reason why the unit changes nothing."""
         self.plan.idle.append(sentence)
 
 
 @contextmanager
 def naming(unit: Unit) -> Iterator[None]:
-    """Put the unit's number, or its tag, before an error."""
+    """Put the unit's number, or its tag, before an InstantStyleError raised in this block."""
     try:
         yield
     except NoReference:

@@ -45,7 +45,7 @@ def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockE
 
 
 def infotext(effects: Sequence[BlockEffect]) -> dict[str, str]:
-    """The line of each unit, by key: "up_blocks.0.attentions.1 0.31, mid_block.attentions.0 0.2"."""
+    """Each unit's line, by key: "up_blocks.0.attentions.1 0.31, mid_block.attentions.0 0.1"."""
     units = dict.fromkeys(effect.unit for effect in effects)
     return {
         KEY.format(unit): ", ".join(f"{e.block} {e.ratio:.3g}" for e in effects if e.unit == unit)
