@@ -1,4 +1,4 @@
-"""What there is to choose from, as the routes answer it: plain data, no paths of this machine."""
+"""The handlers of the GET routes: what there is to choose from, without paths of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def version() -> Listing:
 
 
 def adapters() -> Listing:
-    """The IP-Adapters and image encoders that were found, and what is wrong with the others."""
+    """The IP-Adapters and image encoders found, and the files refused, each with its problem."""
     catalog = scan(model_folders())
     return {
         "adapters": [_adapter(file, catalog) for file in catalog.adapters],
@@ -55,7 +55,7 @@ def _adapter(file: AdapterFile, catalog: Catalog) -> Listing:
 
 
 def presets() -> Listing:
-    """The presets, with the factor and the weight it multiplies for each block they touch."""
+    """The presets; for each of their blocks the factor, and the weight that it multiplies."""
     return {"presets": [_preset(preset) for preset in PRESETS.values()]}
 
 
@@ -80,7 +80,7 @@ def _preset(preset: Preset) -> Listing:
 
 
 def styles() -> Listing:
-    """The saved styles, and what is wrong with files that are none."""
+    """The saved styles, and the files refused, each with its problem."""
     saved = library(TABLE)
     return {
         "styles": [style_listing(style) for style in saved.styles()],
@@ -103,7 +103,7 @@ def style_listing(style: SavedStyle) -> Listing:
 def blocks() -> Listing:
     """The transformers of the chosen checkpoint, in call order.
 
-    Raises InstantStyleError where it is of another family or there is none.
+    Raises InstantStyleError if there is no checkpoint, or it is neither SD1.5 nor SDXL.
     """
     from lib_instantstyle.hosts.checkpoint import chosen_layers, chosen_name
 

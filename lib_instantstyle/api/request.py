@@ -1,4 +1,4 @@
-"""The JSON object that a request of ours brings, checked before anything is done with it."""
+"""The body of a request: a JSON object, its numbers, and the generation that it describes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.run.requested import RequestedGeneration
 
-_STRENGTH = 0.75  # img2img's, where the request names none
+_STRENGTH = 0.75  # the WebUI's default for img2img
 
 
 async def json_object(request: Request) -> Mapping[str, object]:
-    """A dependency of the POST routes; refuses with a sentence what is no JSON object.
+    """A dependency of the POST routes: the request's body. Refuses any other than a JSON object.
 
-    The type of the content must say JSON: a web page of somebody else can then not post here from
-    a browser, because browsers ask the server before they send that type.
+    The content type must be JSON, which keeps foreign web pages out: browsers do not send that
+    type to another origin before they have asked the server (CORS preflight).
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
@@ -40,11 +40,8 @@ async def json_object(request: Request) -> Mapping[str, object]:
     return given
 
 
-# Numbers in the body of a request.
-
-
 def whole_in(given: Mapping[str, object], name: str, default: int, most: int) -> int:
-    """The whole number `name` from 0 to `most`. Raises InstantStyleError for anything else."""
+    """The whole number `name` in `given`, 0 to `most`; InstantStyleError for anything else."""
     value = default if given.get(name) is None else given[name]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
@@ -54,7 +51,7 @@ def whole_in(given: Mapping[str, object], name: str, default: int, most: int) ->
 
 
 def number_in(given: Mapping[str, object], name: str, default: float) -> float:
-    """The number `name`. Raises InstantStyleError for anything else."""
+    """The number `name` in `given`; InstantStyleError for anything else."""
     value: Any = default if given.get(name) is None else given[name]
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1000:
         return float(value)
@@ -62,9 +59,9 @@ def number_in(given: Mapping[str, object], name: str, default: float) -> float:
 
 
 def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
-    """The generation of the request `given`, as far as it says anything of it.
+    """The generation that the request `given` describes; what it leaves out has defaults.
 
-    Raises InstantStyleError for numbers that are none.
+    Raises InstantStyleError for a number that is none, or out of range.
     """
     steps = whole_in(given, "steps", 20, limits.STEPS)
     second = whole_in(given, "hr_second_pass_steps", 0, limits.STEPS) or steps
@@ -89,7 +86,7 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
 
 
 def _override(given: Mapping[str, object]) -> str:
-    """The checkpoint that the request names for its own pictures."""
+    """The checkpoint in the request's override settings; "" if there is none."""
     settings = given.get("override_settings")
     name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
     return name if isinstance(name, str) else ""

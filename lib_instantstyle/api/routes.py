@@ -1,7 +1,7 @@
 """Our routes under /instantstyle, for clients; the page uses Gradio's events only.
 
-They stand where the WebUI offers its own API, behind the same password. What costs is imported
-when a route is asked: at the start of the WebUI these routes cost nothing.
+They exist where the WebUI offers its own API, behind the same password. A handler's module is
+imported at the first request, so that the routes add nothing to the WebUI's start.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ _ERROR = {
 
 @dataclass(frozen=True)
 class Route:
-    """One route: `path`, answered by the function of that name in the module `answered_by`.
+    """One route: `path`, handled by the function of that name in the module `module` of this room.
 
-    method: of HTTP. body: describes the body of a POST that has one.
+    text: for the documentation of the API. method: of HTTP. body: the schema of a POST's body.
     """
 
     path: str
     text: str
-    answered_by: str
+    module: str
     method: str = "GET"
     body: Callable[[], schemas.Schema] | None = None
 
     def handler(self) -> Callable[..., Any]:
         """The function that FastAPI calls."""
 
-        def answer(*given: Body) -> Any:
-            module = import_module(f"{__package__}.{self.answered_by}")
+        def handle(*given: Body) -> Any:
+            module = import_module(f"{__package__}.{self.module}")
             try:
                 return getattr(module, self.path)(*given)
             except InstantStyleError as error:
                 raise InstantStyle(str(error)) from error
 
         def get() -> Any:
-            return answer()
+            return handle()
 
         def post(given: Body = _BODY) -> Any:
-            return answer(given)
+            return handle(given)
 
         chosen = post if self.body else get
         chosen.__doc__ = self.text
@@ -88,28 +88,28 @@ ROUTES = (
     Route(
         "plan",
         "A dry run: layers, weights, encoder, what would be subtracted, and every problem.",
-        "answers",
+        "handlers",
         "POST",
         schemas.plan,
     ),
     Route(
         "embed",
         "Save references, and a unit's settings, as a style of that name.",
-        "answers",
+        "handlers",
         "POST",
         schemas.embed,
     ),
     Route(
         "content",
         "How like a reference is to given words, before and after subtraction, and which it shows.",
-        "answers",
+        "handlers",
         "POST",
         schemas.content,
     ),
     Route(
         "report",
         "How strongly each block was styled in the last generation that asked for a report.",
-        "answers",
+        "handlers",
         "POST",
     ),
 )

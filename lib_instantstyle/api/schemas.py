@@ -11,7 +11,7 @@ Schema = dict[str, Any]
 
 
 def unit() -> Schema:
-    """One unit."""
+    """The schema of a unit."""
     return {"type": "object", "properties": {name: _field(name) for name in TABLE.fields}}
 
 
@@ -34,7 +34,7 @@ def request_of(properties: Schema) -> Schema:
 
 
 def plan() -> Schema:
-    """Units, in one of the ways of a generation's request, and what matters beside them."""
+    """The body of `plan`: units, in any form of a generation's request, and the generation."""
     return request_of(
         {
             "units": {"type": "array", "items": unit(), "maxItems": UNITS},
@@ -51,12 +51,12 @@ def plan() -> Schema:
 
 
 def embed() -> Schema:
-    """The name of a new style, beside the fields of the unit that it is made of."""
+    """The body of `embed`: the name of the new style, and the fields of a unit."""
     return request_of({"name": {"type": "string"}, **unit()["properties"]})
 
 
 def content() -> Schema:
-    """A reference, what it should not bring along, and how many words to suggest."""
+    """The body of `content`: a reference, its content, and how many words to suggest."""
     names = ("image", "adapter", "content", "content_scale", "content_mode", "clip_source")
     fields = {name: _field(name) for name in names}
     return request_of({**fields, "count": {"type": "integer", "default": 8, "maximum": 100}})

@@ -1,8 +1,8 @@
 """The ways to get a style into a picture, each a folder of its own.
 
 A method declares its fields in `<folder>/fields.py`, without torch, and is loaded from
-`<folder>/method.py` when it is used. Nobody else imports a method's folder, and no method imports
-another.
+`<folder>/method.py` when it is used. No other module imports a method's folder, and no method
+imports another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lib_instantstyle.units.unit import Table, Unit
 if TYPE_CHECKING:
     from lib_instantstyle.methods.base import Method
 
-_FOLDERS = (  # the first is the usual one
+_FOLDERS = (  # the first is the method of a unit that names none
     "ip_adapter",
     "styleid",
     "stylealigned",
@@ -37,13 +37,13 @@ TABLE = Table(tuple(_BY_FOLDER.values()))
 
 
 def load(name: str) -> Method:
-    """The method called `name`, which some unit has; its code is imported now."""
+    """The method `name`, as a checked unit has it; its module is imported now."""
     found: Method = import_module(f"{__name__}.{_FOLDER_OF[name]}.method").METHOD
     return found
 
 
 def conflicts(units: Sequence[Unit]) -> Iterator[tuple[Unit, str]]:
-    """Units of which one at most may act, as (the first of them, sentence about another)."""
+    """Pairs (unit, sentence) where a later unit works on what only one unit may work on."""
     first: dict[str, Unit] = {}
     for unit in units:
         kind = unit.declared.excludes

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StatusText:
-    """What the page says of a unit, and what its block map draws; None where no map is drawn."""
+    """The status line of a unit on the page, and the data of its block map; None without a map."""
 
     text: str
     is_problem: bool = False
@@ -36,13 +36,13 @@ class StatusText:
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """One transformer that would get something."""
+    """One transformer in which a unit would act."""
 
     index: int
     name: str
     weight: float
-    swapped: bool  # it acts on the negative prompt's rows instead of the prompt's
-    layers: int
+    swapped: bool  # acts in the negative prompt's rows instead of the prompt's
+    layers: int  # how many of its cross-attentions (B-LoRA: linear layers)
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class ReferencePlan:
     height: int
     sha256: str
     weight: float
-    remembered: bool  # its embedding is: no image encoder would be loaded for it
+    remembered: bool  # its image embeds are cached: no image encoder would be loaded for it
 
 
 @dataclass
 class UnitPlan:
-    """What one unit would do, as far as that could be found out."""
+    """What one unit would do, as far as the checks could tell."""
 
     unit: int
     method: str
@@ -77,10 +77,9 @@ class UnitPlan:
 
 
 class Findings:
-    """Takes what the check of one unit finds.
+    """Collects the results of checking one unit.
 
-    is_dry_run: whether a plan is all that is made; problems are then collected, otherwise the first
-    one is raised.
+    is_dry_run: if True problems are collected in the plan, otherwise the first one is raised.
     """
 
     def __init__(self, unit: Unit, is_dry_run: bool = False) -> None:
@@ -89,7 +88,7 @@ class Findings:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Take an error in this block as one of the problems, and go on."""
+        """Note an InstantStyleError raised in this block as a problem; raise it in a generation."""
         try:
             yield
         except InstantStyleError as error:
@@ -98,22 +97,22 @@ class Findings:
             self.plan.problems.append(str(error).removeprefix(f"unit {self.plan.unit}: "))
 
     def problem(self, sentence: str) -> None:
-        """A reason why no picture can be made."""
+        """Note a reason why the generation would fail; raise it in a generation."""
         with self.noting():
             raise InstantStyleError(sentence)
 
     def remark(self, sentence: str) -> None:
-        """Something that the user should know beside the picture."""
+        """Note a sentence for the user that stops nothing."""
         self.plan.remarks.append(sentence)
 
     def idle(self, sentence: str) -> None:
-        """A reason why the unit changes nothing."""
+        """Note a reason why the unit changes nothing."""
         self.plan.idle.append(sentence)
 
 
 @contextmanager
 def naming(unit: Unit) -> Iterator[None]:
-    """Put the unit's number, or its tag, before an error."""
+    """Put the unit's number, or its tag, before an InstantStyleError raised in this block."""
     try:
         yield
     except NoReference:
@@ -127,29 +126,29 @@ class Pass(Protocol):
 
     @property
     def unet(self) -> nn.Module:
-        """The UNet that it began with."""
+        """The UNet at its beginning; a refiner may replace it later."""
 
     @property
     def context(self) -> Context:
-        """Of the generation, with the layers of that UNet."""
+        """The context of the generation, with the layers of that UNet."""
 
     @property
     def steps(self) -> int:
-        """Steps that it executes."""
+        """The number of steps that it executes."""
 
     @property
     def rows(self) -> Rows | None:
-        """Codes of the rows of the UNet call under way (see unet/rows.py)."""
+        """Codes of the rows of the current UNet call (see unet/rows.py)."""
 
     def outside_sampling(self, denoiser: Denoiser) -> Denoiser:
-        """`denoiser` with UNet calls that are no part of the sampling."""
+        """`denoiser` with UNet calls that get no term and whose rows are not counted."""
 
 
 class Part:
-    """What one method does in one generation; it hangs on `p` with the rest of the run.
+    """What one method does in one generation.
 
-    units: those that act. plan: the terms that hooks on the UNet add. infotext: by key. replaced:
-    how often something was replaced that no plan holds.
+    units: those that act. plan: the terms that hooks on the UNet add. infotext: lines by key.
+    replaced: how often a method that has no plan has replaced a tensor.
     """
 
     tells_images_apart = False  # whether `Pass.rows` must name the image of each row
@@ -168,21 +167,21 @@ class Part:
 
     @property
     def is_empty(self) -> bool:
-        """True where it adds nothing."""
+        """Whether it changes nothing."""
         return self.plan.is_empty
 
     def before_init(self, p: Any) -> None:
-        """`p.init` is called next."""
+        """Called before `p.init`."""
 
     def before_sample(self, p: Any) -> None:
-        """`p.sample` is called next; the UNet is not needed yet."""
+        """Called before `p.sample`, when the UNet is not needed yet."""
 
     def around_sampling(self, p: Any, current: Pass) -> AbstractContextManager[None]:
-        """Entered while the sampler runs."""
+        """The context in which the sampler runs."""
         return nullcontext()
 
     def for_checkpoint(self, context: Context) -> Part:
-        """The same for another UNet, which the WebUI has changed to in between."""
+        """The part for the UNet of `context`, to which the WebUI has changed in the meantime."""
         return self
 
 
@@ -191,23 +190,23 @@ class Method(ABC):
 
     @abstractmethod
     def describe(self, unit: Unit, context: Context) -> StatusText:
-        """What `unit`, its pictures aside, would do with the chosen checkpoint.
+        """What `unit`, without regard to its pictures, would do with the chosen checkpoint.
 
-        Nothing is generated or loaded. Raises InstantStyleError where not even a map can be drawn.
+        Loads no weights. Raises InstantStyleError where not even a block map can be drawn.
         """
 
     @abstractmethod
     def check(self, unit: Unit, context: Context, findings: Findings) -> Any:
-        """Find out all that needs no model: what `unit` does, what to say, what is wrong.
+        """Check `unit` as far as that needs no model's weights, and note the plan in `findings`.
 
-        What is returned is the method's own, None where the unit adds nothing. `findings` takes
-        problems one by one in a dry run, and raises the first one in a generation.
+        Returns what `prepare` of the method needs, or None if the unit changes nothing. In a dry
+        run `findings` collects all problems; in a generation it raises the first one.
         """
 
     def prepare(self, units: Sequence[Unit], context: Context) -> Part:
-        """The part of those of a generation's units that have this method.
+        """The part for `units`, those of a generation's units that have this method.
 
-        Raises InstantStyleError, naming the unit, for anything that cannot be had.
+        Raises InstantStyleError, naming the unit, if one cannot act.
         """
         checked: list[tuple[Unit, Any]] = []
         for unit in units:
@@ -230,9 +229,9 @@ class Method(ABC):
         """
 
     def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
-        """The image encoder that `unit` uses; None where it uses none."""
+        """The image encoder that `unit` uses; None if the method needs none."""
         return None
 
     def style_of(self, unit: Unit, context: Context) -> Style:
-        """What is kept of `unit` as a saved style, if the method takes these."""
+        """The style to save for `unit`; raises InstantStyleError if the method has no styles."""
         raise InstantStyleError(f"method {unit.method} cannot be saved as a style.")

@@ -1,4 +1,4 @@
-"""What the methods on self-attention have in common: StyleID, StyleAligned, swapping."""
+"""The common base of the methods on self-attention: StyleID, StyleAligned and swap."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is 
 
 @dataclass(frozen=True)
 class AttentionContext:
-    """What a method works with while the sampler runs."""
+    """What a method on self-attention works with while the sampler runs."""
 
     diffusion: Diffusion
-    sigmas: Sequence[float]  # of the 1000 timesteps
-    unconditional: Denoiser  # the UNet without prompt, outside the sampling
+    sigmas: Sequence[float]  # by timestep, 1000 of them
+    unconditional: Denoiser  # with an empty prompt; its calls get no terms
     layers: Sequence[SelfAttention]
     hooks: SelfAttentionHooks
 
 
 class AttentionPart(Part):
-    """One unit in one generation."""
+    """What one unit on self-attention does in one generation."""
 
     def __init__(
         self,
@@ -59,13 +59,13 @@ class AttentionPart(Part):
         blocks: Collection[int],
         picture: Picture | None,
     ) -> None:
-        """picture: None where the first picture of each batch is the reference."""
+        """picture: the reference; None if it is the first picture of each batch."""
         hashes = {"image": picture.sha256[:HASH_LENGTH]} if picture else {}
         infotext = {INFOTEXT_KEY.format(unit.number): unit_to_text(unit, hashes)}
         super().__init__([unit], None, infotext)
         self.unit = unit
         self.picture = picture
-        self.reference = torch.empty(0)  # its latent
+        self.reference = torch.empty(0)  # its latent [1, 4, h, w]
         self._blocks = blocks
         self._empty_prompt: Any = None
 
@@ -75,7 +75,7 @@ class AttentionPart(Part):
 
     @abstractmethod
     def size(self, p: Any) -> tuple[int, int]:
-        """Width and height in pixels to which the reference is brought, multiples of 8."""
+        """Width and height, in pixels, to resize the reference to; multiples of 8."""
 
     def before_sample(self, p: Any) -> None:
         """Encode the reference and the empty prompt."""
@@ -89,7 +89,7 @@ class AttentionPart(Part):
 
     @contextmanager
     def hooks_installed(self, p: Any, current: Pass) -> Iterator[AttentionContext]:
-        """Hooks on the unit's layers for the length of a `with` block."""
+        """A context with hooks on the self-attention of the unit's blocks."""
         diffusion = current.context.host.diffusion(p)
         layers = current.context.known_layers.self_attentions_in(self._blocks)
         with self_attention_hooks(current.unet, layers) as hooks:
@@ -109,10 +109,10 @@ class ReferencePicture:
 
 
 class AttentionMethod(Method):
-    """A method of which one unit at most acts, on the self-attention of whole pictures.
+    """A method on the self-attention of whole pictures, of which one unit at most may act.
 
-    usual_blocks: transformer indices by layout. first_of_batch: whether, without a reference, the
-    first picture of a batch is it.
+    usual_blocks: transformer indices by id of the layout, for a unit without `blocks`.
+    first_of_batch: whether the first picture of a batch may serve as the reference.
     """
 
     usual_blocks: ClassVar[Mapping[str, Collection[int]]]
@@ -120,16 +120,16 @@ class AttentionMethod(Method):
 
     @abstractmethod
     def status(self, unit: Unit) -> str:
-        """What the page says of `unit`."""
+        """The status line of `unit`."""
 
     @abstractmethod
     def attention_part(
         self, unit: Unit, blocks: Collection[int], picture: Picture | None
     ) -> AttentionPart:
-        """What `unit` does in one generation."""
+        """The part for `unit`."""
 
     def remarks(self, unit: Unit, p: Any) -> Iterator[str]:
-        """What the user should know beside the picture of the generation `p`."""
+        """Sentences for the user about the generation `p`."""
         return iter(())
 
     def describe(self, unit: Unit, context: Context) -> StatusText:
@@ -138,7 +138,7 @@ class AttentionMethod(Method):
         return StatusText(self.status(unit))
 
     def check(self, unit: Unit, context: Context, findings: Findings) -> ReferencePicture | None:
-        """See Method."""
+        """See Method. Returns the reference; None if the unit would act without one."""
         layers = context.layers
         if layers is not None:
             with findings.noting():
@@ -173,14 +173,14 @@ class AttentionMethod(Method):
         return self.attention_part(unit, blocks, reference.picture)
 
     def problems(self, unit: Unit, context: Context) -> Iterator[str]:
-        """What this method alone cannot do."""
+        """The problems of this method with `unit`, beside those that all have; see _problems."""
         return iter(())
 
     def blocks_of(self, unit: Unit, layout: Layout) -> Collection[int]:
-        """Transformer indices of the blocks in whose self-attention `unit` works.
+        """The transformer indices of the blocks in whose self-attention `unit` acts.
 
-        Its own are those that `blocks` gives any weight but 0. Raises InstantStyleError where
-        `blocks` does not fit the layout, or leaves none.
+        With `blocks` these are all blocks of a weight other than 0. Raises InstantStyleError if
+        `blocks` does not fit the layout, or every weight is 0.
         """
         if not unit.blocks:
             return self.usual_blocks[layout.id]
@@ -205,7 +205,7 @@ class AttentionMethod(Method):
 
 
 def _problems(unit: Unit, context: Context) -> Iterator[str]:
-    """What none of these methods can do."""
+    """The problems that every method on self-attention has with `unit`."""
     p, unet = context.p, context.unet
     if unit.crop not in ("center", "stretch"):
         yield (
@@ -226,7 +226,10 @@ def _problems(unit: Unit, context: Context) -> Iterator[str]:
 
 @dataclass
 class ReportingDenoiser:
-    """A denoiser that says how far the inversion has come."""
+    """A denoiser that shows its progress on the page.
+
+    text: what the progress is of. steps: number of calls to expect. done: calls so far.
+    """
 
     denoiser: Denoiser
     text: str
@@ -240,5 +243,5 @@ class ReportingDenoiser:
 
 
 def trajectories() -> TrajectoryCache:
-    """The inversions that this process keeps."""
+    """The cache of inversions of this process."""
     return SESSION.of(TrajectoryCache)

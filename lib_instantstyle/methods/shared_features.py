@@ -1,8 +1,8 @@
 """Self-attention shared with a reference picture: StyleAligned and Visual Style Prompting.
 
-The reference stands at the same noise level as the picture under way. Its queries, keys and values
-are captured in a UNet call of its own (see unet/self_attention.py) and placed in the picture's, or
-they are those of the first picture of the batch, which is in the same call.
+The reference has the same noise level as the pictures that are sampled. Its queries, keys and
+values are captured in a UNet call of its own (see unet/self_attention.py), or they are those of the
+first picture of the batch, which is in the same call.
 
 Shapes: B rows, N tokens, h width, H heads.
 """
@@ -31,7 +31,7 @@ _ADDED_VARIANCE = 1e-5
 
 @dataclass(frozen=True)
 class Sharing:
-    """StyleAligned's numbers; the defaults are those for a reference picture from a file."""
+    """StyleAligned's settings; the defaults are the published ones for a picture from a file."""
 
     scale: float = 1.0  # of the reference's keys
     shift: float = math.log(2)  # added to the logits of the reference: higher is closer to it
@@ -39,32 +39,35 @@ class Sharing:
 
 
 class SharedFeatures(ABC):
-    """Whose tokens the rows of a UNet call attend to."""
+    """The features of the reference that the rows of a UNet call attend to."""
 
     @abstractmethod
-    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
-        """What goes with each row of `x` [B, N, h] in layer `number`: [B, M, h]."""
+    def features(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+        """The reference's queries, keys or values (`part`) in layer `number`: [B, M, h].
+
+        x: those of the call's rows, [B, N, h].
+        """
 
     @abstractmethod
     def moments(self, number: int, own: Moments) -> Moments:
-        """What goes with the rows of group norm `number`, whose own moments are `own`."""
+        """The reference's moments in group norm `number`; own: those of the call's rows."""
 
     def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
-        """The factor of the reference's keys in each row of `x`, fit to multiply it."""
+        """`scale` of the reference's keys as a factor of `x` [B, N, h]; it may differ by row."""
         return scale
 
 
 class Captured(SharedFeatures):
-    """One row, captured in a UNet call of its own."""
+    """Features of one row, captured in a UNet call of its own."""
 
     def __init__(
         self, features: AttentionFeatures, moments: Mapping[int, Moments] | None = None
     ) -> None:
-        """moments: of the group norms, where they are to be shared."""
+        """moments: of the group norms by number, if these are shared."""
         self._features = features
         self._moments = moments or {}
 
-    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+    def features(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
         """See SharedFeatures."""
         return self._features[number, part].to(x.dtype).expand(len(x), -1, -1)
 
@@ -74,13 +77,13 @@ class Captured(SharedFeatures):
 
 
 class FirstOfBatch(SharedFeatures):
-    """The first picture of the batch, in rows of the same call; it stays as it is."""
+    """The features of the first picture of the batch, which is in the same call, unchanged."""
 
     def __init__(self, rows: Callable[[], Sequence[int]]) -> None:
-        """rows: for each row of the call under way, the row of its reference."""
+        """rows: for each row of the current call, the row of its reference."""
         self._rows = rows
 
-    def of(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
+    def features(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
         """See SharedFeatures."""
         return x[list(self._rows())]
 
@@ -90,7 +93,7 @@ class FirstOfBatch(SharedFeatures):
         return Moments(own.mean[rows], own.variance[rows], own.count)
 
     def scales(self, scale: float, x: torch.Tensor) -> float | torch.Tensor:
-        """See SharedFeatures. The reference sees itself unscaled."""
+        """See SharedFeatures. The factor of the reference's own rows is 1."""
         factors = [1.0 if i == row else scale for i, row in enumerate(self._rows())]
         return x.new_tensor(factors).view(-1, 1, 1)
 
@@ -101,8 +104,9 @@ class StyleAligned:
     Source: Hertz et al., "Style Aligned Image Generation via Shared Attention", arXiv 2312.02133,
     https://github.com/google/style-aligned. For its shared norms see unet/group_norms.py.
 
-    A shift cannot be brought about with keys and values. With one, attention is computed here
-    and not by the WebUI, whose own gets a single key to be done with it quickly.
+    No change of keys and values has the effect of `shift`. With a shift, attention is therefore
+    computed here; the WebUI's own gets a single key, so that it costs next to nothing, and its
+    output is replaced.
     """
 
     def __init__(self, reference: SharedFeatures, heads: Sequence[int], sharing: Sharing) -> None:
@@ -110,7 +114,7 @@ class StyleAligned:
         self._reference = reference
         self._heads = heads
         self._sharing = sharing
-        self._seen: dict[str, torch.Tensor] = {}  # of the layer under way
+        self._inputs: dict[str, torch.Tensor] = {}  # q, k, v of the current layer, by part
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
         """See self_attention.AttentionCallback."""
@@ -119,12 +123,12 @@ class StyleAligned:
         shared = self._shared(number, part, x)
         if not self._sharing.shift:
             return shared
-        self._seen[part] = shared
+        self._inputs[part] = shared
         return x if part == TO_Q else x[:, :1]
 
     def _shared(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
-        """Queries with the reference's statistics; keys and values with the reference's behind."""
-        reference = self._reference.of(number, part, x)
+        """Queries with the reference's statistics; keys and values with its own appended."""
+        reference = self._reference.features(number, part, x)
         if part != TO_V and self._sharing.adain:
             x = torch.lerp(x, adain(x, reference, (1,), _ADDED_VARIANCE), self._sharing.adain)
         if part == TO_Q:
@@ -134,7 +138,7 @@ class StyleAligned:
         return torch.cat([x, reference], dim=1)
 
     def _attend(self, number: int) -> torch.Tensor:
-        parts = (self._seen.pop(part) for part in (TO_Q, TO_K, TO_V))
+        parts = (self._inputs.pop(part) for part in (TO_Q, TO_K, TO_V))
         query, key, value = (_split(x, self._heads[number]) for x in parts)
         bias = key.new_zeros(key.shape[2])
         bias[query.shape[2] :] = self._sharing.shift
@@ -156,23 +160,24 @@ class Swapped:
         """See self_attention.AttentionCallback."""
         if part not in (TO_K, TO_V):
             return None
-        return self._reference.of(number, part, x).contiguous()
+        return self._reference.features(number, part, x).contiguous()
 
 
 class ColourCalibration:
-    """Towards the end, the predicted picture gets the reference's mean and deviation per channel.
+    """When the predicted picture gets the reference's mean and standard deviation per channel.
 
-    Of Visual Style Prompting with a reference from a file: at timesteps below 150 and above 100.
-    Where a sampler evaluates at none of these, at its first below.
+    As in Visual Style Prompting with a reference from a file: at timesteps below 150 and above
+    100. A sampler that evaluates the model at none of these is calibrated once, at its first
+    timestep below them.
     """
 
     def __init__(self, sigmas: Sequence[float]) -> None:
-        """sigmas: the levels of the 1000 timesteps."""
+        """sigmas: by timestep, 1000 of them."""
         self._high, self._low = sigmas[150], sigmas[100]
         self._done = False
 
     def is_due(self, sigma: float) -> bool:
-        """Whether the evaluation at this level is one to calibrate; they are asked in order."""
+        """Whether to calibrate the evaluation at `sigma`; to be called once for each, in order."""
         due = sigma < self._high and (sigma > self._low or not self._done)
         self._done = self._done or due
         return due

@@ -1,8 +1,8 @@
-"""A reference that pictures attend to, the common half of StyleAligned and swapped self-attention.
+"""The common base of StyleAligned and swap: pictures that attend to a reference.
 
-The reference is inverted once in each pass; before each evaluation of the model its features at
-that sigma are captured, and placed in the evaluation. Without a reference the first picture of
-each batch is it, and its features are those of its own rows.
+The reference is inverted once in each pass. Before each evaluation of the model its features at
+that sigma are captured, and used in the evaluation. If no reference is given, the first picture of
+each batch is the reference, and its features are those of its own rows.
 """
 
 from __future__ import annotations
@@ -38,24 +38,28 @@ STATUS = (
 )
 
 FeaturesAt = Callable[[float], SharedFeatures]
-"""Makes the reference's features at a sigma."""
+"""From a sigma to the reference's features at it."""
 
 
 class SharedReference(AttentionPart):
-    """See AttentionPart. parts: what of the reference is captured."""
+    """See AttentionPart.
+
+    parts: which of queries, keys and values are captured of the reference. shares_norms: whether
+    its group norms are shared too.
+    """
 
     parts: Collection[str] = PARTS
     shares_norms = False
 
     @abstractmethod
-    def callback(self, reference: SharedFeatures, found: AttentionContext) -> AttentionCallback:
-        """What replaces queries, keys and values with `reference` in one evaluation."""
+    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
+        """The callback that uses `reference` in one evaluation of the model."""
 
-    def begin(self, p: Any, found: AttentionContext) -> None:  # most need nothing
-        """The sampling begins."""
+    def begin(self, p: Any, attention: AttentionContext) -> None:
+        """Called before the sampling."""
 
     def change(self, sigma: float) -> Change | None:
-        """What is done to the pictures that the evaluation at `sigma` predicts."""
+        """A change of the pictures predicted by the evaluation at `sigma`, or None."""
         return None
 
     @property
@@ -68,25 +72,25 @@ class SharedReference(AttentionPart):
     @contextmanager
     def around_sampling(self, p: Any, current: Pass) -> Iterator[None]:
         with ExitStack() as stack:
-            found = stack.enter_context(self.hooks_installed(p, current))
+            attention = stack.enter_context(self.hooks_installed(p, current))
             norms = stack.enter_context(norm_hooks(current.unet)) if self.shares_norms else None
-            self.begin(p, found)
-            features_at = self._features(p, found, norms, current)
+            self.begin(p, attention)
+            features_at = self._features(p, attention, norms, current)
 
             def enter(sigma: float, fraction: float, exits: ExitStack) -> Change | None:
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return None
                 reference = features_at(sigma)
-                exits.enter_context(found.hooks.acting(self.callback(reference, found)))
+                exits.enter_context(attention.hooks.acting(self.callback(reference, attention)))
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
 
-            with torch.no_grad(), around_model_calls(p, current.steps, found.sigmas, enter):
+            with torch.no_grad(), around_model_calls(p, current.steps, attention.sigmas, enter):
                 yield
 
     def _features(
-        self, p: Any, found: AttentionContext, norms: NormHooks | None, current: Pass
+        self, p: Any, attention: AttentionContext, norms: NormHooks | None, current: Pass
     ) -> FeaturesAt:
         if self.picture is None:
             return lambda sigma: FirstOfBatch(lambda: self._first_rows(current))
@@ -94,11 +98,11 @@ class SharedReference(AttentionPart):
 
         def captured(sigma: float) -> SharedFeatures:
             if not states:
-                states.append(self._trajectory(p, found))
+                states.append(self._trajectory(p, attention))
             with ExitStack() as capturing:
-                features = capturing.enter_context(found.hooks.capturing(self.parts))
+                features = capturing.enter_context(attention.hooks.capturing(self.parts))
                 moments = capturing.enter_context(norms.capturing()) if norms else None
-                found.unconditional(state_at(states[0], sigma), sigma)
+                attention.unconditional(state_at(states[0], sigma), sigma)
             return Captured(features, moments)
 
         return captured
@@ -113,13 +117,13 @@ class SharedReference(AttentionPart):
             )
         return rows
 
-    def _trajectory(self, p: Any, found: AttentionContext) -> Trajectory:
-        """The reference's states at DDIM's sigmas, whatever the sampler's are."""
+    def _trajectory(self, p: Any, attention: AttentionContext) -> Trajectory:
+        """The reference's states [1, 4, h, w] at DDIM's sigmas, whatever the sampler's are."""
         steps = max(self.unit.steps_of_inversion or p.steps, _FEWEST)
-        schedule = sampler_schedule([found.sigmas[t] for t in ddim_timesteps(steps)])
+        schedule = sampler_schedule([attention.sigmas[t] for t in ddim_timesteps(steps)])
         denoiser = ReportingDenoiser(
-            found.unconditional, "InstantStyle: inverting the reference", len(schedule.up)
+            attention.unconditional, "InstantStyle: inverting the reference", len(schedule.up)
         )
-        checkpoint = found.diffusion.checkpoint
+        checkpoint = attention.diffusion.checkpoint
         states = trajectories().trajectory(self.reference, schedule, checkpoint, denoiser)
         return {0.0: self.reference, **states}

@@ -1,7 +1,7 @@
-"""A dry run: what a generation would do with its units, and every reason why it could not.
+"""A dry run: what a generation would do with its units, and all its problems.
 
-The checks are those of a generation; here they collect problems instead of raising the first one.
-No model is loaded and no picture is made.
+The checks are those of a generation, but collect the problems instead of raising the first one.
+No model is loaded and no image is generated.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lib_instantstyle.units.unit import Unit
 
 @dataclass
 class DryRun:
-    """What a generation would do."""
+    """What a generation would do; the API's answer to `plan`."""
 
-    checkpoint: str | None
-    layout: str | None
-    in_memory: bool
+    checkpoint: str | None  # name of the checkpoint; None if there is none
+    layout: str | None  # id of its layout; None if its family is unknown
+    in_memory: bool  # whether the checkpoint is loaded
     units: list[UnitPlan]
-    problems: list[str]
+    problems: list[str]  # of all units, each with the number of its unit
 
 
 def dry_run(
@@ -38,9 +38,10 @@ def dry_run(
     request: RequestedGeneration,
     tagged: Sequence[Unit] = (),
 ) -> DryRun:
-    """Check the units of a request, in the form of `given_units`, for the chosen checkpoint.
+    """Check the units of `request` for the chosen checkpoint.
 
-    tagged: units that the tags in its prompt stand for, numbered after `given`.
+    given: the units as Table.given_units returns them. tagged: units made from the tags in the
+    prompt, numbered after `given`.
     """
     problems = [] if given or tagged else ["InstantStyle is off: no unit was sent."]
     name, layers = None, None
@@ -57,7 +58,7 @@ def dry_run(
     for unit, problem in conflicts([unit for unit, _ in checks if unit.acts]):
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
-        _effect(unit, context, findings)
+        _note_steps(unit, context, findings)
         _check(unit, context, findings)
         plan = findings.plan
         problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
@@ -75,12 +76,12 @@ def _check(unit: Unit, context: Context, findings: Findings) -> None:
 
 
 def _named(number: int, problem: str) -> str:
-    """`problem` with the number of its unit, unless it speaks of it itself."""
+    """`problem` with the number of its unit before it, unless the sentence has it already."""
     return problem if problem.startswith(f"Unit {number} ") else f"unit {number}: {problem}"
 
 
 def _parsed(values: Mapping[str, object], number: int) -> tuple[Unit, Findings]:
-    """The unit with those fields that are sound, and what is wrong with the others."""
+    """The unit with its valid fields, and findings with the problems of the others."""
     unit = TABLE.unit_type(number=number)
     findings = Findings(unit, is_dry_run=True)
     sound = {}
@@ -94,8 +95,8 @@ def _parsed(values: Mapping[str, object], number: int) -> tuple[Unit, Findings]:
     return unit, findings
 
 
-def _effect(unit: Unit, context: Context, findings: Findings) -> None:
-    """Why the unit would change nothing, and in which steps it acts."""
+def _note_steps(unit: Unit, context: Context, findings: Findings) -> None:
+    """Note in which steps the unit acts, and why it would change nothing."""
     request = context.p
     if not unit.enabled:
         findings.idle("it is off.")
@@ -119,7 +120,7 @@ def _effect(unit: Unit, context: Context, findings: Findings) -> None:
 
 
 def in_words(run: DryRun) -> str:
-    """A dry run for a person: one line for each thing, problems last."""
+    """`run` as text for people; its problems come last."""
     lines = [f"Checkpoint: {run.checkpoint or 'none'}"]
     for unit in run.units:
         lines.append(f"Unit {unit.unit}: {unit.method}")

@@ -1,4 +1,4 @@
-"""How strongly the last generation was styled, block by block."""
+"""How strongly units acted in each block: the numbers of the last generation, and their text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lib_instantstyle.layout import Layout
 from lib_instantstyle.unet.effect_meter import LayerEffect
 
 KEY = "InstantStyle {} effect"  # in infotext, by unit
-_WEAK = 0.01  # of the text attention: what is below cannot be seen
+_WEAK = 0.01  # ratio below which the style cannot be seen
 
 
 @dataclass(frozen=True)
 class BlockEffect:
-    """What one unit did in one block."""
+    """How strongly one unit acted in one block."""
 
     unit: int
     index: int  # transformer index
@@ -23,14 +23,14 @@ class BlockEffect:
 
 
 class LastReport:
-    """What was measured in the last generation in which a unit asked for it; empty before."""
+    """The effects of the last generation with a unit whose `report` was on; empty before it."""
 
     def __init__(self) -> None:
         self.effects: tuple[BlockEffect, ...] = ()
 
 
 def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockEffect]:
-    """What was measured in layers, by unit and block in call order."""
+    """The means of `effects` over the layers of each block, by unit and by block in call order."""
     ratios: dict[tuple[int, int], list[float]] = {}
     for effect in effects:
         layer = layout.by_number.get(effect.number)
@@ -45,7 +45,7 @@ def block_effects(effects: Iterable[LayerEffect], layout: Layout) -> list[BlockE
 
 
 def infotext(effects: Sequence[BlockEffect]) -> dict[str, str]:
-    """One line for each unit: "up_blocks.0.attentions.1 0.31, down_blocks.2.attentions.1 0.12"."""
+    """Each unit's line, by key: "up_blocks.0.attentions.1 0.31, mid_block.attentions.0 0.1"."""
     units = dict.fromkeys(effect.unit for effect in effects)
     return {
         KEY.format(unit): ", ".join(f"{e.block} {e.ratio:.3g}" for e in effects if e.unit == unit)
@@ -54,7 +54,7 @@ def infotext(effects: Sequence[BlockEffect]) -> dict[str, str]:
 
 
 def remark(effects: Sequence[BlockEffect]) -> str | None:
-    """A sentence where the style is too weak to be seen."""
+    """A sentence for the user if the style is too weak to be seen, else None."""
     strongest = max((effect.ratio for effect in effects), default=0.0)
     if not effects or strongest >= _WEAK:
         return None

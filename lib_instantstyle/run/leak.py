@@ -1,4 +1,9 @@
-"""How much of a reference's content a finished picture shows, by the same image encoder."""
+"""The leak meter: how much of a reference's content a finished picture shows.
+
+It compares the CLIP image vector of the picture with those of the references and with the text
+vectors of `content`. Infotext has a line for each unit and picture, `InstantStyle 1 leak: content
+0.21, reference 0.63`: the cosines with the words, if there are any, and with the references.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +30,15 @@ from lib_instantstyle.styles.file import read_style
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.unit import Unit
 
+LEAK_KEY = "InstantStyle {} leak"  # in infotext, by unit
+
 
 @dataclass(frozen=True)
 class LeakMeter:
-    """What the pictures of one unit are compared with.
+    """The vectors that the pictures of one unit are compared with.
 
-    references: [n, E]; several count by the mean of their cosines. texts: [m, E] of `content`,
-    whose mean is what was subtracted.
+    references: [n, E], image vectors; the cosines of several are averaged. texts: [m, E], text
+    vectors of `content`, averaged as for the subtraction; None without content.
     """
 
     number: int
@@ -40,7 +47,7 @@ class LeakMeter:
     texts: torch.Tensor | None
 
     def read(self, picture: torch.Tensor) -> str:
-        """The line about a picture whose image vector is `picture` [E]."""
+        """The infotext line of a picture with the image vector `picture` [E]."""
         content = None
         if self.texts is not None:
             content = float(cosines(picture, self.texts.mean(dim=0, keepdim=True)))
@@ -49,9 +56,9 @@ class LeakMeter:
 
 @torch.no_grad()
 def leak_meters(units: Sequence[Unit], context: Context) -> tuple[LeakMeter, ...]:
-    """The meters of `units`, which all ask for one and add something.
+    """A meter for each of the acting `units`, whose `leak_meter` is on.
 
-    Raises InstantStyleError where a picture or the words cannot be read.
+    Raises InstantStyleError if a reference or the content cannot be encoded.
     """
     return tuple(_meter(unit, context) for unit in units)
 
@@ -60,9 +67,9 @@ def leak_meters(units: Sequence[Unit], context: Context) -> tuple[LeakMeter, ...
 def measure(
     meters: Sequence[LeakMeter], image: Image.Image, context: Context, last: bool
 ) -> dict[str, str]:
-    """What each meter reads of the finished picture `image`, by key of infotext.
+    """The infotext lines of the finished picture `image`, by key.
 
-    last: no other picture follows soon, so the encoder need not stay.
+    last: whether it is the last picture of its batch, after which the encoder may be freed.
     """
     plain = to_rgb(image)
     digest = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).hexdigest()
@@ -78,13 +85,19 @@ def measure(
 
 
 def check_meter(unit: Unit, context: Context) -> None:
-    """Raise InstantStyleError where `unit` asks for a meter that could not be read."""
+    """Raise InstantStyleError if the `leak_meter` of `unit` is on and has no image encoder."""
     if not unit.leak_meter:
         return
     if unit.style:
         _saved_references(unit, context)
     else:
         _image_encoder(unit, context)
+
+
+def leak_to_text(content: float | None, reference: float) -> str:
+    """The infotext line for two cosines; content: None if the unit names none."""
+    named = "" if content is None else f"content {content:.3f}, "
+    return f"{named}reference {reference:.3f}"
 
 
 def _meter(unit: Unit, context: Context) -> LeakMeter:
@@ -107,7 +120,7 @@ def _meter(unit: Unit, context: Context) -> LeakMeter:
 
 
 def _saved_references(unit: Unit, context: Context) -> tuple[ImageEncoderFile, torch.Tensor]:
-    """The encoder that made the unit's saved style, which has to be here, and its vectors."""
+    """The image encoder that made the unit's saved style, and the style's image vectors [n, E]."""
     style = read_style(library(unit.table).find(unit.style).path)
     for image_encoder in context.catalog.image_encoders:
         if (
@@ -124,7 +137,7 @@ def _saved_references(unit: Unit, context: Context) -> tuple[ImageEncoderFile, t
 
 
 def _image_encoder(unit: Unit, context: Context) -> ImageEncoderFile:
-    """The unit's own image encoder if it makes vectors, else the first one that does."""
+    """The unit's own image encoder if it has a projection, else the first one that has."""
     own = load(unit.method).image_encoder(unit, context)
     for image_encoder in (*([own] if own else []), *context.catalog.image_encoders):
         if image_encoder.kind.embedding_width:
@@ -133,18 +146,3 @@ def _image_encoder(unit: Unit, context: Context) -> ImageEncoderFile:
         "leak_meter is on, but no CLIP image encoder with a projection to image vectors was "
         "found; put one into models/clip_vision, or switch leak_meter off."
     )
-
-
-# What the leak meter writes about a picture.
-#
-# One key of infotext for each unit and picture, `InstantStyle 1 leak: content 0.21, reference
-# 0.63`: CLIP's cosine of the picture with the words of `content`, where there are any, and with the
-# reference.
-
-LEAK_KEY = "InstantStyle {} leak"  # in infotext, by unit
-
-
-def leak_to_text(content: float | None, reference: float) -> str:
-    """The value of the key."""
-    named = "" if content is None else f"content {content:.3f}, "
-    return f"{named}reference {reference:.3f}"

@@ -1,4 +1,4 @@
-"""The generation that a request asks for, where a plan is all that is made of it."""
+"""The generation that a request for a dry run describes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lib_instantstyle.hosts import settings
 
 @dataclass(frozen=True)
 class RequestedGeneration:
-    """Stands for the WebUI's `p`; the defaults stand in no method's way.
+    """Takes the place of the WebUI's `p` in the checks; with the defaults every method can act.
 
-    is_known: whether the request is that of a generation, or holds units alone. hires_steps: of
-    hires fix's second pass, 0 without it. checkpoint: one that the request names for itself.
-    sd_model: the checkpoint, if it is in memory.
+    is_known: True if the request describes a generation, False if it has units alone.
+    hires_steps: of hires fix's second pass, 0 without it. checkpoint: the name in the request's
+    override settings, or "". sd_model: the checkpoint, if it is in memory.
     """
 
     steps: int = 20
@@ -30,5 +30,5 @@ class RequestedGeneration:
     sd_model: Any = None
 
     def get_token_merging_ratio(self) -> float:
-        """As the WebUI's settings have it for such a generation."""
+        """The ratio that the WebUI's settings have for such a generation."""
         return settings.token_merging_ratio(bool(self.init_images))

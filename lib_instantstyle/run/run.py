@@ -1,13 +1,13 @@
-"""One generation with style: its state hangs on `p`, its hooks live while the sampler runs.
+"""One generation with style: its state is an attribute of `p`, its hooks live during sampling.
 
 A WebUI generation meets this in four places, in this order:
 
-- `process`: the units are checked and their parts prepared. What is wrong stops the generation
-  through `p.init`, because an exception raised in a script's hook is only printed.
+- `process`: the units are checked and their parts prepared. An error stops the generation through
+  `p.init`, because the WebUI only prints an exception raised in a script's hook.
 - `process_batch`: `p.sample` is wrapped, to find out afterwards whether any layer was reached.
-- `process_before_every_sampling`: `launch_sampling` of this sampler is wrapped; the hooks stand
-  on the UNet inside it and nowhere else.
-- the denoiser's callback: tells the pass under way which rows come next.
+- `process_before_every_sampling`: `launch_sampling` of this sampler is wrapped; the hooks are on
+  the UNet inside it and nowhere else.
+- `on_cfg_denoiser`: the current pass gets the parameters of the denoiser's next step.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ class Run:
 
     @property
     def infotext(self) -> dict[str, str]:
-        """A line for each unit, by key, in the order of their numbers."""
+        """The infotext lines of the units, by key, in the order of their numbers."""
         written = {key: line for part in self._parts for key, line in part.infotext.items()}
         return dict(sorted(written.items(), key=lambda item: (len(item[0]), item[0])))
 
     @property
     def is_empty(self) -> bool:
-        """True where no layer gets anything."""
+        """Whether no unit changes anything."""
         return not self._parts
 
     def begin(self, p: Any) -> None:
-        """Hang on `p`: write infotext and comments, and see what `p.init` makes."""
+        """Attach the run to `p`: infotext, comments, and what parts do before `p.init`."""
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
         p.extra_generation_params.update(self.infotext)
-        self._tell(p)
+        self._comment(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -77,11 +77,11 @@ class Run:
             return
         try:
             self._current.begin_step(params)
-        except Exception as error:  # only printed from here, and the step would lack its style
+        except Exception as error:  # the WebUI would print it and go on without style
             self._current.failure = error
 
     def arm(self, p: Any) -> None:
-        """Hold the hooks around the next `launch_sampling` of p's sampler."""
+        """Have the next `launch_sampling` of p's sampler run with the hooks on the UNet."""
 
         def around(launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -97,7 +97,7 @@ class Run:
         wrap_next_call(p.sampler, "launch_sampling", around)
 
     def watch(self, p: Any) -> None:
-        """See to it that the next `p.sample` reaches the layers, or fails."""
+        """Have the next `p.sample` prepare the parts, and fail if no layer was reached."""
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
@@ -116,15 +116,15 @@ class Run:
         wrap_next_call(p, "sample", around)
 
     def _pass(self, p: Any, steps: int) -> ExitStack:
-        """A block in which the hooks are on the UNet, and all parts act."""
+        """A context in which the hooks are on the UNet and all parts act."""
         context = self._follow(p)
         plan = Plan.of(part.plan for part in self._parts).in_pass(context.host.is_hires_pass(p))
         region = context.host.region(p)
         if region is not None:
             plan = plan.within(region)
-        told = any(part.tells_images_apart for part in self._parts)
+        tells_images_apart = any(part.tells_images_apart for part in self._parts)
         with ExitStack() as stack:
-            current = SamplingPass(plan, context, steps, self._meter, told)
+            current = SamplingPass(plan, context, steps, self._meter, tells_images_apart)
             stack.enter_context(current)
             self._current = current
             self._passes.append(current)
@@ -133,17 +133,17 @@ class Run:
             return stack.pop_all()
 
     def _follow(self, p: Any) -> Context:
-        """The context with the UNet that is sampled now: hires fix may have changed checkpoints."""
+        """The context with the current UNet, which hires fix may have replaced by another."""
         self._context = self._context.with_unet(p, self._context.host.unet(p))
         layers = self._context.known_layers
         if layers.signature != self._signature:
             self._signature, self._layout = layers.signature, layers.layout
             self._parts = [part.for_checkpoint(self._context) for part in self._parts]
-            self._tell(p)
+            self._comment(p)
             self._context.host.load_unet(p)  # the sampler had loaded it, and then encoders were
         return self._context
 
-    def _tell(self, p: Any) -> None:
+    def _comment(self, p: Any) -> None:
         for note in dict.fromkeys(self._notes):
             p.comment(f"InstantStyle: {note}")
         self._notes.clear()
@@ -165,13 +165,13 @@ class Run:
             raise InstantStyle(self._passes[-1].why_nothing)
 
     def measure_leak(self, p: Any, image: Any) -> None:
-        """Write what the finished picture `image` (PIL) shows of the references' content."""
+        """Write the leak meters' lines about the finished picture `image` (PIL) into infotext."""
         if not self._leak_meters:
             return
         last = getattr(p, "batch_index", 0) + 1 >= p.batch_size
         try:
             found = measure(self._leak_meters, image, self._context, last)
-        except Exception as error:  # the picture is there; what is only printed would be missed
+        except Exception as error:  # no reason to lose the picture, nor to print it only
             p.comment(f"InstantStyle: the leak could not be measured ({error}).")
             return
         p.extra_generation_params.update(found)
@@ -190,18 +190,21 @@ class Run:
 
 
 def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
-    """What each method does of `units`; those that add nothing are left out."""
+    """One part for each method that `units` have; empty parts are left out."""
     for unit, problem in conflicts(units):
         raise InstantStyleError(f"{unit.title}: {problem}")
     by_method: dict[str, list[Unit]] = {}
     for unit in units:
         by_method.setdefault(unit.method, []).append(unit)
-    parts = [load(name).prepare(of_one, context) for name, of_one in by_method.items()]
+    parts = [load(name).prepare(own, context) for name, own in by_method.items()]
     return [part for part in parts if not part.is_empty]
 
 
 def start(p: Any, units: Sequence[Unit]) -> None:
-    """Prepare a run for `p`; raises InstantStyleError if it cannot be had."""
+    """Prepare the run of `units` and attach it to `p`, if it changes anything.
+
+    Raises InstantStyleError, naming the unit, if one cannot act.
+    """
     run = Run(units, p)
     if not run.is_empty:
         run.begin(p)

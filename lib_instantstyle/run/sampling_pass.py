@@ -20,7 +20,7 @@ from lib_instantstyle.unet.plan import Plan
 
 
 class SamplingPass:
-    """Context manager: the hooks stand on the UNet inside it and nowhere else."""
+    """Context manager: the hooks are on the UNet inside it and nowhere else."""
 
     def __init__(
         self,
@@ -30,16 +30,17 @@ class SamplingPass:
         meter: EffectMeter | None = None,
         tells_images_apart: bool = False,
     ) -> None:
-        """tells_images_apart: `rows` name the image of each row, whatever the plan needs."""
+        """steps: that the pass executes. tells_images_apart: have `rows` name the image of each row
+        even if the plan does not need it."""
         assert context.unet is not None
         p = context.p
         self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
         self.context = context
         self.steps = steps
         self.unet = context.unet
-        self._unet: nn.Module = context.unet  # the one that the hooks stand on now
+        self._unet: nn.Module = context.unet  # the one that the hooks are on now
         self.rows: Rows | None = None  # codes of the rows of the UNet call under way
-        self.failure: Exception | None = None  # of `begin_step`; the next UNet call ends with it
+        self.failure: Exception | None = None  # of `begin_step`; the next UNet call raises it
         self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
         clock = Clock(
             self._rows,
@@ -67,7 +68,7 @@ class SamplingPass:
         self._injection.detach()
 
     def clear(self) -> None:
-        """Take off what is left, should leaving the pass have failed half-way."""
+        """Remove all hooks, in case leaving the context failed half-way."""
         remove_all_hooks(self._unet)
 
     @property
@@ -76,7 +77,7 @@ class SamplingPass:
         return self._injection.fired
 
     def found_weights(self) -> dict[int, float]:
-        """By unit, what its weight was multiplied with where it was to be found."""
+        """By unit, the factor of its weight that auto_weight has found."""
         found = {unit: auto.found() for unit, auto in self._injection.auto.items()}
         return {unit: factor for unit, factor in found.items() if factor is not None}
 
@@ -94,16 +95,16 @@ class SamplingPass:
         )
 
     def outside_sampling(self, denoiser: Denoiser) -> Denoiser:
-        """`denoiser` with UNet calls that are no part of the sampling: no term, no row counted."""
+        """`denoiser` with UNet calls that get no term and whose rows are not counted."""
 
-        def apart(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        def outside(x: torch.Tensor, sigma: float) -> torch.Tensor:
             self._clock.paused = True
             try:
                 return denoiser(x, sigma)
             finally:
                 self._clock.paused = False
 
-        return apart
+        return outside
 
     def _rows(self, call: UnetCall) -> Rows | None:
         if isinstance(self.failure, InstantStyleError):
@@ -123,7 +124,7 @@ class SamplingPass:
         self._clock.begin_step(params)
 
     def _follow(self, unet: nn.Module) -> None:
-        """The refiner has taken over with a UNet of its own."""
+        """Put the hooks on `unet`, with which the refiner has taken over."""
         self._unet = unet
         try:
             layers = find_layers(unet)

@@ -1,4 +1,4 @@
-"""What the script does at each of the WebUI's hooks. Off costs nothing: no import, no state."""
+"""What the script does at each of the WebUI's hooks. Without units: no import and no state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
 
 def before_process(p: Any) -> None:
-    """Clear what an earlier use of this `p` left: X/Y/Z cells and batch folders share state."""
+    """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it."""
     for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
         del p.extra_generation_params[key]
     for name in ("init", "sample"):
@@ -27,7 +27,7 @@ def before_process(p: Any) -> None:
 
 
 def process(p: Any, arguments: Sequence[object]) -> None:
-    """Check the units and make the plan, or refuse the generation."""
+    """Check and prepare the units, or refuse the generation."""
     try:
         units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
         units = _without_untouched(p, units)
@@ -39,9 +39,9 @@ def process(p: Any, arguments: Sequence[object]) -> None:
 
 
 def process_batch(p: Any, number: int) -> None:
-    """Follow the tags in the prompts of batch `number`, and watch its sampling.
+    """Prepare the units of the tags in the prompts of batch `number`, and watch its sampling.
 
-    Only now has the WebUI taken them out of the prompts, which other scripts may have written.
+    Tags are read here because other scripts may change the prompts until now.
     """
     try:
         tags = of_batch(p, number)
@@ -59,28 +59,29 @@ def process_batch(p: Any, number: int) -> None:
 
 
 def process_before_every_sampling(p: Any) -> None:
-    """Arm the sampler that is about to run."""
+    """Have the sampler that runs next do so with the hooks on the UNet."""
     if hasattr(p, state.RUN):
         getattr(p, state.RUN).arm(p)
 
 
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
-    """A picture is finished; what is written now reaches its own infotext."""
+    """Measure the finished picture `pp.image`; what is written now is in its own infotext."""
     if hasattr(p, state.RUN):
         getattr(p, state.RUN).measure_leak(p, pp.image)
 
 
 def on_cfg_denoiser(params: Any) -> None:
-    """A denoiser, of any generation, is about to evaluate a step."""
+    """Called before each step of the denoiser of any generation."""
     run = getattr(getattr(params.denoiser, "p", None), state.RUN, None)
     if run is not None:
         run.begin_step(params)
 
 
 def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
-    """`units` less those of the page that nobody asked anything of, each of which is told of.
+    """`units` without those of the page that are on and otherwise at their defaults.
 
-    The WebUI switches an accordion on when it is opened: who only looked must get a picture.
+    The WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
+    generation; a comment says that it has no reference. API requests are left as they are.
     """
     if getattr(p, "is_api", False):
         return list(units)
@@ -101,9 +102,9 @@ def _start(p: Any, units: Sequence[Unit]) -> None:
 
 
 def _refuse(p: Any, method: str, error: Exception) -> None:
-    """Make `p`'s next call of `method` end with the sentence of `error` instead of a picture.
+    """Make the next call of `p.method` raise the sentence of `error`.
 
-    Needs nothing that may have failed: neither torch nor our own rooms above it.
+    It imports neither torch nor the rooms that prepare units, because these may be what failed.
     """
     from lib_instantstyle.hosts.refusal import InstantStyle
 

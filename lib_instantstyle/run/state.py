@@ -1,8 +1,8 @@
-"""What hangs on a generation `p` while it runs; its names are known here alone."""
+"""The attributes that a generation `p` carries for us while it runs."""
 
 from __future__ import annotations
 
 RUN = "_instantstyle_run"
-UNITS = "_instantstyle_units"  # those that came with the request
-TAGS = "_instantstyle_tags"  # those in the prompts that the run has units for
+UNITS = "_instantstyle_units"  # the units of the request
+TAGS = "_instantstyle_tags"  # the tags in the prompts from which the run has made units
 ALL = (RUN, UNITS, TAGS)

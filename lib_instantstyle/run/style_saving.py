@@ -1,4 +1,4 @@
-"""From a unit with references to a saved style."""
+"""Saving the references and settings of a unit as a style."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lib_instantstyle.units.unit import Unit
 def save_style(unit: Unit, name: str) -> SavedStyle:
     """Save references and settings of `unit` as the style `name`.
 
-    The encoder is the one that the unit's adapter takes, for `auto` with the loaded checkpoint.
-    What the unit does to its references (crop, reference_mask, noise) and its negative_image are in
-    the features; a mask is no part of a style. Waits for the WebUI's queue lock.
+    The image encoder is that of the unit's adapter; `auto` chooses it for the loaded checkpoint.
+    The features include the unit's crop, reference_mask, noise and negative_image, but no mask.
+    Waits for the WebUI's queue lock.
     Raises InstantStyleError: a name that is taken or not allowed, a unit without reference, a file
     that is missing, a folder that cannot be written to.
     """
@@ -31,17 +31,17 @@ def save_style(unit: Unit, name: str) -> SavedStyle:
         )
     styles = library(unit.table)
     clean = styles.free_name(name)
-    style = _kept(unit) if unit.style else _encoded(unit)
+    style = _resaved(unit) if unit.style else _encoded(unit)
     return styles.add(clean, lambda path: write_style(path, style, create_file), "saved")
 
 
-def _kept(unit: Unit) -> Style:
-    """The features of a style that is there already, with other settings."""
+def _resaved(unit: Unit) -> Style:
+    """The features of the unit's saved style with the settings of the unit."""
     style = read_style(library(unit.table).find(unit.style).path)
     info = replace(style.info, settings=settings_of(unit), created=now())
     return replace(style, info=info)
 
 
 def _encoded(unit: Unit) -> Style:
-    with queue_lock():  # the checkpoint may be loaded now, and a generation may be under way
+    with queue_lock():  # this may load the checkpoint, or meet a running generation
         return load(unit.method).style_of(unit, Context.of(loaded_checkpoint()))

@@ -38,7 +38,7 @@ class SelfAttentionHooks:
     def __init__(self, layers: Collection[SelfAttention]) -> None:
         self._layers = tuple(layers)
         self._act: AttentionCallback | None = None
-        self._look: LatentCallback | None = None
+        self._on_latents: LatentCallback | None = None
         self._unet: nn.Module | None = None
         self.replaced = 0  # how often something was replaced
 
@@ -64,14 +64,16 @@ class SelfAttentionHooks:
             self._unet = None
 
     @contextmanager
-    def acting(self, act: AttentionCallback, look: LatentCallback | None = None) -> Iterator[None]:
-        """Call `act` for all that flows through the layers in this block."""
-        previous = self._act, self._look
-        self._act, self._look = act, look
+    def acting(
+        self, act: AttentionCallback, on_latents: LatentCallback | None = None
+    ) -> Iterator[None]:
+        """Call `act` for every tensor of the layers, and `on_latents` before each UNet call."""
+        previous = self._act, self._on_latents
+        self._act, self._on_latents = act, on_latents
         try:
             yield
         finally:
-            self._act, self._look = previous
+            self._act, self._on_latents = previous
 
     @contextmanager
     def capturing(self, parts: Collection[str] = PARTS) -> Iterator[AttentionFeatures]:
@@ -91,8 +93,8 @@ class SelfAttentionHooks:
             )
 
     def _before_unet(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._look is not None:
-            self._look(args[0] if args else kwargs["x" if "x" in kwargs else "sample"])
+        if self._on_latents is not None:
+            self._on_latents(args[0] if args else kwargs["x" if "x" in kwargs else "sample"])
 
     def _last_hook(self, number: int) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[torch.Tensor, ...]) -> Any:

@@ -207,7 +207,7 @@ def test_gamma_0_tau_1_and_the_pictures_own_features_are_a_plain_run(world):
             injection = algorithm.StyleInjection(
                 features, [features], state, [0], replace(same, gamma=gamma)
             )
-            with hooks.acting(injection.act, injection.look):
+            with hooks.acting(injection.act, injection.on_latents):
                 found = world.noise(state, SCHEDULE.down[0].at)
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
             assert hooks.replaced > 0

@@ -1,6 +1,6 @@
-"""LoRA files read for the layers that were asked for, and laid against a UNet.
+"""LoRA files: whether their layers fit a UNet, and the terms that they add to it.
 
-A layer with weight W and a LoRA gives x W^T + amount (x down^T) up^T.
+A linear layer with weight W and a LoRA gives x W^T + amount (x down^T) up^T.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from lib_instantstyle.unet.plan import LoraTerm, When
 
 
 def check_lora(halves: Halves, unet: nn.Module) -> list[str]:
-    """Lay `halves` against `unet`; paths of those layers that it lacks, as a pruned one may.
+    """Compare `halves` with `unet`; the paths of the layers that it lacks, as a pruned UNet may.
 
-    Raises InstantStyleError, the end of a sentence, where shapes differ or no layer is there.
+    Raises InstantStyleError, the end of a sentence, if shapes differ or no layer is there.
     """
     present = linear_layers(unet, BLOCKS.values())
     lacking = []
@@ -44,7 +44,7 @@ def check_lora(halves: Halves, unet: nn.Module) -> list[str]:
 def read_terms(
     path: Path, halves: Halves, amounts: Mapping[str, float], when: When
 ) -> Sequence[LoraTerm]:
-    """The terms of `halves`, each half with its amount; only their tensors are read."""
+    """The terms of `halves`, whose tensors alone are read; amounts: factor of each half."""
     metadata = read_metadata(path)
     terms = []
     with open_tensors(path) as read:

@@ -1,4 +1,4 @@
-"""B-LoRA: the style half, the content half or both of a LoRA file, added while the sampler runs."""
+"""B-LoRA: the style block, the content block or both of a LoRA file, added during sampling."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _UNUSED = (
 
 @dataclass(frozen=True)
 class ChosenLora:
-    """What a unit takes of which file."""
+    """A LoRA file and what a unit takes of it."""
 
     name: str  # as listed
     path: Path
-    halves: Halves  # those that add something
-    amounts: Mapping[str, float]  # by half
+    halves: Halves  # those with a strength other than 0
+    amounts: Mapping[str, float]  # factor of the LoRA, by half
 
 
 class BLoraPart(Part):
@@ -104,9 +104,9 @@ METHOD = BLora()
 
 
 def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
-    """The file of `unit` and its halves, by the file's header; None if it adds nothing.
+    """The LoRA of `unit`, told by the file's header; None if all strengths are 0.
 
-    Raises InstantStyleError where the unit or the file does not fit, or the checkpoint's family.
+    Raises InstantStyleError if the unit, the file or the checkpoint's layout does not fit.
     """
     amounts = _amounts(unit)
     if not amounts:
@@ -128,7 +128,7 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
 
 
 def _remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator[str]:
-    """What the user should be told beside the picture."""
+    """Sentences for the user that stop nothing."""
     if lacking:
         yield (
             f"the checkpoint lacks {len(lacking)} of the layers that {chosen.name} changes "
@@ -145,9 +145,9 @@ def _remarks(unit: Unit, chosen: ChosenLora, lacking: Sequence[str]) -> Iterator
 
 
 def _amounts(unit: Unit) -> dict[str, float]:
-    """By half, what its LoRA is multiplied by; halves that get nothing are left out.
+    """The factor of each half's LoRA; halves with the factor 0 are left out.
 
-    The published code multiplies both factors with the strength, so that it acts squared.
+    The published code multiplies both matrices of a layer by the strength, which squares it.
     """
     strengths = {STYLE: unit.style_strength, CONTENT: unit.content_strength}
     power = 2 if unit.lora_scaling == SQUARED else 1
@@ -178,7 +178,7 @@ def _check(unit: Unit, layout: Layout) -> None:
 
 @contextmanager
 def _finishing(path: Path) -> Iterator[None]:
-    """Make an error that is the end of a sentence a whole one."""
+    """Put the file's name before an error that is the end of a sentence."""
     try:
         yield
     except InstantStyleError as error:

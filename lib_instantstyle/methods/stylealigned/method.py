@@ -31,14 +31,14 @@ class StyleAlignedPart(SharedReference):
     def shares_norms(self) -> bool:  # type: ignore[override]
         return bool(self.unit.shared_norms)
 
-    def begin(self, p: Any, found: AttentionContext) -> None:
-        if found.diffusion.others_attend:
+    def begin(self, p: Any, attention: AttentionContext) -> None:
+        if attention.diffusion.others_attend:
             p.comment(OTHERS_ATTEND)
 
-    def callback(self, reference: SharedFeatures, found: AttentionContext) -> AttentionCallback:
+    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
         unit = self.unit
         sharing = Sharing(unit.shared_scale, unit.shared_shift, unit.adain)
-        return StyleAligned(reference, [layer.heads for layer in found.layers], sharing).act
+        return StyleAligned(reference, [layer.heads for layer in attention.layers], sharing).act
 
 
 class StyleAlignedMethod(AttentionMethod):

@@ -1,13 +1,13 @@
 """StyleID: the style of one picture on the content of another, without an adapter.
 
-Both pictures are inverted to noise by DDIM. On the way down, the self-attention of the decoder's
-late layers takes its keys and values from the style's trajectory, and queries between those of the
-content's trajectory and its own. The first latent is the content's with the style's mean and
+Both pictures are inverted to noise by DDIM. In the sampling, the self-attention of the decoder's
+late layers takes its keys and values from the style's trajectory, and mixes its queries with those
+of the content's trajectory. The first latent is the content's with the style's mean and standard
 deviation per channel. Source: Chung et al., "Style Injection in Diffusion", arXiv 2312.09008,
 https://github.com/jiwoogit/StyleID.
 
-Kept are trajectories, latents of 64 kB a step, and no features: those of a step are computed when
-they are needed, with one more call of the UNet per picture.
+Only trajectories are kept, latents of 64 kB a step. The features of a step are computed when they
+are needed, with one more UNet call for each picture.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ DEFAULT_BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": ran
 
 @dataclass(frozen=True)
 class Settings:
-    """StyleID's numbers; the defaults are the paper's."""
+    """StyleID's settings; the defaults are the paper's."""
 
     gamma: float = 0.75  # share of the content's query
-    tau: float = 1.5  # sharpens the attention
+    tau: float = 1.5  # factor of the attention's logits
     adain: float = 1.0  # share of the style's statistics in the first latent
     start: float = 0.0  # part of the sampling in which attention is replaced
     end: float = 1.0
@@ -55,8 +55,8 @@ class Settings:
 class StyleInjection:
     """Replaces queries, keys and values of a UNet call by those of style and content.
 
-    style: keys and values; contents: queries of each; latents [B, 4, h, w]: the batch in this
-    step; content_of: which of `contents` each of its pictures shows.
+    style: keys and values. contents: queries of each content. latents: [B, 4, h, w], the batch in
+    this step. content_of: for each picture of the batch the number of its content.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class StyleInjection:
         self._latents = latents
         self._content_of = torch.tensor(content_of, device=latents.device)
         self._settings = settings
-        self._rows: torch.Tensor | None = None  # content of each row of the call under way
+        self._rows: torch.Tensor | None = None  # content of each row of the current call
 
-    def look(self, latents: torch.Tensor) -> None:
-        """See self_attention.LatentCallback. The latents show which row is of which picture."""
+    def on_latents(self, latents: torch.Tensor) -> None:
+        """See self_attention.LatentCallback. The latents tell which row is of which picture."""
         if not self._alike:
             self._rows = self._content_of[nearest(latents, self._latents)]
 
@@ -100,9 +100,9 @@ class StyleInjection:
 def first_state(
     schedule: Schedule, style: Trajectory, contents: Sequence[Trajectory], share: float
 ) -> torch.Tensor:
-    """The states [contents, 4, h, w] from which the way down begins.
+    """The states [contents, 4, h, w] with which the sampling begins.
 
-    share: 1 for contents with the style's mean and deviation per channel, 0 for them as they are.
+    share: how far each content gets the style's mean and standard deviation per channel, 0 to 1.
     """
     top = schedule.up[-1].end
     content = torch.cat([trajectory[top] for trajectory in contents])
@@ -112,10 +112,10 @@ def first_state(
 
 @dataclass(frozen=True)
 class StyleTransfer:
-    """What one stylised sampling is made from.
+    """One stylised sampling.
 
-    style, contents: trajectories that hold the sigmas `schedule.kept`. content_of: for each picture
-    of the batch, which of `contents` it shows. hooks: on the self-attentions to replace.
+    style, contents: trajectories with states at the sigmas `schedule.kept`. content_of: for each
+    picture of the batch the number of its content. hooks: on the self-attention layers to change.
     """
 
     schedule: Schedule
@@ -133,9 +133,9 @@ class StyleTransfer:
     ) -> torch.Tensor:
         """The stylised latents [B, 4, h, w], in the scale of the timesteps.
 
-        predict: the noise in the batch, by the sampling that the user set up.
-        unconditional: the noise in a single latent, without prompt; called to capture features.
-        after_step: called with the number of each finished step, and the state after it.
+        predict: predicts the noise in the batch with the user's prompts and guidance.
+        unconditional: predicts the noise in one latent with an empty prompt, to capture features.
+        after_step: called with the number of each finished step and the state after it.
         """
         settings, steps = self.settings, self.schedule.down
         x = first_state(self.schedule, self.style, self.contents, settings.adain)
@@ -144,7 +144,7 @@ class StyleTransfer:
             with ExitStack() as styled:
                 if acts(settings.start, settings.end, i / len(steps)):
                     injection = self._injection(x, step.at, unconditional)
-                    styled.enter_context(self.hooks.acting(injection.act, injection.look))
+                    styled.enter_context(self.hooks.acting(injection.act, injection.on_latents))
                 noise = predict(x, step.at)
             x = move(x, noise, step)
             after_step(i, x)
@@ -164,9 +164,9 @@ class StyleTransfer:
 
 
 def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-    """The number of the picture that each row shows, whatever its scale and precision.
+    """The number of the picture that each row shows: rows [R, ...], pictures [B, ...] -> [R].
 
-    rows [R, ...], pictures [B, ...] -> [R]
+    Told by the largest cosine, so neither scale nor precision matters.
     """
     a, b = (x.flatten(1).float() for x in (rows.to(pictures.device), pictures))
     return torch.nn.functional.normalize(a).matmul(torch.nn.functional.normalize(b).T).argmax(1)

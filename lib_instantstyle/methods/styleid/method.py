@@ -1,8 +1,8 @@
 """StyleID in one generation of img2img: the picture to change is the content.
 
-- before `p.init` the VAE is listened to, for the latents of the content;
+- during `p.init` the latents that the VAE encodes are recorded: those of the content;
 - before `p.sample` the reference is encoded;
-- in `launch_sampling` the sampler's function is ours.
+- in `launch_sampling` our function takes the place of the sampler's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lib_instantstyle.unet.inversion import (
 )
 from lib_instantstyle.units.unit import Unit
 
-_DETERMINISTIC = ("DDIM", "Euler")  # what we do in place of any other sampler
+_DETERMINISTIC = ("DDIM", "Euler")  # samplers whose steps are those of StyleTransfer
 _EXACT = ", ".join(str(steps) for steps in exact_steps(100))
 _STATUS = (
     "StyleID needs no adapter and no image encoder: it takes the self-attention of the reference. "
@@ -69,7 +69,7 @@ class StyleIDPart(AttentionPart):
         def around(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             with current(p).diffusion(p).recording_latents() as latents:
                 result = init(*args, **kwargs)
-            self._contents, self._content_of = _unlike(_contents(p, latents))
+            self._contents, self._content_of = _distinct(_contents(p, latents))
             return result
 
         wrap_next_call(p, "init", around)
@@ -80,19 +80,21 @@ class StyleIDPart(AttentionPart):
 
     @contextmanager
     def around_sampling(self, p: Any, current: Pass) -> Iterator[None]:
-        with self.hooks_installed(p, current) as found:
+        with self.hooks_installed(p, current) as attention:
 
             def sample(sampling: Sampling) -> torch.Tensor:
                 if _without_words(p):
                     sampling.extra_args["cond_scale"] = 1.0
-                schedule = self._schedule(sampling, found.sigmas, p)
-                style, *contents = self._trajectories(schedule, found)
+                schedule = self._schedule(sampling, attention.sigmas, p)
+                style, *contents = self._trajectories(schedule, attention)
                 transfer = StyleTransfer(
-                    schedule, style, contents, self._content_of, self._settings, found.hooks
+                    schedule, style, contents, self._content_of, self._settings, attention.hooks
                 )
-                return transfer.sample(sampling.predict, found.unconditional, sampling.after_step)
+                return transfer.sample(
+                    sampling.predict, attention.unconditional, sampling.after_step
+                )
 
-            with sampler_function(p, found.sigmas, sample):
+            with sampler_function(p, attention.sigmas, sample):
                 yield
 
     def _schedule(self, sampling: Sampling, sigmas: Sequence[float], p: Any) -> Schedule:
@@ -100,14 +102,13 @@ class StyleIDPart(AttentionPart):
             return published_schedule(p.steps, sigmas)
         return sampler_schedule(sampling.levels, self.unit.steps_of_inversion)
 
-    def _trajectories(self, schedule: Schedule, found: AttentionContext) -> list[Trajectory]:
+    def _trajectories(self, schedule: Schedule, attention: AttentionContext) -> list[Trajectory]:
         made = []
         style = self.reference.to(self._contents)
         for number, latent in enumerate([style, *(content[None] for content in self._contents)]):
-            what = "the content" if number else "the reference"
-            text = f"InstantStyle: inverting {what}"
-            denoiser = ReportingDenoiser(found.unconditional, text, len(schedule.up))
-            checkpoint = found.diffusion.checkpoint
+            text = f"InstantStyle: inverting the {'content' if number else 'reference'}"
+            denoiser = ReportingDenoiser(attention.unconditional, text, len(schedule.up))
+            checkpoint = attention.diffusion.checkpoint
             made.append(trajectories().trajectory(latent, schedule, checkpoint, denoiser))
         return made
 
@@ -155,7 +156,7 @@ class StyleIDMethod(AttentionMethod):
 
 
 def _contents(p: Any, latents: list[torch.Tensor]) -> torch.Tensor:
-    """The latents of the content, as large as the WebUI wants them."""
+    """The latents of the content [B, 4, h, w], of the size of `p.init_latent`."""
     wanted = p.init_latent
     if not latents:  # encoded by something that knows one latent only (TAESD)
         encoded: torch.Tensor = wanted.float()
@@ -171,8 +172,8 @@ def _contents(p: Any, latents: list[torch.Tensor]) -> torch.Tensor:
     return found
 
 
-def _unlike(latents: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """The different ones of `latents`, and which of them each is."""
+def _distinct(latents: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """The distinct ones of `latents`, and for each of `latents` the number of its equal there."""
     found: list[torch.Tensor] = []
     numbers = []
     for latent in latents:
@@ -184,7 +185,8 @@ def _unlike(latents: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
 
 
 def _without_words(p: Any) -> bool:
-    """Guidance between two empty prompts is none; SDXL's empty ones differ all the same."""
+    """Whether all prompts are empty, where guidance would do nothing but for one thing: the
+    embeddings of SDXL's empty prompt and empty negative prompt differ."""
     return not any(text.strip() for text in [*p.prompts, *p.negative_prompts])
 
 

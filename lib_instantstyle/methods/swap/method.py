@@ -27,13 +27,13 @@ class SwapPart(SharedReference):
     """See SharedReference."""
 
     parts = (TO_K, TO_V)
-    _calibration: ColourCalibration | None = None  # of the sampling under way
+    _calibration: ColourCalibration | None = None  # of the current sampling
 
-    def begin(self, p: Any, found: AttentionContext) -> None:
+    def begin(self, p: Any, attention: AttentionContext) -> None:
         if self.unit.colour_calibration:
-            self._calibration = ColourCalibration(found.sigmas)
+            self._calibration = ColourCalibration(attention.sigmas)
 
-    def callback(self, reference: SharedFeatures, found: AttentionContext) -> AttentionCallback:
+    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
         return Swapped(reference).act
 
     def change(self, sigma: float) -> Change | None:

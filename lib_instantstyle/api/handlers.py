@@ -1,4 +1,7 @@
-"""What the POST routes answer: a plan, the content of a reference, the last report."""
+"""The handlers of the POST routes; those of the GET routes are in listings.py.
+
+Each returns plain data and raises InstantStyleError, which the routes turn into HTTP 422.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from lib_instantstyle.session import SESSION
 
 
 def plan(given: Mapping[str, object]) -> Listing:
-    """A dry run of the units in `given`; see run/dry_run.py."""
+    """A dry run of the units in the request `given`; see run/dry_run.py."""
     from lib_instantstyle.run.dry_run import dry_run, in_words
     from lib_instantstyle.styles.tags import of_request, units_of
 
@@ -43,7 +46,7 @@ def embed(given: Mapping[str, object]) -> Listing:
 
 
 def content(given: Mapping[str, object]) -> Listing:
-    """What the reference in `given` shows; see content/report.py."""
+    """What the reference of the unit in `given` shows; see content/report.py."""
     from lib_instantstyle.content.report import describe_content
     from lib_instantstyle.hosts import current, loaded_checkpoint
     from lib_instantstyle.references.unit_pictures import references_of
@@ -55,14 +58,14 @@ def content(given: Mapping[str, object]) -> Listing:
 
 
 def report() -> Listing:
-    """What was measured in the last generation that asked for a report."""
+    """The effects measured in the last generation that asked for a report; see run/effect.py."""
     from lib_instantstyle.run.effect import LastReport
 
     return {"blocks": [asdict(effect) for effect in SESSION.of(LastReport).effects]}
 
 
 def _arguments(given: Mapping[str, object]) -> Sequence[object]:
-    """The arguments of our script, wherever the request has them."""
+    """The arguments of our script in `given`: of `units`, `args` or `alwayson_scripts`."""
     if "units" in given:
         return [{"units": given["units"]}]
     arguments = given.get("args")
