@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib_instantstyle.limits import UNITS
+from lib_instantstyle.limits import UNITS, WORDS
 from lib_instantstyle.methods import TABLE
 
 Schema = dict[str, Any]
@@ -59,4 +59,4 @@ def content() -> Schema:
     """The body of `content`: a reference, its content, and how many words to suggest."""
     names = ("image", "adapter", "content", "content_scale", "content_mode", "clip_source")
     fields = {name: _field(name) for name in names}
-    return request_of({**fields, "count": {"type": "integer", "default": 8, "maximum": 100}})
+    return request_of({**fields, "count": {"type": "integer", "default": 8, "maximum": WORDS}})
