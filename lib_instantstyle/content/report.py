@@ -15,8 +15,9 @@ from lib_instantstyle.content.similarity import best_matches, cosines
 from lib_instantstyle.content.subtraction import check_subtraction, content_texts, remove_content
 from lib_instantstyle.content.text_encoders import ContentSource, content_source
 from lib_instantstyle.content.word_vectors import caption, nouns, word_vectors
-from lib_instantstyle.hosts import Host, loaded_checkpoint, queue_lock
+from lib_instantstyle.hosts import Host, loaded_checkpoint
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose
 from lib_instantstyle.references.pictures import Picture, decode_picture

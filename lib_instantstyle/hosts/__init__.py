@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -104,8 +103,11 @@ class Host(Protocol):
 
 
 def current(p: Any) -> Host:
-    """The WebUI that makes the generation `p`, told by what its checkpoint object can do."""
-    if hasattr(p.sd_model, "forge_objects"):
+    """The WebUI that makes the generation `p`, told by what its checkpoint object can do.
+
+    p: None where no checkpoint matters; the answer then serves for what all WebUIs share.
+    """
+    if hasattr(getattr(p, "sd_model", None), "forge_objects"):
         from lib_instantstyle.hosts.forge import Forge
 
         return Forge()
@@ -126,14 +128,6 @@ def loaded_checkpoint() -> LoadedCheckpoint:
     from lib_instantstyle.hosts.checkpoint import loaded_model
 
     return LoadedCheckpoint(loaded_model())
-
-
-def queue_lock() -> AbstractContextManager[Any]:
-    """Held while a generation runs; whoever uses the checkpoint beside one must hold it too."""
-    from modules.call_queue import queue_lock
-
-    lock: AbstractContextManager[Any] = queue_lock
-    return lock
 
 
 def model_folders() -> Sequence[Path]:

@@ -14,6 +14,7 @@ from torch import nn
 from lib_instantstyle.clip.device_memory import Entry, Uncounted
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.own_files import BoundedFolder
+from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.checkpoint import identity
 from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
@@ -30,7 +31,7 @@ class A1111:
     without_gradients: Callable[[], AbstractContextManager[Any]] = torch.no_grad
 
     def unet(self, p: Any) -> nn.Module:
-        model = getattr(p.sd_model, "model", None)
+        model = getattr(live.sd_model(p), "model", None)
         unet = getattr(model, "diffusion_model", None)
         if not isinstance(unet, nn.Module):
             raise InstantStyleError(
@@ -76,7 +77,7 @@ class A1111:
         if embedder is None:
             return None
         return LoadedTextEncoder(
-            embedder, identity(p.sd_model), lambda: self.wake_text(p), self.without_gradients
+            embedder, identity(live.sd_model(p)), lambda: self.wake_text(p), self.without_gradients
         )
 
     def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:
@@ -85,17 +86,17 @@ class A1111:
 
     def embedders(self, p: Any) -> list[Any]:
         """The checkpoint's text encoders, as the WebUI wraps them."""
-        conditioner = getattr(p.sd_model, "conditioner", None)
+        conditioner = getattr(live.sd_model(p), "conditioner", None)
         if conditioner is not None:
             return list(getattr(conditioner, "embedders", ()))
-        return [getattr(p.sd_model, "cond_stage_model", None)]
+        return [getattr(live.sd_model(p), "cond_stage_model", None)]
 
     def wake_text(self, p: Any) -> None:
         """Do what a call of the whole conditioner would do first.
 
         With --medvram a pre-hook moves it to the device; calling a part of it passes that by.
         """
-        conditioner = getattr(p.sd_model, "conditioner", None)
+        conditioner = getattr(live.sd_model(p), "conditioner", None)
         if conditioner is not None:
             for hook in list(conditioner._forward_pre_hooks.values()):
                 hook(conditioner, ())

@@ -11,7 +11,7 @@ from modules import sd_models, shared
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.files.tensor_info import shape_of
-from lib_instantstyle.hosts import LoadedCheckpoint, current
+from lib_instantstyle.hosts import LoadedCheckpoint, current, live
 from lib_instantstyle.unet.layers import UnetLayers, find_layers, layers_in_file
 
 FORGE_MODULES = "forge_additional_modules"  # option: text encoders and VAEs of their own
@@ -22,6 +22,7 @@ def loaded_model() -> Any:
 
     Raises InstantStyleError if there is none.
     """
+    live.require("the checkpoint")  # loading one now takes it from the generation under way
     load = getattr(sd_models, "forge_model_reload", None)  # Forge waits for a generation
     model = load()[0] if load else shared.sd_model
     if model is None:
@@ -67,13 +68,16 @@ def checkpoint_in_memory(override: str = "") -> LoadedCheckpoint | None:
 
 
 def chosen_layers(override: str = "") -> UnetLayers:
-    """The cross-attention layers of the chosen checkpoint, by its file if it is not in memory.
+    """The cross-attention layers of the chosen checkpoint; by its file if it is not in memory, or
+    in use.
 
     Raises InstantStyleError where there is none, or it is of another family.
     """
     loaded = checkpoint_in_memory(override)
     if loaded is not None:
-        return find_layers(current(loaded).unet(loaded))
+        with live.queue_lock_if_free() as free:
+            if free:
+                return find_layers(current(loaded).unet(loaded))
     path = Path(_chosen(override).filename)
     try:
         return layers_in_file(read_tensors(path))

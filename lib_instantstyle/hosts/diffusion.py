@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from modules import prompt_parser, sd_samplers, sd_samplers_common, shared
 
+from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.controlnet import without_controlnet
 from lib_instantstyle.unet.inversion import Denoiser
 
@@ -27,7 +28,7 @@ class Diffusion:
     @property
     def checkpoint(self) -> str:
         """What tells this checkpoint and its VAE from others."""
-        model = self._p.sd_model
+        model = live.sd_model(self._p)
         info = getattr(model, "sd_checkpoint_info", None)
         return f"{getattr(info, 'filename', '')} {getattr(model, 'sd_model_hash', '')}"
 
@@ -65,14 +66,14 @@ class Diffusion:
         untouched = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
         with untouched, self.recording_latents() as latents:
             encoded: torch.Tensor = sd_samplers_common.images_tensor_to_samples(
-                pixels, method, self._p.sd_model
+                pixels, method, live.sd_model(self._p)
             )
         return latents[0] if latents else encoded.float()  # TAESD knows one latent only
 
     def empty_prompt(self, width: int, height: int) -> Any:
         """The conditioning of one picture of this size (pixels) without any words."""
         words = prompt_parser.SdConditioning([""], width=width, height=height)
-        return self._p.sd_model.get_learned_conditioning(words)
+        return live.sd_model(self._p).get_learned_conditioning(words)
 
     def asking(self, conditioning: Any) -> Denoiser:
         """The UNet as a function of one latent and a sigma; ends when the user interrupts."""
@@ -84,7 +85,7 @@ class Diffusion:
                 cond = dict(conditioning)  # the WebUI changes what it is given
             else:
                 cond = {"c_crossattn": [conditioning]}
-            with without_controlnet(self._p.sd_model.model.diffusion_model):
+            with without_controlnet(live.sd_model(self._p).model.diffusion_model):
                 denoised: torch.Tensor = denoiser(x, x.new_full([len(x)], sigma), cond=cond)
             return (x - denoised) / sigma
 
@@ -92,13 +93,13 @@ class Diffusion:
 
     def _denoiser(self) -> Any:
         """k-diffusion's view of the model: called with a sigma, returns the denoised latent."""
-        return sd_samplers.create_sampler("Euler", self._p.sd_model).model_wrap
+        return sd_samplers.create_sampler("Euler", live.sd_model(self._p)).model_wrap
 
     def _vae(self) -> Any:
-        return self._p.sd_model.first_stage_model
+        return live.sd_model(self._p).first_stage_model
 
     def _scaled(self, latent: torch.Tensor) -> torch.Tensor:
-        scaled: torch.Tensor = latent * self._p.sd_model.scale_factor
+        scaled: torch.Tensor = latent * live.sd_model(self._p).scale_factor
         return scaled
 
 
@@ -109,7 +110,7 @@ class ForgeDiffusion(Diffusion):
         # The UNet before other scripts put their patches on it for this sampling. These are for
         # its rows, and some remember by layer what they last saw: ControlNet's IP-Adapter and
         # reference-only, regions of a prompt, self-attention guidance.
-        patcher = self._p.sd_model.forge_objects_after_applying_lora.unet
+        patcher = live.sd_model(self._p).forge_objects_after_applying_lora.unet
         parts = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -137,16 +138,18 @@ class ForgeDiffusion(Diffusion):
 
     @property
     def others_attend(self) -> bool:
-        options = self._p.sd_model.forge_objects.unet.model_options.get("transformer_options", {})
+        options = live.sd_model(self._p).forge_objects.unet.model_options.get(
+            "transformer_options", {}
+        )
         return bool(options.get("patches_replace", {}).get("attn1"))
 
     def _vae(self) -> Any:
-        return self._p.sd_model.forge_objects.vae.first_stage_model
+        return live.sd_model(self._p).forge_objects.vae.first_stage_model
 
     def _scaled(self, latent: torch.Tensor) -> torch.Tensor:
         scaling = self._vae()  # in Forge
         if not hasattr(scaling, "process_in"):
-            scaling = self._p.sd_model.forge_objects.unet.model.model_config.latent_format
+            scaling = live.sd_model(self._p).forge_objects.unet.model.model_config.latent_format
         scaled: torch.Tensor = scaling.process_in(latent)
         return scaled
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lib_instantstyle.clip.device_memory import Entry
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.a1111 import A1111
 from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
 
@@ -31,7 +32,7 @@ class Forge(A1111):
     without_gradients = torch.inference_mode
 
     def unet(self, p: Any) -> nn.Module:
-        patcher = getattr(p.sd_model.forge_objects, "unet", None)
+        patcher = getattr(live.sd_model(p).forge_objects, "unet", None)
         unet = getattr(getattr(patcher, "model", None), "diffusion_model", None)
         if not isinstance(unet, nn.Module):
             raise InstantStyleError(
@@ -51,15 +52,18 @@ class Forge(A1111):
         return ForgeDiffusion(p)
 
     def load_unet(self, p: Any) -> None:
-        load_model(p.sd_model.forge_objects.unet)
+        load_model(live.sd_model(p).forge_objects.unet)
 
     def embedders(self, p: Any) -> list[Any]:
         names = ("text_processing_engine_g", "text_processing_engine", "text_processing_engine_l")
-        engines = [getattr(p.sd_model, name, None) for name in names]
+        engines = [getattr(live.sd_model(p), name, None) for name in names]
         # reForge and Classic keep A1111's.
         return [engine for engine in engines if engine is not None] or super().embedders(p)
 
     def wake_text(self, p: Any) -> None:
         # The copy without the prompt's LoRAs; loading it takes them off the shared weights.
-        objects = getattr(p.sd_model, "forge_objects_original", None) or p.sd_model.forge_objects
+        objects = (
+            getattr(live.sd_model(p), "forge_objects_original", None)
+            or live.sd_model(p).forge_objects
+        )
         load_model(objects.clip.patcher)

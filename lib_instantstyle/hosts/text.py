@@ -17,6 +17,7 @@ from modules import devices
 from torch import nn
 
 from lib_instantstyle.clip.text_encoder import END, MAX_TOKENS, START, check_length
+from lib_instantstyle.hosts import live
 
 BATCH = 32  # texts
 ROW = 1 + MAX_TOKENS + 1  # with the two ends
@@ -51,6 +52,7 @@ class LoadedTextEncoder:
         progress: told how many are done. Raises InstantStyleError if a text has more than 75
         tokens.
         """
+        live.require("a text encoder")
         rows = [_row(self.embedder, text) for text in texts]
         longest = max(row.index(self.embedder.id_end) + 1 for row in rows)
         found = []
@@ -170,6 +172,7 @@ def _without_lora() -> Iterator[None]:
     It patches weights in place when a layer is called, and puts them back as soon as its list is
     empty; with the list back, the next call patches them again.
     """
+    live.require("the list of LoRAs")
     lora = sys.modules.get("networks")
     loaded = getattr(lora, "loaded_networks", None)
     if lora is None or not loaded:

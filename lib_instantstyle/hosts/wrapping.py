@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lib_instantstyle.hosts.live import in_generation
+
 _MARK = "_instantstyle_replaced"  # on the wrapper: what stood in the instance before
 _NOTHING = object()
 
@@ -30,7 +32,8 @@ def wrap_next_call(owner: Any, name: str, around: Callable[..., Any]) -> None:
         used = True
         if vars(owner).get(name) is wrapper:
             unwrap(owner, name)
-        return around(previous, *args, **kwargs)
+        with in_generation():
+            return around(previous, *args, **kwargs)
 
     setattr(wrapper, _MARK, vars(owner).get(name, _NOTHING))
     setattr(owner, name, wrapper)

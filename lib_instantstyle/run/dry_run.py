@@ -1,7 +1,8 @@
 """A dry run: what a generation would do with its units, and all its problems.
 
 The checks are those of a generation, but collect the problems instead of raising the first one.
-No model is loaded and no image is generated.
+No image is generated. The chosen checkpoint is not loaded; if it is in memory and not in use, its
+text encoder may encode the content.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import current
 from lib_instantstyle.hosts.checkpoint import checkpoint_in_memory, chosen_layers, chosen_name
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods import TABLE, conflicts, load
 from lib_instantstyle.methods.base import Findings, UnitPlan
 from lib_instantstyle.run.leak import check_meter
@@ -50,8 +52,10 @@ def dry_run(
         layers = chosen_layers(request.checkpoint)
     except InstantStyleError as error:
         problems.append(str(error))
-    loaded = checkpoint_in_memory(request.checkpoint) if name else None
-    unet = current(loaded).unet(loaded) if loaded else None
+    loaded, unet = checkpoint_in_memory(request.checkpoint) if name else None, None
+    with queue_lock_if_free() as free:
+        if loaded is not None and free:
+            unet = current(loaded).unet(loaded)
     context = Context(replace(request, sd_model=loaded and loaded.sd_model), unet, layers)
     checks = [_parsed(values, number) for number, values in enumerate(given, start=1)]
     checks += [(unit, Findings(unit, is_dry_run=True)) for unit in tagged]

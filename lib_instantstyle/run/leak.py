@@ -85,13 +85,18 @@ def measure(
 
 
 def check_meter(unit: Unit, context: Context) -> None:
-    """Raise InstantStyleError if the `leak_meter` of `unit` is on and has no image encoder."""
+    """Raise InstantStyleError if the `leak_meter` of `unit` is on and cannot measure."""
     if not unit.leak_meter:
         return
     if unit.style:
         _saved_references(unit, context)
-    else:
-        _image_encoder(unit, context)
+        return
+    if not unit.image:
+        raise InstantStyleError(
+            "leak_meter is on, but the unit has no reference picture to compare with; add one, or "
+            "switch leak_meter off."
+        )
+    _image_encoder(unit, context)
 
 
 def leak_to_text(content: float | None, reference: float) -> str:
@@ -102,6 +107,7 @@ def leak_to_text(content: float | None, reference: float) -> str:
 
 def _meter(unit: Unit, context: Context) -> LeakMeter:
     with naming(unit):
+        check_meter(unit, context)
         if unit.style:
             image_encoder, references = _saved_references(unit, context)
         else:

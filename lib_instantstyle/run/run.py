@@ -102,6 +102,7 @@ class Run:
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
             for part in self._parts:
+                part.replaced = 0
                 part.before_sample(p)
             try:
                 result = sample(*args, **kwargs)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.live import in_generation
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
@@ -26,6 +27,7 @@ def before_process(p: Any) -> None:
             delattr(p, name)
 
 
+@in_generation()
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check and prepare the units, or refuse the generation."""
     try:
@@ -38,6 +40,7 @@ def process(p: Any, arguments: Sequence[object]) -> None:
         _refuse(p, "init", error)
 
 
+@in_generation()
 def process_batch(p: Any, number: int) -> None:
     """Prepare the units of the tags in the prompts of batch `number`, and watch its sampling.
 
@@ -58,18 +61,21 @@ def process_batch(p: Any, number: int) -> None:
         getattr(p, state.RUN).watch(p)
 
 
+@in_generation()
 def process_before_every_sampling(p: Any) -> None:
     """Have the sampler that runs next do so with the hooks on the UNet."""
     if hasattr(p, state.RUN):
         getattr(p, state.RUN).arm(p)
 
 
+@in_generation()
 def postprocess_image_after_composite(p: Any, pp: Any) -> None:
     """Measure the finished picture `pp.image`; what is written now is in its own infotext."""
     if hasattr(p, state.RUN):
         getattr(p, state.RUN).measure_leak(p, pp.image)
 
 
+@in_generation()
 def on_cfg_denoiser(params: Any) -> None:
     """Called before each step of the denoiser of any generation."""
     run = getattr(getattr(params.denoiser, "p", None), state.RUN, None)

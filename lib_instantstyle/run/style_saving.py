@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.own_files import create_file
-from lib_instantstyle.hosts import loaded_checkpoint, queue_lock
+from lib_instantstyle.hosts import loaded_checkpoint
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock
 from lib_instantstyle.methods import load
 from lib_instantstyle.styles.file import Style, read_style, write_style
 from lib_instantstyle.styles.header import now, settings_of

@@ -16,6 +16,7 @@ from lib_instantstyle.content.subtraction import (
 )
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -133,13 +134,15 @@ class IPAdapter(Method):
             check_subtraction(adapter)
             if not findings.is_dry_run:
                 return
-            if context.unet is None:
-                findings.remark(
-                    "the checkpoint is not in memory yet: its text encoder was not asked whether "
-                    "content can be taken out."
-                )
-                return
-            findings.plan.subtracted = describe_subtraction(unit, adapter, context)
+            with queue_lock_if_free() as free:
+                if context.unet is not None and free:
+                    findings.plan.subtracted = describe_subtraction(unit, adapter, context)
+                    return
+            why = "is not in memory yet" if free else "is making a picture"
+            findings.remark(
+                f"the checkpoint {why}: whether its text encoder can take content out was not "
+                "compared yet."
+            )
 
 
 METHOD = IPAdapter()
