@@ -45,12 +45,12 @@ Ready = tuple[CheckedUnit, Features]
 
 
 class IPAdapterPart(Part):
-    """See Part. asked: all units of the method, those too that add nothing to this UNet."""
+    """See Part. all_units: all units of the method, including those that add nothing."""
 
-    asked: Sequence[Unit] = ()
+    all_units: Sequence[Unit] = ()
 
     def for_checkpoint(self, context: Context) -> Part:
-        return METHOD.prepare(self.asked, context)
+        return METHOD.prepare(self.all_units, context)
 
 
 class IPAdapter(Method):
@@ -115,7 +115,7 @@ class IPAdapter(Method):
             by_adapter.setdefault(each[0].choice.adapter.path, []).append(each)
         terms = [term for group in by_adapter.values() for term in _terms(group, context)]
         part = IPAdapterPart([checked.unit for checked, _ in ready], Plan(tuple(terms)), infotext)
-        part.asked = tuple(units)
+        part.all_units = tuple(units)
         return part
 
     def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
@@ -154,7 +154,7 @@ METHOD = IPAdapter()
 def _chosen(
     unit: Unit, pictures: UnitPictures, context: Context, weights: dict[int, BlockWeight]
 ) -> CheckedUnit:
-    """`unit` with what serves it. Raises InstantStyleError for what is missing."""
+    """`unit` with its files and layers. Raises InstantStyleError if a file is missing or unfit."""
     layers, style = context.known_layers, None
     if unit.style and not unit.image:
         style, choice = saved_style(unit, context, weights)
@@ -168,10 +168,10 @@ def _chosen(
 def _block_plans(weights: dict[int, BlockWeight], layers: UnetLayers) -> list[BlockPlan]:
     plans = []
     for block in layers.layout.blocks:
-        of = [weights[n] for n in weights if layers.by_number[n].layer.block is block]
-        if of:
+        own = [weights[n] for n in weights if layers.by_number[n].layer.block is block]
+        if own:
             plans.append(
-                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].negated, len(of))
+                BlockPlan(block.index, block.diffusers, own[0].weight, own[0].negated, len(own))
             )
     return plans
 
@@ -192,7 +192,7 @@ def _note_references(
 
 
 def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
-    """What the user should know beside the picture."""
+    """Note sentences for the user that stop nothing."""
     adapter, muted = checked.choice.adapter, checked.choice.muted
     if muted:
         findings.remark(
@@ -210,7 +210,7 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
 
 
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
-    """The terms of all units with one adapter: its weights are read once for them."""
+    """The terms of all units with one adapter, whose file is read once for them."""
     adapter = group[0][0].choice.adapter
     stacks = [features for _, (features, _) in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})
