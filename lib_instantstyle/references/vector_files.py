@@ -1,4 +1,4 @@
-"""Embeddings on disk: a reference seen before costs no encoder after a restart either."""
+"""Image embeds on disk, so that a known reference needs no encoder after a restart either."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lib_instantstyle.files.own_files import BoundedFolder
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"
 _EMBEDDING, _CHECK = "embedding", "check"
 
-Key = tuple[object, ...]  # everything that decides the numbers, with a repr that says it
+Key = tuple[object, ...]  # everything that the numbers depend on; hashed by its repr
 
 
 class EmbeddingFiles:
-    """One folder; safe for several processes, and nothing in it is needed.
+    """A folder of image embeds, which several processes may use; all of it may be deleted.
 
-    problem: why the folder cannot be written to, a sentence for the user; empty if it can.
+    problem: a sentence for the user if the folder cannot be written to, else "".
     """
 
     def __init__(self, folder: BoundedFolder) -> None:
@@ -29,7 +29,7 @@ class EmbeddingFiles:
         self._files = folder
 
     def get(self, key: Key) -> torch.Tensor | None:
-        """What was put under `key`, in float32; None, and no such file any more, if damaged."""
+        """The tensor of `key` in float32; None if there is none. A damaged file is deleted."""
         data = self._files.read(_digest(key))
         if data is None:
             return None
@@ -44,7 +44,7 @@ class EmbeddingFiles:
         return None
 
     def put(self, key: Key, tensor: torch.Tensor) -> None:
-        """Write the float32 `tensor` [...]; in 16 bits where that loses nothing."""
+        """Write the float32 `tensor` of any shape, in 16 bits if these hold it exactly."""
         half = tensor.half()
         stored = (half if torch.equal(half.float(), tensor) else tensor).contiguous()
         check = torch.tensor(list(_check(key, stored)), dtype=torch.uint8)
@@ -65,5 +65,5 @@ def _digest(key: Key) -> str:
 
 
 def _check(key: Key, tensor: torch.Tensor) -> bytes:
-    """Told by the content too: a power cut may leave a file of the right size full of zeros."""
+    """A hash of key and content: a power cut may leave a file of the right size full of zeros."""
     return hashlib.sha256(repr(key).encode() + tensor.numpy().tobytes()).digest()
