@@ -122,8 +122,7 @@ class ImageEmbeds:
         if missing:
             views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
             encoded = self._run(torch.cat(views), image_encoder, hidden)
-            # The mean is a tensor of its own; a view would keep the whole batch in memory as long as
-            # it is cached.
+            # The mean is a tensor of its own; a view would keep the whole batch in memory.
             parts = torch.split(encoded, [len(crops) for crops in views])
             found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
             cache().remember({keys[i]: found[keys[i]] for i in missing})
