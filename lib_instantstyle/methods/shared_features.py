@@ -102,7 +102,7 @@ class StyleAligned:
     """Attention to a picture's own tokens and to those of the reference, in one softmax.
 
     Source: Hertz et al., "Style Aligned Image Generation via Shared Attention", arXiv 2312.02133,
-    https://github.com/google/style-aligned. For its shared norms see shared_norms.py.
+    https://github.com/google/style-aligned. For its shared norms see unet/group_norms.py.
 
     No change of keys and values has the effect of `shift`. With a shift, attention is therefore
     computed here; the WebUI's own gets a single key, so that it costs next to nothing, and its

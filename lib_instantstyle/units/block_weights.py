@@ -8,7 +8,7 @@ Accepted, with `;` or `,` between entries and `=` or `:` inside one:
 - a plain list with one number for each transformer (11 for SDXL, 16 for SD1.5);
 - a JSON object of the above, or diffusers' scale dictionary `{"up": {"block_0": [0, 1, 0]}}`, as
   an object or as its text;
-- what another tool would take, behind the tool's name: see foreign_notations.
+- what another tool would take, behind the tool's name: see notations.
 
 A later entry wins over an earlier one. What is not named gets 0.
 """
@@ -43,7 +43,7 @@ class BlockWeights:
     """Block weights as asked for, before the checkpoint's layout is known.
 
     One of: `entries` (selector, weight) in order; `plain`, one number per transformer; `named`,
-    another tool's name for a choice of blocks, a key of foreign_notations.NAMED.
+    another tool's name for a choice of blocks, a key of notations.NAMED.
     """
 
     entries: tuple[tuple[str, float], ...] = ()

@@ -1,7 +1,7 @@
 """What the value of a field may be: one small parser for each type.
 
 A parser takes a value as JSON brings it, returns it in its final type, and raises InstantStyleError
-with what is allowed; units.py puts the field's name before it. It also carries what it allows, so
+with what is allowed; unit.py puts the field's name before it. It also carries what it allows, so
 that sliders, lists, request schemas and the documentation follow it.
 """
 
