@@ -1,18 +1,18 @@
-"""The one error a user ever reads."""
+"""The errors whose text the user reads."""
 
 from __future__ import annotations
 
 
 class InstantStyleError(ValueError):
-    """Something asked for cannot be had.
+    """A request that cannot be fulfilled.
 
-    Its text is one sentence for a person: it names the field or file, what came, and what is
-    allowed. The host layer turns it into an HTTP 422 or a message on the page.
+    Its text is one sentence for the user: it names the field or file, its value, and what is
+    allowed. hosts/refusal.py turns it into an HTTP 422 or a message on the page.
     """
 
 
 class MissingFileError(InstantStyleError):
-    """A model file is needed that is nowhere in the folders."""
+    """A model file that is needed is in none of the folders."""
 
 
 class NoReference(InstantStyleError):
@@ -20,6 +20,6 @@ class NoReference(InstantStyleError):
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """`value` as it may stand in a sentence: quoted, on one line, never a whole picture."""
+    """`value` for use in a sentence: its repr on one line, cut to `limit` characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,4 +1,4 @@
-"""What this process keeps between requests: one object of each kind, made when first asked for."""
+"""The state of this process between requests: one object of each class, made at its first use."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ Kept = TypeVar("Kept")
 
 
 class Session:
-    """One object of each kind. A kind is a class that can be made without arguments."""
+    """One object of each class; the classes take no arguments."""
 
     def __init__(self) -> None:
         self._kept: dict[type[Any], Any] = {}
 
     def of(self, kind: type[Kept]) -> Kept:
-        """The object of `kind`."""
+        """The object of the class `kind`."""
         found: Kept | None = self._kept.get(kind)
-        # Two threads may both make one; the first to arrive is kept.
+        # Two threads may both make one; the first is kept.
         return self._kept.setdefault(kind, kind()) if found is None else found
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Drop all objects."""
         self._kept.clear()
 
 

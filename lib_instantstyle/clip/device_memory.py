@@ -1,4 +1,4 @@
-"""Who manages the memory of the device that encoders run on."""
+"""Memory of the device that encoders run on: who manages it, and what to do if none is left."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lib_instantstyle.errors import InstantStyleError
 
 
 class Entry(Protocol):
-    """An encoder that the WebUI counts among what is on its device, and may move off it."""
+    """The entry of an encoder in the WebUI's memory management, which may move it to the CPU."""
 
     def bring_back(self) -> None:
-        """See to it that all of the encoder is on the device, and counted, before it runs."""
+        """Move all of the encoder back to the device, before it runs."""
 
     def take_out(self) -> None:
-        """Count it no longer: its memory is free as soon as nobody holds the encoder."""
+        """Remove the entry; the memory is free when the last reference to the encoder is gone."""
 
 
 class DeviceMemory(Protocol):
-    """The WebUI, as far as it manages memory."""
+    """The WebUI's memory management."""
 
     def make_room(self, size: int) -> None:
-        """See to it that `size` bytes are free on the device, for an encoder about to be loaded."""
+        """Free `size` bytes on the device for an encoder that is loaded next."""
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
         """An entry for `encoder`, which was just loaded on `device`."""
@@ -54,8 +54,6 @@ class Unmanaged:
 UNMANAGED = Unmanaged()
 
 
-# What to do when the device has no memory left for an encoder.
-
 CPU = torch.device("cpu")
 DeviceCall = Callable[[torch.device, torch.dtype], torch.Tensor]
 
@@ -67,10 +65,10 @@ def or_on_cpu(
     what: str,
     notify: Callable[[str], None],
 ) -> torch.Tensor:
-    """`run(device, dtype)`, once more on the CPU in float32 if the device has no memory left.
+    """`run(device, dtype)`; if the device has no memory left, once more on the CPU in float32.
 
-    what: the encoder, as a sentence calls it. notify: called with a sentence where the CPU is used.
-    Raises InstantStyleError where the CPU has no memory left either.
+    what: the name of the encoder in sentences. notify: called with a sentence if the CPU is used.
+    Raises InstantStyleError if the CPU has no memory left either.
     """
     try:
         return run(device, dtype)

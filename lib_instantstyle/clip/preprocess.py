@@ -1,4 +1,4 @@
-"""What CLIP sees of a picture: a square from its middle, small, with the mean colour taken out."""
+"""CLIP's preprocessing: the middle square of a picture, resized and normalised."""
 
 from __future__ import annotations
 

@@ -29,15 +29,16 @@ from lib_instantstyle.files.tensors import TensorReader
 from lib_instantstyle.models.clip_kind import HUGGING_FACE, OPEN_CLIP, VOCABULARY, TextEncoderKind
 
 QUICK_GELU_WIDTH = 768  # ViT-L/14 by OpenAI; OpenCLIP's H and bigG use the exact GELU
-PADDING = 0
+START, END, PADDING = 49406, 49407, 0  # token ids
+MAX_TOKENS = 75  # between start and end
 
 
 class TextEncoder(nn.Module):
     """A CLIP text encoder.
 
-    forward: token ids [B, N] and the place [B] of each end token -> text vectors [B, E], as
-    projected, not normalised to length 1. What stands behind the end token does not matter: no
-    token sees a later one.
+    forward: token ids [B, N] and the position [B] of each end token -> text vectors [B, E], as
+    projected, not normalised to length 1. Attention is causal, so tokens after the end token have
+    no effect.
     """
 
     def __init__(self, kind: TextEncoderKind) -> None:
@@ -94,6 +95,17 @@ def load_text_encoder(
     return load_encoder(path, encoder, weights, device, dtype, make_room)
 
 
+def check_length(content: str, ids: Sequence[int]) -> None:
+    """Raise InstantStyleError if a content text has more token ids than one chunk holds.
+
+    Its text vector is that of one chunk; a second one would have no effect.
+    """
+    if len(ids) > MAX_TOKENS:
+        raise InstantStyleError(
+            f"content {shorten(content)} has {len(ids)} tokens; up to {MAX_TOKENS} are allowed."
+        )
+
+
 @dataclass(frozen=True)
 class _Names:
     """How a layout names what is not in a block."""
@@ -135,20 +147,3 @@ def _weights(read: TensorReader, block: int | None, layout: str) -> Weights:
     yield from norm(read, "norm_out", names.norm_out)
     projection = read(names.projection)
     yield "projection.weight", projection if layout == HUGGING_FACE else projection.T
-
-
-# CLIP's tokens: what every text encoder of this family shares.
-
-START, END = 49406, 49407
-MAX_TOKENS = 75  # between start and end
-
-
-def check_length(content: str, ids: Sequence[int]) -> None:
-    """Raise InstantStyleError if the token ids of a content text do not fit one chunk.
-
-    A prompt would go on in a second chunk, whose vector would be thrown away.
-    """
-    if len(ids) > MAX_TOKENS:
-        raise InstantStyleError(
-            f"content {shorten(content)} has {len(ids)} tokens; up to {MAX_TOKENS} are allowed."
-        )

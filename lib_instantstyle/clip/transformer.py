@@ -1,4 +1,7 @@
-"""The transformer block of CLIP, for image and text encoders alike.
+"""The transformer block of CLIP's image and text encoders, and how a file fills an encoder.
+
+Files come in two layouts, Hugging Face's and OpenCLIP's. An encoder is built on the meta device and
+filled tensor by tensor, so that memory holds one copy of the weights at most.
 
 Shapes: B batch, N tokens, W width, H heads. Source: Radford et al. 2021, arXiv 2103.00020.
 """
@@ -15,6 +18,13 @@ from torch.nn import functional as F
 
 from lib_instantstyle.files.tensors import TensorReader, fill, open_tensors
 from lib_instantstyle.models.clip_kind import HUGGING_FACE
+
+AnyEncoder = TypeVar("AnyEncoder", bound=nn.Module)
+Weights = Iterator[tuple[str, torch.Tensor]]
+"""Pairs of a tensor's name in our module and the tensor as stored."""
+
+MakeRoom = Callable[[int], None]
+"""Called with the number of bytes that are put on the device next."""
 
 
 def quick_gelu(x: torch.Tensor) -> torch.Tensor:
@@ -62,12 +72,8 @@ class TransformerBlock(nn.Module):
         return hidden
 
 
-# The weights of one transformer block, read from either layout that CLIP comes in.
-#
-# The same names serve image and text encoders; only what stands before them differs.
-
 _ENDS = ("weight", "bias")
-_HUGGING_FACE = {
+_HUGGING_FACE = {  # name in TransformerBlock -> name in the file, behind the prefix of the block
     "norm1": "layer_norm1",
     "attention.q": "self_attn.q_proj",
     "attention.k": "self_attn.k_proj",
@@ -105,16 +111,8 @@ def block_weights(
             yield f"attention.{name}.{end}", part
 
 
-# Filling a CLIP encoder from its file with one copy of the weights in memory at most.
-
-Weights = Iterator[tuple[str, torch.Tensor]]
-AnyEncoder = TypeVar("AnyEncoder", bound=nn.Module)
-MakeRoom = Callable[[int], None]
-"""Called with a number of bytes before so much is put on the device."""
-
-
 def take_room(size: int) -> None:
-    """What `MakeRoom` does where nobody else manages the device's memory: nothing."""
+    """The MakeRoom for a device whose memory nobody manages: do nothing."""
 
 
 def load_encoder(

@@ -1,7 +1,7 @@
-"""What a reference shows, in CLIP's words, and what a subtraction takes out of it.
+"""What a reference shows, in the words that CLIP finds most like it, and what is subtracted.
 
-Needs no generation: the loaded checkpoint serves. The text vectors of the suggested words are
-computed once for each text encoder and come from the disk afterwards.
+It uses the loaded checkpoint and needs no generation. The text vectors of the suggested words are
+computed once for each text encoder and read from disk afterwards.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from lib_instantstyle.units.unit import Unit
 
 SUGGESTIONS = 8
 Progress = Callable[[str, int, int], None]
-"""Told which text encoder has read how many words, of how many."""
+"""Called with the title of a text encoder, the number of words encoded, and of all words."""
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How like the reference and one text of `content` are: cosines, from -1 to 1."""
+    """Cosines, -1 to 1, of the reference's image vector with one text of `content`."""
 
     text: str
     before: float
-    after: float  # with the content taken out
+    after: float  # after the subtraction
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A thing that the reference may show."""
+    """A noun for what the reference may show, and its cosine with the image vector."""
 
     noun: str
     cosine: float
@@ -50,10 +50,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class ContentReport:
-    """What a reference shows and what `content` takes out of it.
+    """What a reference shows and what the subtraction of `content` removes.
 
-    removed: length of what is taken out, as a share of the reference vector's. agreement and
-    comment: see ContentSource.
+    removed: length of the removed vector over that of the image vector. agreement, comment: see
+    ContentSource.
     """
 
     adapter: str
@@ -69,12 +69,11 @@ class ContentReport:
 def describe_content(
     picture: Picture, unit: Unit, count: int = SUGGESTIONS, progress: Progress | None = None
 ) -> ContentReport:
-    """Report on `picture`, seen and read as `unit` asks, by the loaded checkpoint.
+    """The report on `picture` with the settings of `unit`, for the loaded checkpoint.
 
-    count: how many words to suggest; 0 for none, which then asks for no word vectors. progress:
-    told of the words that are read, where they have to be. Waits for a generation under way, so the
-    caller must not hold the WebUI's queue lock. Raises InstantStyleError where adapter, image
-    encoder or text encoder are missing.
+    count: how many words to suggest; with 0 no word vectors are computed. progress: called while
+    they are. Waits for a running generation, so the caller must not hold the WebUI's queue lock.
+    Raises InstantStyleError if the adapter, image encoder or text encoder is missing.
     """
     with queue_lock(), torch.no_grad():
         context = Context.of(loaded_checkpoint())
@@ -119,12 +118,12 @@ def suggest(
         return ()
     names = nouns()
 
-    def tell(done: int) -> None:
+    def report_progress(done: int) -> None:
         if progress:
             progress(source.encoder.title, done, len(names))
 
     captions = [caption(noun) for noun in names]
-    vectors = word_vectors(source.encoder, captions, host.cache_folder(), tell)
+    vectors = word_vectors(source.encoder, captions, host.cache_folder(), report_progress)
     return tuple(Suggestion(*found) for found in best_matches(image, vectors, names, count))
 
 

@@ -1,8 +1,8 @@
 """Taking the content out of a reference's image vector.
 
 InstantStyle subtracts the CLIP vector of a text that names the content from the image vector,
-before the adapter's projection: both live in one space. Source: arXiv 2404.02733, section 3.1;
-neither vector is normalised.
+before the adapter's projection; both are in one space. Neither vector is normalised.
+Source: Wang et al. 2024, arXiv 2404.02733, section 3.1.
 """
 
 from __future__ import annotations
@@ -44,16 +44,13 @@ def remove_content(
     return left
 
 
-# The content that a unit names, taken out of its reference.
-
-
 def without_content(
     image: torch.Tensor, unit: Unit, adapter: AdapterFile, context: Context
 ) -> torch.Tensor:
-    """The feature of a reference without what `unit.content` names; as it is if that is empty.
+    """The image vectors `image` [..., E] without the content that `unit` names, if it names any.
 
-    image: [..., E], CLIP image vectors. Prompt rows only: the negative rows' zero vector stays.
-    Raises InstantStyleError where no fitting text encoder is there, or nothing can be subtracted.
+    For prompt rows only; those of negative rows stay as they are. Raises InstantStyleError if no
+    fitting text encoder is found, or `adapter` takes no image vectors.
     """
     texts = content_texts(unit.content)
     if not texts or not unit.content_scale:
@@ -67,7 +64,7 @@ def without_content(
 
 
 def check_subtraction(adapter: AdapterFile) -> None:
-    """Raise InstantStyleError if no text can be subtracted from what `adapter` takes."""
+    """Raise InstantStyleError if `adapter` takes hidden states, from which no text can be taken."""
     if adapter.kind.projection.takes_hidden_states:
         raise InstantStyleError(
             f"content cannot be taken out with adapter {adapter.name}, which sees patches instead "
@@ -77,7 +74,7 @@ def check_subtraction(adapter: AdapterFile) -> None:
 
 
 def describe_subtraction(unit: Unit, adapter: AdapterFile, context: Context) -> str:
-    """One line of a plan: what would be subtracted and who reads it; "" where nothing would.
+    """One line of a plan: what would be subtracted, by which text encoder; "" if nothing would.
 
     Raises InstantStyleError as `without_content` does.
     """

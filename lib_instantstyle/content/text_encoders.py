@@ -1,4 +1,4 @@
-"""Which text encoder reads the content of a reference: the loaded one, or one from a file."""
+"""Which text encoder encodes the content of a unit: the checkpoint's own, or one from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import Catalog, TextEncoderFile
 from lib_instantstyle.units.choices import AUTO, FILE, LOADED
 
-# By the width of the vectors: the CLIP model, and where people get its text half.
+# By the width of the vectors: the CLIP model, and where to download its text encoder.
 _WANTED = {
     768: ("ViT-L/14", "model.safetensors of openai/clip-vit-large-patch14"),
     1024: ("ViT-H/14", "open_clip_pytorch_model of laion/CLIP-ViT-H-14-laion2B-s32B-b79K"),
@@ -25,10 +25,11 @@ FOLDER = "models/InstantStyle"
 
 @dataclass(frozen=True)
 class ContentSource:
-    """A text encoder whose vectors can be taken from image vectors.
+    """A text encoder whose vectors can be subtracted from image vectors.
 
-    agreement: mean cosine of the loaded encoder's vectors and the stock one's; None where it was
-    not asked, or there is nothing to compare it with. comment: what the user should be told, or "".
+    agreement: mean cosine of the loaded encoder's vectors with the stock one's; None if it was
+    not measured, or there is no stock encoder to compare with. comment: a sentence for the user,
+    or "".
     """
 
     encoder: TextEmbedder
@@ -37,10 +38,11 @@ class ContentSource:
 
 
 def content_source(width: int, clip_source: str, context: Context) -> ContentSource:
-    """The text encoder that fits an image encoder with vectors of `width` numbers.
+    """The text encoder for an image encoder with vectors of `width` numbers.
 
-    "auto" takes the loaded one if its space fits, else a file. Raises InstantStyleError that says
-    why there is none, and which file to put where.
+    clip_source: one of choices.CLIP_SOURCES; "auto" takes the loaded encoder if its vectors agree
+    with the stock one's, else a file. Raises InstantStyleError that says why there is none, and
+    which file to put where.
     """
     host, catalog = context.host, context.catalog
     file = _file_encoder(width, context)
@@ -73,6 +75,14 @@ def content_source(width: int, clip_source: str, context: Context) -> ContentSou
     return ContentSource(loaded, measured, f"{strays}; {advice}.")
 
 
+def wanted(width: int) -> str:
+    """The text encoder with vectors of `width` numbers, and where to download it."""
+    if width not in _WANTED:
+        return f"a CLIP text encoder with vectors of {width} numbers"
+    title, source = _WANTED[width]
+    return f"the text encoder of {title} ({source})"
+
+
 def _file_encoder(width: int, context: Context) -> FileTextEncoder | None:
     host = context.host
     for file in context.catalog.text_encoders:
@@ -89,7 +99,10 @@ def _file_encoder(width: int, context: Context) -> FileTextEncoder | None:
 
 
 def _agreement(loaded: TextEmbedder, file: TextEmbedder | None, host: Host) -> float | None:
-    """Both sides come from the disk after the first time, so a verdict costs no encoder."""
+    """The agreement of `loaded` with the stock encoder, or with `file` if there is no stock one.
+
+    The vectors of both are kept on disk, so that no encoder runs after the first time.
+    """
     stock = stock_vectors(loaded.width)
     if stock is None and file is None:
         return None
@@ -117,14 +130,6 @@ def _nothing_fits(
         f"content cannot be read: {why}, and no text encoder file that does was found"
         f"{_found(catalog.text_encoders)}; put {wanted(width)} into {FOLDER}, or clear content."
     )
-
-
-def wanted(width: int) -> str:
-    """The text encoder whose vectors have `width` numbers, and where people get it."""
-    if width not in _WANTED:
-        return f"a CLIP text encoder with vectors of {width} numbers"
-    title, source = _WANTED[width]
-    return f"the text encoder of {title} ({source})"
 
 
 def _found(files: Sequence[TextEncoderFile]) -> str:

@@ -21,19 +21,19 @@ CAPACITY = 512  # vectors of 5 kB
 
 
 class TextVectorCache:
-    """Vectors of texts, by the identity of their encoder; CAPACITY of them at most."""
+    """Text vectors [E] by encoder identity and text, CAPACITY of them at most."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._vectors: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
 
     def recall(self, identity: str, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Those of `texts` that are known."""
+        """The cached vectors of `texts`, by text."""
         with self._lock:
             return {t: self._vectors[identity, t] for t in texts if (identity, t) in self._vectors}
 
     def remember(self, identity: str, vectors: Mapping[str, torch.Tensor]) -> None:
-        """Keep `vectors`; the oldest go."""
+        """Cache `vectors`, dropping the oldest."""
         with self._lock:
             for text in [*vectors][:CAPACITY]:
                 self._vectors[identity, text] = vectors[text]
@@ -43,10 +43,10 @@ class TextVectorCache:
 
 @dataclass(frozen=True)
 class FileTextEncoder:
-    """A text encoder file, run for the texts not seen before and let go of at once.
+    """A text encoder from a file. It is loaded for texts that are not cached, and freed at once.
 
-    token_ids: CLIP's token ids of texts, or None where the WebUI has no tokenizer for them.
-    notify: called with a sentence where the encoder had to run on the CPU.
+    token_ids: from texts to CLIP's token ids, or to None if the checkpoint has no CLIP tokenizer.
+    notify: called with a sentence if the encoder had to run on the CPU.
     """
 
     file: TextEncoderFile
@@ -73,7 +73,7 @@ class FileTextEncoder:
     def vectors(
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> torch.Tensor:
-        """See TextEmbedder in hosts."""
+        """See TextEmbedder in hosts/__init__.py."""
         identity = self.identity
         known = SESSION.of(TextVectorCache)
         found = known.recall(identity, texts)
@@ -109,4 +109,4 @@ class FileTextEncoder:
             return torch.cat(found)
 
         rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
-        return [row.clone() for row in rows]  # a view would keep all of them alive
+        return [row.clone() for row in rows]  # a view would keep the whole batch in memory

@@ -1,4 +1,8 @@
-"""Text vectors of whole word lists, computed once for each text encoder and kept on disk."""
+"""Text vectors of word lists, computed once for each text encoder and kept on disk.
+
+The nouns are suggested as content to remove. The list is our own: everyday things that a reference
+may show, in lower case and singular, one word or two, without proper names and brands.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,11 @@ from safetensors.torch import load, save
 from lib_instantstyle.files.own_files import write_file
 
 CAPACITY = 64 * 2**20  # bytes in all; 1,500 words take 3.8 MB
+LIST = Path(__file__).parents[1] / "data" / "nouns.txt"
 
 
 class WordEncoder(Protocol):
-    """A text encoder, as far as it is needed here (see TextEmbedder in hosts)."""
+    """What is needed of a text encoder here; see TextEmbedder in hosts/__init__.py."""
 
     @property
     def identity(self) -> str: ...
@@ -38,10 +43,11 @@ def word_vectors(
     folder: Path,
     progress: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
-    """Vectors [n, E] of `texts`, float16, on the CPU, from `folder` if they are there.
+    """Vectors [n, E] of `texts`, float16, on the CPU; read from `folder` if they are there.
 
-    The file is named by the encoder's identity and the texts. A folder that cannot be written to
-    costs the time of the next call, and nothing else.
+    The file is named by a hash of the encoder's identity and the texts. If `folder` cannot be
+    written to, the next call computes the vectors again. progress: called with the number of texts
+    encoded so far.
     """
     digest = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()
     path = folder / f"words-{digest[:24]}.safetensors"
@@ -56,6 +62,20 @@ def word_vectors(
     except OSError:
         return vectors
     return vectors
+
+
+@cache
+def nouns() -> tuple[str, ...]:
+    """About 1,500 nouns, sorted."""
+    return tuple(LIST.read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def caption(noun: str) -> str:
+    """The caption to encode for `noun`: CLIP was trained on captions, not on single words.
+
+    It says "picture" and not "photo", because references are often paintings and drawings.
+    """
+    return f"a picture of {'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _read(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
@@ -77,25 +97,3 @@ def _make_room(folder: Path, keep: Path) -> None:
         if held > CAPACITY and path != keep:
             held -= path.stat().st_size
             path.unlink()
-
-
-# Everyday things that a reference may show, to be suggested as content to remove.
-#
-# The list is our own: lower case, singular, one word or two, no proper names and no brands.
-
-LIST = Path(__file__).parents[1] / "data" / "nouns.txt"
-
-
-@cache
-def nouns() -> tuple[str, ...]:
-    """About 1,500 nouns, sorted."""
-    return tuple(LIST.read_text(encoding="utf-8").split("\n")[:-1])
-
-
-def caption(noun: str) -> str:
-    """The sentence that stands for `noun` in a comparison with a picture.
-
-    CLIP was trained on captions, not on single words. "Picture" and not "photo": references are
-    paintings and drawings as often.
-    """
-    return f"a picture of {'an' if noun[0] in 'aeiou' else 'a'} {noun}"

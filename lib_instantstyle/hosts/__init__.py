@@ -1,4 +1,4 @@
-"""The WebUIs: the only code that imports `modules`. Engine and page see the `Host` protocol."""
+"""The WebUIs: the only room that imports `modules`. Others use the `Host` protocol."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class TextEmbedder(Protocol):
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Its name in sentences for the user."""
 
     @property
     def identity(self) -> str:
-        """Changes whenever the weights may be others."""
+        """A text that changes whenever the weights may have changed."""
 
     @property
     def width(self) -> int:
@@ -36,74 +36,77 @@ class TextEmbedder(Protocol):
     ) -> torch.Tensor:
         """Vectors [n, E] of `texts`, float32, on the CPU, not normalised to length 1.
 
-        progress: told now and then how many are done. Raises InstantStyleError if a text has more
-        than 75 tokens.
+        progress: called with the number of texts encoded so far. Raises InstantStyleError if a
+        text has more than 75 tokens.
         """
 
 
 class Host(Protocol):
-    """What differs between WebUIs."""
+    """What differs between WebUIs. p: a generation, or what stands for one."""
 
     def unet(self, p: Any) -> nn.Module:
-        """The UNet that the generation `p` samples with, looked up now."""
+        """The UNet that `p` samples with now."""
 
     def device(self) -> torch.device:
-        """Where to run the image encoder."""
+        """The device to run encoders on."""
 
     def encoder_dtype(self) -> torch.dtype:
-        """In which precision to run it."""
+        """The precision to run encoders in."""
 
     def make_room(self, size: int) -> None:
-        """See to it that `size` bytes are free on the device, for an encoder about to be loaded."""
+        """Free `size` bytes on the device for an encoder that is loaded next."""
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
-        """An entry for `encoder`, just loaded on `device`, among what the WebUI may move off it."""
+        """Register `encoder`, just loaded on `device`, with the WebUI's memory management."""
 
     def load_unet(self, p: Any) -> None:
-        """Bring the UNet of `p` back to its device, in case it had to make room."""
+        """Move the UNet of `p` back to its device, if it was moved off for an encoder."""
 
     def cache_folder(self) -> Path:
-        """A folder of our own for what can be computed again."""
+        """Our folder for files that can be computed again."""
 
     def embeddings_folder(self) -> BoundedFolder | None:
-        """Where embeddings outlive the process; None if the user does not want it."""
+        """The folder for image embeds; None if the user has switched it off."""
 
     def reference_folder(self) -> BoundedFolder | None:
-        """Where reference pictures are kept; None if the user does not want it."""
+        """The folder for reference pictures; None if the user has switched it off."""
 
     def keeps_encoder(self) -> bool:
-        """Whether the user wants the image encoder to stay in memory."""
+        """Whether the user has chosen to keep the image encoder in memory."""
 
     def crops_folder(self) -> Path | None:
-        """Where to save what the encoder sees of references; None if the user does not want it."""
+        """The folder for crops of references; None if the user has not switched it on."""
 
     def text_encoder(self, p: Any) -> TextEmbedder | None:
-        """The text encoder of the checkpoint, where its vectors lie in the space of pictures."""
+        """The checkpoint's text encoder, if its vectors lie in the space of image vectors."""
 
     def token_ids(self, p: Any, texts: Sequence[str]) -> list[list[int]] | None:
-        """CLIP's token ids of each text, without start and end; None without CLIP's tokenizer."""
+        """CLIP's token ids of each text, without start and end; None if there is no tokenizer."""
 
     def interrupted(self) -> bool:
-        """Whether the user interrupted or skipped the generation under way."""
+        """Whether the user has interrupted or skipped the running generation."""
 
     def is_hires_pass(self, p: Any) -> bool:
         """Whether `p` is in hires fix's second pass."""
 
     def region(self, p: Any) -> tuple[float, float, float, float] | None:
-        """The part of the picture that is sampled: left, top, right, bottom as shares of it.
+        """The sampled part of the picture (inpainting "only masked"); None for all of it.
 
-        None for the whole; inpainting "only masked" crops. Known once sampling begins.
+        Left, top, right and bottom, as shares of the picture. Known once sampling begins.
         """
 
     def fetch(self, url: str, limit: int, label: str) -> bytes:
-        """What lies behind a URL, if the WebUI's settings allow it; `label` is for errors."""
+        """The content of `url`, up to `limit` bytes, if the WebUI's settings allow it.
+
+        label: the name of the field in errors. Raises InstantStyleError.
+        """
 
     def diffusion(self, p: Any) -> Diffusion:
-        """The checkpoint of `p` beside its own sampling: pictures encoded, the UNet called."""
+        """The checkpoint of `p` for use outside its sampling: VAE, empty prompt, UNet."""
 
 
 def current(p: Any) -> Host:
-    """The WebUI that makes the generation `p`, told by what its checkpoint object can do.
+    """The WebUI of `p`, recognised by the attributes of its checkpoint object.
 
     p: None where no checkpoint matters; the answer then serves for what all WebUIs share.
     """
@@ -118,20 +121,20 @@ def current(p: Any) -> Host:
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """Stands in for a generation `p` where there is none: hosts read `sd_model` of it alone."""
+    """Takes the place of `p` where there is no generation; hosts read its `sd_model` alone."""
 
     sd_model: Any
 
 
 def loaded_checkpoint() -> LoadedCheckpoint:
-    """What the WebUI has loaded; raises InstantStyleError if there is nothing."""
+    """The loaded checkpoint; Forge loads it now. Raises InstantStyleError if there is none."""
     from lib_instantstyle.hosts.checkpoint import loaded_model
 
     return LoadedCheckpoint(loaded_model())
 
 
 def model_folders() -> Sequence[Path]:
-    """Folders to look for adapters and encoders in, best first; some may not exist."""
+    """The folders of adapters and encoders, in order of preference; some may not exist."""
     from lib_instantstyle.hosts.folders import model_folders
 
     return model_folders()
@@ -152,7 +155,7 @@ def own_folder() -> Path:
 
 
 def reference_folder() -> BoundedFolder | None:
-    """Where reference pictures are kept for pasting infotext; None if the user does not want it."""
+    """The folder for reference pictures; None if the user has switched it off."""
     from lib_instantstyle.hosts.folders import reference_folder
 
     return reference_folder()

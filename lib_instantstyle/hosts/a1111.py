@@ -46,7 +46,7 @@ class A1111:
         return torch.float16 if self.device().type == "cuda" else torch.float32
 
     def make_room(self, size: int) -> None:
-        """Empty PyTorch's cache; --medvram moves modules only when they are called."""
+        """Empty PyTorch's cache; with --medvram the WebUI moves modules when they are called."""
         devices.torch_gc()
 
     def enter(self, encoder: nn.Module, device: torch.device) -> Entry:
@@ -92,9 +92,9 @@ class A1111:
         return [getattr(live.sd_model(p), "cond_stage_model", None)]
 
     def wake_text(self, p: Any) -> None:
-        """Do what a call of the whole conditioner would do first.
+        """Run the forward pre-hooks of the conditioner, which calls of its parts do not run.
 
-        With --medvram a pre-hook moves it to the device; calling a part of it passes that by.
+        With --medvram such a hook moves it to the device.
         """
         conditioner = getattr(live.sd_model(p), "conditioner", None)
         if conditioner is not None:

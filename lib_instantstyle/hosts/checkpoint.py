@@ -1,4 +1,7 @@
-"""The checkpoint that the WebUI has loaded, and which one it is."""
+"""The loaded checkpoint, and the chosen one, which need not be loaded.
+
+The chosen checkpoint is examined by the header of its file.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from lib_instantstyle.files.tensor_info import shape_of
 from lib_instantstyle.hosts import LoadedCheckpoint, current, live
 from lib_instantstyle.unet.layers import UnetLayers, find_layers, layers_in_file
 
-FORGE_MODULES = "forge_additional_modules"  # option: text encoders and VAEs of their own
+FORGE_MODULES = "forge_additional_modules"  # option: files of text encoders and VAEs
+# OpenCLIP's and Hugging Face's names, behind a prefix of the checkpoint's own.
+_TEXT_PROJECTIONS = (".text_projection", ".text_projection.weight")
 
 
 def loaded_model() -> Any:
-    """The WebUI's checkpoint object, loaded now if the WebUI puts that off.
+    """The WebUI's checkpoint object; Forge, which loads it with the next generation, loads it now.
 
     Raises InstantStyleError if there is none.
     """
@@ -31,36 +36,21 @@ def loaded_model() -> Any:
 
 
 def identity(model: Any) -> str:
-    """Which weights `model` has: its file, and the text encoders that Forge loads beside it."""
+    """A text that tells the weights of `model` from others: its files, with size and time."""
     info = getattr(model, "sd_checkpoint_info", None) or model
     checkpoint = getattr(info, "filename", "")
     if not checkpoint:
-        return uuid.uuid4().hex  # what is kept for it will not be found again
+        return uuid.uuid4().hex  # nothing cached for it will be found again
     files = [checkpoint, *(shared.opts.data.get(FORGE_MODULES) or [])]
     return "; ".join(_file_identity(Path(file)) for file in files)
 
 
-def _file_identity(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:
-        return str(path)
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
-
-
-# The chosen checkpoint, looked at without a generation and without loading it.
-
-# OpenCLIP's and Hugging Face's name, at the end of whatever a checkpoint puts before it.
-_TEXT_PROJECTIONS = (".text_projection", ".text_projection.weight")
-
-
 def checkpoint_in_memory(override: str = "") -> LoadedCheckpoint | None:
-    """The chosen checkpoint if it is the one in memory.
+    """The chosen checkpoint if it is in memory, else None.
 
-    override: the name of another one, where a request has one for its own pictures.
-
-    Forge loads what was chosen with the next picture only. `shared.sd_model` is no way to ask:
-    A1111 would load a checkpoint to answer.
+    override: the name in a request's override settings, which is then the chosen one. Forge loads a
+    chosen checkpoint with the next generation only. `shared.sd_model` is not read, because A1111
+    would load a checkpoint for it.
     """
     model = sd_models.model_data.sd_model
     info = getattr(model, "sd_checkpoint_info", None)
@@ -71,7 +61,8 @@ def chosen_layers(override: str = "") -> UnetLayers:
     """The cross-attention layers of the chosen checkpoint; by its file if it is not in memory, or
     in use.
 
-    Raises InstantStyleError where there is none, or it is of another family.
+    override: see checkpoint_in_memory. Raises InstantStyleError if there is none, or it is neither
+    SD1.5 nor SDXL.
     """
     loaded = checkpoint_in_memory(override)
     if loaded is not None:
@@ -92,6 +83,18 @@ def chosen_name(override: str = "") -> str:
     return str(_chosen(override).name)
 
 
+def chosen_text_width() -> int:
+    """Width of the text vectors of the chosen checkpoint, from its file; 0 if no text encoder in it
+    has a projection to the space of image vectors.
+    """
+    try:
+        tensors = read_tensors(Path(_chosen().filename))
+    except (OSError, InstantStyleError):
+        return 0
+    widths = [shape_of(tensors, name, 2) for name in tensors if name.endswith(_TEXT_PROJECTIONS)]
+    return max((shape[1] for shape in widths if shape), default=0)
+
+
 def _chosen(override: str = "") -> Any:
     try:
         # As the WebUIs look it up; they pass over a name that is not there.
@@ -103,13 +106,9 @@ def _chosen(override: str = "") -> Any:
     return info
 
 
-def chosen_text_width() -> int:
-    """Numbers in the vectors of the chosen checkpoint's text encoder, by its file; 0 if it has no
-    encoder whose vectors lie in the space of pictures.
-    """
+def _file_identity(path: Path) -> str:
     try:
-        tensors = read_tensors(Path(_chosen().filename))
-    except (OSError, InstantStyleError):
-        return 0
-    widths = [shape_of(tensors, name, 2) for name in tensors if name.endswith(_TEXT_PROJECTIONS)]
-    return max((shape[1] for shape in widths if shape), default=0)
+        status = path.stat()
+    except OSError:
+        return str(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""One request: its WebUI, generation, UNet and files, looked up once."""
+"""What belongs to one request: its WebUI, generation, UNet and model files, looked up once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lib_instantstyle.unet.layers import UnetLayers, find_layers
 
 
 class Context:
-    """What a request is about.
+    """What belongs to one request.
 
-    p: the generation, or what stands for it in a dry run; None where there is none. unet: None
-    where it is not in memory. layers: those of the UNet, or of the chosen checkpoint's file; None
-    where there is no checkpoint of a known family. notify: called with sentences for the user.
-    host, catalog: the WebUI and the model files; looked up when first asked, if not given.
+    p: the generation, or a RequestedGeneration in a dry run; None if there is neither. unet: None
+    if it is not in memory. layers: those of the UNet, or of the chosen checkpoint's file; None if
+    there is no checkpoint of a known family. notify: called with sentences for the user. host,
+    catalog: the WebUI and the model files; looked up at the first use if not given.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Context:
 
     @classmethod
     def of(cls, p: Any, notify: Callable[[str], None] = print) -> Context:
-        """That of the generation or loaded checkpoint `p`; the UNet is walked once.
+        """The context of the generation or LoadedCheckpoint `p`, with the layers of its UNet.
 
-        Raises InstantStyleError if it is no UNet of a known layout.
+        Raises InstantStyleError if the UNet has no known layout.
         """
         unet = current(p).unet(p)
         return cls(p, unet, find_layers(unet), notify)
 
     def with_unet(self, p: Any, unet: nn.Module) -> Context:
-        """The same request where `p` samples with `unet`, which hires fix may have changed."""
+        """The context with another UNet, to which hires fix or a refiner has changed."""
         if unet is self.unet:
             return self
         return Context(p, unet, find_layers(unet), self.notify, self._host, self._catalog)
@@ -65,13 +65,13 @@ class Context:
 
     @property
     def catalog(self) -> Catalog:
-        """The model files that are there."""
+        """The model files found."""
         if self._catalog is None:
             self._catalog = scan(model_folders())
         return self._catalog
 
     @property
     def known_layers(self) -> UnetLayers:
-        """The layers, where they are known to be there."""
+        """`layers`, for callers that know them to be there."""
         assert self.layers is not None
         return self.layers

@@ -1,8 +1,8 @@
-"""What sd-webui-controlnet puts on a UNet, taken off where the checkpoint alone is asked.
+"""Taking off what sd-webui-controlnet puts on a UNet, for UNet calls outside the sampling.
 
-A picture that is looked at beside the one under way is not the one its units are for. Its control
-models would see the wrong latent, and its IP-Adapters remember keys and values of the first call by
-layer alone: another number of rows mixes up prompt and negative prompt for the rest of the picture.
+Such a call is not for the picture that ControlNet's units belong to. Its control models would get
+the wrong latent, and its IP-Adapters cache keys and values of the first call by layer alone:
+another number of rows would mix up prompt and negative prompt for the rest of the picture.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ADAPTERS = "ipadapter_hacks"  # on a cross-attention: what its IP-Adapters add
 
 @contextmanager
 def without_controlnet(unet: nn.Module) -> Iterator[None]:
-    """Have `unet` be as without sd-webui-controlnet for the length of a `with` block."""
+    """A context in which `unet` is as without sd-webui-controlnet."""
     put_back: list[tuple[Any, str, Any]] = []
     if hasattr(unet, _FORWARD):
         put_back.append((unet, "forward", unet.forward))

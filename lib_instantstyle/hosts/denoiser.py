@@ -1,4 +1,7 @@
-"""The step under way, read off the WebUI's CFG denoiser."""
+"""The current step, read from the WebUI's CFG denoiser: the rows of UNet calls, and progress.
+
+The progress of samplers that choose their steps as they go is read from sigma.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from lib_instantstyle.unet.rows import (
 )
 from lib_instantstyle.units.schedule import completed_fraction
 
+_LAST = 0.999  # the largest fraction: 1 would be the end of the pass
+_SMALLEST = 0.03  # least sigma of SD's noise schedule, if the sampler does not have it
 AMBIGUOUS = (
     "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
     "which cannot be told for sure; they were taken in their usual order."
@@ -34,15 +39,15 @@ EACH_REFUSED = (
 class DenoiserClock:
     """Rows and progress of one sampling pass.
 
-    The denoiser's callback brings its parameters before each evaluation. They are kept, not read:
-    a callback that runs later may still replace the conditioning, and the UNet is called after all
-    of them.
+    `begin_step` gets the denoiser's parameters before each evaluation. They are read at the first
+    UNet call of the step only, because a callback of another extension may still replace the
+    conditioning in between.
     """
 
     def __init__(
         self, steps: int, warn: Callable[[str], None], tells_images_apart: bool = False
     ) -> None:
-        self.steps = steps  # that this pass executes
+        self.steps = steps  # executed in this pass
         self._tells_images_apart = tells_images_apart
         self._warn = warn
         self._warned = False
@@ -51,10 +56,10 @@ class DenoiserClock:
         self._fresh = False
         self._fraction = 0.0
         self._adaptive: SigmaProgress | None = None
-        self.paused = False  # for UNet calls that are no part of the sampling
+        self.paused = False  # True during UNet calls outside the sampling
 
     def begin_step(self, params: Any) -> None:
-        """Take the parameters of `on_cfg_denoiser`."""
+        """Take the parameters that the WebUI passes to `on_cfg_denoiser`."""
         self._params = params
         self._fresh = True
         denoiser = params.denoiser
@@ -69,7 +74,7 @@ class DenoiserClock:
         )
 
     def rows(self, call: UnetCall) -> tuple[int, ...] | None:
-        """Kinds of the rows of a UNet call; None before the first step."""
+        """The codes of the rows of a UNet call (see unet/rows.py); None before the first step."""
         if self.paused:
             return None
         announced = _announced(call, self._tells_images_apart)
@@ -82,11 +87,11 @@ class DenoiserClock:
         return self._rows.take(call.rows) or self._dealt_out_anew(call)
 
     def fraction(self) -> float:
-        """Completed share of the pass."""
+        """The completed share of the pass, 0 to 1."""
         return self._fraction
 
     def latent(self) -> tuple[int, int] | None:
-        """Height and width of the latent that this pass makes; None before the first step."""
+        """Height and width of the latent of this pass; None before the first step."""
         if self._params is None:
             return None
         height, width = self._params.x.shape[-2:]
@@ -95,9 +100,10 @@ class DenoiserClock:
     def rows_of_part(
         self, context: Any, in_order: tuple[int, ...], of_call: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """Kinds of rows that another extension took out of a call or added, by what they hold.
+        """The codes of rows that another extension took out of a call, or added to it.
 
-        in_order: what they are if it takes the rows in their order. of_call: all rows of the call.
+        They are told by comparing `context` [B, L, C] with the prompts. in_order: the codes if the
+        extension keeps the order of rows. of_call: those of all rows of the call.
         """
         if self._tells_images_apart:
             raise InstantStyleError(EACH_REFUSED)
@@ -114,13 +120,13 @@ class DenoiserClock:
         owners = None
         if self._tells_images_apart:
             owners = owners_of(_repeats(self._params.denoiser), prompt, negative or prompt)
-        # The latents tell of rows beyond: instruct-pix2pix evaluates the negative prompt twice.
+        # There may be more latents than prompts: instruct-pix2pix has the negative prompt twice.
         self._rows.begin_step(prompt, max(negative, len(self._params.x) - prompt), owners)
 
     def _kinds(
         self, context: Any, count: int, negatives: int | None = None
     ) -> tuple[int, ...] | None:
-        """Kinds of `count` rows that another extension deals out, by what they hold."""
+        """The kinds of `count` rows, by comparing `context` with the prompts; None if unclear."""
         if self._params is None:
             return None
         if self._params.text_uncond is None:  # Forge with CFG 1
@@ -130,22 +136,22 @@ class DenoiserClock:
         return kinds if kinds is not None and len(kinds) == count else None
 
     def _dealt_out_anew(self, call: UnetCall) -> tuple[int, ...]:
-        """Rows of a call that has more than the step has left: tiles of several sets of rows."""
+        """The codes of a call with more rows than the step has left: tiles of several sets."""
         kinds = self._kinds(call.context, call.rows)
         in_order = self._rows.in_order(call.rows)
         if kinds is None:
             return self._guess(in_order)
         if not self._tells_images_apart:
             return kinds
-        # What a row attends to does not tell whose picture it is; its place does, in whole sets.
+        # The context does not tell the image of a row; its place does, if whole sets are called.
         if kinds != tuple(map(kind_of, in_order)):
             raise InstantStyleError(EACH_REFUSED)
         return in_order
 
     def _of_tiles(self, call: UnetCall, announced: tuple[int, ...]) -> tuple[int, ...]:
-        """Another number of rows than announced: an extension deals them out in tiles.
+        """The codes of a call with another number of rows than announced: an extension tiles it.
 
-        Forge's own MultiDiffusion lays whole sets of rows one behind the other.
+        Forge's own MultiDiffusion calls whole sets of rows, one after the other.
         """
         repeated = (announced * (call.rows // len(announced) + 1))[: call.rows]
         if len(set(announced)) == 1 or self._tells_images_apart:
@@ -163,9 +169,10 @@ class DenoiserClock:
 
 
 def _announced(call: UnetCall, tells_images_apart: bool) -> tuple[int, ...] | None:
-    """Rows as the Forge family announces them with the call: one kind for each chunk of rows.
+    """The codes of rows from the options that the Forge family sends; None if it sends none.
 
-    A chunk has a row for each image of the batch, and so has `sigmas`.
+    `cond_or_uncond` has one kind for each chunk of rows. A chunk, like `sigmas`, has a row for each
+    image of the batch.
     """
     chunks = call.options.get("cond_or_uncond")
     if not chunks:
@@ -194,17 +201,11 @@ def _tokens(conditioning: Any) -> Any:
     return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
 
 
-# Progress of samplers that choose their steps as they go, told by sigma.
-
-_LAST = 0.999  # time never reaches 1
-_SMALLEST = 0.03  # sigma, where the WebUI does not tell: the least of SD's noise schedule
-
-
 def chooses_its_steps(sampler: Any) -> bool:
     """Whether `sampler` takes limits of sigma, and neither sigmas nor a number of steps.
 
-    Of k-diffusion's samplers that is DPM adaptive: how many evaluations it makes is not known
-    before it has made them.
+    Among k-diffusion's samplers that is DPM adaptive, whose number of evaluations is not known
+    beforehand.
     """
     try:
         names = inspect.signature(sampler.func).parameters.keys()
@@ -214,7 +215,7 @@ def chooses_its_steps(sampler: Any) -> bool:
 
 
 class SigmaProgress:
-    """The completed share of a pass, on the logarithm of sigma, in which such samplers step."""
+    """The completed share of a pass, linear in the logarithm of sigma, as such samplers step."""
 
     def __init__(self, sampler: Any) -> None:
         sigmas = getattr(getattr(sampler, "model_wrap", None), "sigmas", None)
@@ -222,7 +223,7 @@ class SigmaProgress:
         self._first: float | None = None
 
     def fraction(self, sigma: float) -> float:
-        """For an evaluation at `sigma`; the first one is at the beginning."""
+        """The share before an evaluation at `sigma`; 0 at the first one."""
         now = math.log(sigma)
         if self._first is None:
             self._first = now

@@ -1,8 +1,8 @@
-"""The loaded checkpoint as a plain diffusion model: pictures encoded, the UNet called aside.
+"""The loaded checkpoint as a plain diffusion model, for use outside the user's sampling.
 
-Beside the sampling that the user set up, some methods need the latent of a picture and the noise
-that the UNet sees in it. Both go the WebUI's own ways, so that its memory management, precision
-and model types stay in charge, but past its guidance, progress bar and previews.
+Some methods need the latent of a picture and the noise that the UNet predicts in it. Both use the
+WebUI's own functions, so that its memory management, precision and model types apply, but not its
+guidance, progress bar and previews.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Diffusion:
 
     @property
     def checkpoint(self) -> str:
-        """What tells this checkpoint and its VAE from others."""
+        """A text that tells this checkpoint from others: its file and hash."""
         model = live.sd_model(self._p)
         info = getattr(model, "sd_checkpoint_info", None)
         return f"{getattr(info, 'filename', '')} {getattr(model, 'sd_model_hash', '')}"
@@ -41,7 +41,7 @@ class Diffusion:
     def recording_latents(self) -> Iterator[list[torch.Tensor]]:
         """Collect the latents [n, 4, h, w] of all pictures that the VAE encodes in this block.
 
-        They are the most probable ones, where the WebUI itself draws one of many at random.
+        They are the means of the VAE's distribution, of which the WebUI draws a sample.
         """
         latents: list[torch.Tensor] = []
 
@@ -56,13 +56,13 @@ class Diffusion:
 
     @property
     def others_attend(self) -> bool:
-        """Whether another script computes self-attention in the place of the UNet."""
+        """Whether another script has replaced the UNet's self-attention."""
         return False
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The most probable latent [1, 4, h, w] of a picture [1, 3, 8h, 8w] in 0..1."""
+        """The mean latent [1, 4, h, w] of a picture [1, 3, 8h, 8w] in 0..1."""
         method = sd_samplers_common.approximation_indexes.get(shared.opts.sd_vae_encode_method)
-        # The WebUI's own way draws a latent at random; nobody else's numbers may depend on that.
+        # The WebUI's function draws random numbers, which must not change anybody else's.
         untouched = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
         with untouched, self.recording_latents() as latents:
             encoded: torch.Tensor = sd_samplers_common.images_tensor_to_samples(
@@ -71,12 +71,15 @@ class Diffusion:
         return latents[0] if latents else encoded.float()  # TAESD knows one latent only
 
     def empty_prompt(self, width: int, height: int) -> Any:
-        """The conditioning of one picture of this size (pixels) without any words."""
+        """The conditioning of the empty prompt, for one picture of this size in pixels."""
         words = prompt_parser.SdConditioning([""], width=width, height=height)
         return live.sd_model(self._p).get_learned_conditioning(words)
 
-    def asking(self, conditioning: Any) -> Denoiser:
-        """The UNet as a function of one latent and a sigma; ends when the user interrupts."""
+    def unconditional_denoiser(self, conditioning: Any) -> Denoiser:
+        """A denoiser by one UNet call with `conditioning`, and no guidance.
+
+        It raises the WebUI's InterruptedException if the user interrupts.
+        """
         denoiser = self._denoiser()
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -106,9 +109,9 @@ class Diffusion:
 class ForgeDiffusion(Diffusion):
     """The same in Forge, reForge and Forge Classic."""
 
-    def asking(self, conditioning: Any) -> Denoiser:
-        # The UNet before other scripts put their patches on it for this sampling. These are for
-        # its rows, and some remember by layer what they last saw: ControlNet's IP-Adapter and
+    def unconditional_denoiser(self, conditioning: Any) -> Denoiser:
+        # The UNet without the patches that other scripts put on it for this sampling. They are for
+        # its rows, and some keep tensors of the last call by layer: ControlNet's IP-Adapter and
         # reference-only, regions of a prompt, self-attention guidance.
         patcher = live.sd_model(self._p).forge_objects_after_applying_lora.unet
         parts = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
@@ -155,11 +158,11 @@ class ForgeDiffusion(Diffusion):
 
 
 def stop_if_interrupted() -> None:
-    """End the sampling under way, as the WebUI's own denoiser does, if the user wants it."""
+    """Raise InterruptedException if the user has interrupted, as the WebUI's denoiser does."""
     if shared.state.interrupted or shared.state.skipped:
         raise sd_samplers_common.InterruptedException
 
 
 def announce(text: str) -> None:
-    """Show what is going on beside the progress bar."""
+    """Show `text` beside the progress bar; "" for none."""
     shared.state.textinfo = text or None

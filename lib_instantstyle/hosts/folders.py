@@ -1,4 +1,4 @@
-"""Where users of the WebUI already keep IP-Adapters and CLIP image encoders."""
+"""The folders in which users of the WebUI keep IP-Adapters, CLIP encoders and LoRAs, and ours."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def own_folder() -> Path:
 
 
 def reference_folder() -> BoundedFolder | None:
-    """Where reference pictures are kept for pasting infotext; None if the user does not want it."""
+    """The folder for reference pictures; None if the user has switched it off."""
     capacity = bytes_to_keep(REFERENCES_MB)
     return BoundedFolder(own_folder() / "references", ".picture", capacity) if capacity else None
 
 
 def model_folders() -> list[Path]:
-    """Our own folder first, then the places that other tools use. Looked up, never written to."""
+    """The folders of the command line and settings, ours, then those of other tools; read only."""
     models = Path(paths_internal.models_path)
     controlnet = Path(paths_internal.extensions_dir) / "sd-webui-controlnet"
     given = [
@@ -46,7 +46,7 @@ def model_folders() -> list[Path]:
 
 
 def lora_folders() -> list[Path]:
-    """Where the WebUI looks for LoRAs. Looked up, never written to."""
+    """The folders in which the WebUI looks for LoRAs; read only."""
     given = [
         getattr(shared.cmd_opts, "lora_dir", None),
         getattr(shared.cmd_opts, "lyco_dir_backcompat", None),

@@ -1,7 +1,7 @@
 """Forge, reForge and Forge Classic: the WebUIs that sample with `forge_objects`.
 
-They differ from AUTOMATIC1111's where the UNet is kept, and announce the kinds of rows with each
-UNet call (see denoiser.py); the rest of their interface is the same.
+They keep the UNet elsewhere than AUTOMATIC1111's, and send the kinds of rows with each UNet call
+(see denoiser.py); the rest of their interface is the same.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class Forge(A1111):
     """See the Host protocol.
 
-    Checkpoints are loaded in inference mode. Moving or converting their weights outside of it, as
-    loading and the first use of a text encoder do, would leave weights that fail in every
-    generation from then on; so whatever has these touched is done in inference mode.
+    Checkpoints are loaded in inference mode. If their weights were moved or converted outside of
+    it, as loading and the first use of a text encoder do, every later generation would fail. So
+    everything that may do this runs in inference mode.
     """
 
     without_gradients = torch.inference_mode

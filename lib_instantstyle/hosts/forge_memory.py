@@ -1,8 +1,7 @@
-"""The account that Forge, reForge and Forge Classic keep of what is on the device.
+"""The list that Forge, reForge and Forge Classic keep of the models on the device.
 
-It is a list of models. How much memory is free they ask the device, so nothing has to be reported
-there; but to make room they can move off only what is in the list. An encoder that stays on the
-device for the next picture and is not in it would be memory that the WebUI has lost.
+They ask the device how much memory is free, but to make room they can move off only the models in
+the list. An encoder that stays on the device for the next picture has to be in it.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from torch import nn
 
 
 class CountedEncoder(nn.Module):
-    """What stands in the list for an encoder.
+    """The entry in the list that holds an encoder.
 
-    The WebUIs hang things on a model that point back at it. The encoder itself is in no such
-    circle, so its memory is free at once when it is let go of, not when Python next looks.
+    The WebUIs set attributes on a model that refer back to it. The encoder itself is in no such
+    reference cycle, so its memory is free as soon as it is released, without garbage collection.
     """
 
     def __init__(self, encoder: nn.Module, device: torch.device) -> None:
         super().__init__()
         self.encoder: nn.Module | None = encoder
-        # By these reForge knows that a model has been loaded already.
+        # By these attributes reForge recognises a model that is loaded already.
         self.device = device
         self.model_loaded_weight_memory = sum(
             parameter.numel() * parameter.element_size() for parameter in encoder.parameters()
@@ -61,12 +60,12 @@ def free_memory(size: int, device: torch.device) -> None:
 
 @torch.inference_mode()
 def load_model(patcher: Any) -> None:
-    """Bring a model in the WebUI's wrapper to its device, and into the list."""
+    """Move the model that `patcher` wraps to its device, and put it into the list."""
     _memory_management().load_models_gpu([patcher])
 
 
 def _memory_management() -> Any:
-    """The WebUI's module with the list."""
+    """The WebUI's module that has the list."""
     try:
         from backend import memory_management
     except ImportError:
@@ -75,7 +74,7 @@ def _memory_management() -> Any:
 
 
 def _patcher_class() -> Any:
-    """What the WebUI wraps around every model in the list."""
+    """The class that the WebUI wraps around every model in the list."""
     try:
         from backend.patcher.base import ModelPatcher
     except ImportError:

@@ -1,4 +1,4 @@
-"""Something done around every evaluation of the model that a sampler makes, or to its output."""
+"""Contexts around the model evaluations of a sampler, and changes of their output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib_instantstyle.unet.inversion import latent_scale
 from lib_instantstyle.units.schedule import completed_fraction
 
 Change = Callable[[torch.Tensor], torch.Tensor]
-"""Of the pictures [B, 4, h, w] that an evaluation predicts."""
+"""Changes the denoised latents [B, 4, h, w] that an evaluation predicts."""
 
 
 @contextmanager
@@ -25,18 +25,18 @@ def around_model_calls(
 ) -> Iterator[None]:
     """Call `enter(sigma, fraction, exits)` before each evaluation of p's sampler in this block.
 
-    sigmas: the levels of the 1000 timesteps; sigma: the level of the evaluation; fraction:
-    completed share of the `steps` of this pass. What is entered in `exits` is left after the
-    evaluation, however it ends. What `enter` returns is applied to its output.
+    sigmas: by timestep, 1000 of them. steps: executed in this pass. sigma: of the evaluation.
+    fraction: completed share of the pass. The contexts entered in `exits` end with the evaluation.
+    The change that `enter` returns, if any, is applied to its output.
     """
     denoiser = p.sampler.model_wrap_cfg
     in_timesteps = "timesteps" in signature(p.sampler.func).parameters
     exits = ExitStack()
-    changes: list[tuple[Change, float, torch.Tensor]] = []  # of the evaluation under way
+    changes: list[tuple[Change, float, torch.Tensor]] = []  # of the current evaluation
 
     def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         value = float((args[1] if len(args) > 1 else kwargs["sigma"]).flatten()[0])
-        sigma = level_of(value, sigmas) if in_timesteps else value
+        sigma = sigma_of(value, sigmas) if in_timesteps else value
         expected = denoiser.total_steps or steps
         change = enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
         changes[:] = [(change, sigma, args[0] if args else kwargs["x"])] if change else []
@@ -58,8 +58,8 @@ def around_model_calls(
         yield
 
 
-def level_of(timestep: float, sigmas: Sequence[float]) -> float:
-    """The level of a timestep, which some samplers place between two."""
+def sigma_of(timestep: float, sigmas: Sequence[float]) -> float:
+    """The sigma of a timestep, interpolated where a sampler uses one between two whole ones."""
     low = min(max(int(timestep), 0), len(sigmas) - 2)
     share = min(max(timestep - low, 0.0), 1.0)
     return sigmas[low] + share * (sigmas[low + 1] - sigmas[low])

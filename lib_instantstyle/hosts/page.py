@@ -1,4 +1,4 @@
-"""Parts of the WebUI that the page and the script are made of."""
+"""What the page, the routes and the script use of the WebUI."""
 
 from __future__ import annotations
 
@@ -20,44 +20,36 @@ __all__ = [
     "report_exception",
 ]
 
-
-# The WebUI's own API, as far as ours stands beside it.
-
-_ITS_OWN = "/sdapi/v1/txt2img"
+_API_ROUTE = "/sdapi/v1/txt2img"  # of the WebUI's own API
 
 
 def api_guard(app: Any) -> Sequence[Any] | None:
-    """The dependencies that guard the WebUI's API, to guard ours too; None if it offers none.
+    """The FastAPI dependencies that guard the WebUI's API, for ours too; None if it has no API.
 
-    A WebUI puts `--api-auth` on each of its routes by itself, and not on those of extensions.
-    Where it is asked for but cannot be found, that counts as no API.
+    `--api-auth` guards each of the WebUI's own routes, and not those of extensions. If the flag is
+    given but no guard is found, None is returned.
     """
-    route = next((r for r in app.routes if getattr(r, "path", "") == _ITS_OWN), None)
+    route = next((r for r in app.routes if getattr(r, "path", "") == _API_ROUTE), None)
     if route is None:
         return None
     guards: Sequence[Any] = getattr(route, "dependencies", ())
     return None if shared.cmd_opts.api_auth and not guards else guards
 
 
-# Who may be at the page.
-
-
 def is_public() -> bool:
-    """Whether others than this machine's own people may be at the page, as the flags tell.
+    """Whether strangers may use the page, as the command-line flags tell (--share, --listen).
 
-    The same flag keeps visitors from installing extensions; without it nobody is trusted.
+    The WebUI keeps strangers from installing extensions by the same flag; if that is missing, the
+    page counts as public.
     """
     return bool(getattr(shared.cmd_opts, "disable_extension_access", True))
 
 
-# The WebUI's callbacks, registered without making it search for who asks.
-
-
 def register_callback(on_event: Callable[..., None], call: Callable[..., Any], script: str) -> None:
-    """Do as `on_event(call)`, one of `script_callbacks`' functions, for the file `script`.
+    """Register `call` as `on_event` of `script_callbacks` would, for the script file `script`.
 
-    `on_event` finds that file by walking the stack, where every frame of a script has Python look
-    through all modules: 10 to 120 ms of the WebUI's start for each callback.
+    `on_event` itself finds the file by walking the stack, and for each frame Python searches all
+    modules: 10 to 120 ms of the WebUI's start for each callback.
     """
     event = getattr(on_event, "__name__", "").removeprefix("on_")
     listed = script_callbacks.callback_map.get(f"callbacks_{event}")

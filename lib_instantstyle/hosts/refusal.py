@@ -1,4 +1,4 @@
-"""Errors as the WebUI shows them."""
+"""The error that the WebUI shows for a refused generation."""
 
 from __future__ import annotations
 

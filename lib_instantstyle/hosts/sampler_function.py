@@ -1,8 +1,8 @@
-"""The WebUI's sampler with a function of ours in the place of its own.
+"""The WebUI's sampler with our function in the place of its own.
 
-A sampler object calls `self.func(model, x, sigmas=... or timesteps=..., ...)` from inside
-`launch_sampling`. Whatever calls `model(...)` there has progress bar, previews, interruption and
-guidance from the WebUI.
+A sampler object calls `self.func(model, x, sigmas=... or timesteps=..., ...)` in
+`launch_sampling`. A function that calls `model(...)` has the WebUI's progress bar, previews,
+interruption and guidance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lib_instantstyle.unet.inversion import latent_scale
 
 
 class Sampling:
-    """What a sampler's function is called with, in terms of sigma."""
+    """The arguments of a sampler's function, in terms of sigma."""
 
     def __init__(
         self,
@@ -29,8 +29,8 @@ class Sampling:
         extra_args: dict[str, Any],
         callback: Callable[[dict[str, Any]], None] | None,
     ) -> None:
-        """timesteps: of each level, for a model that takes these and answers with noise."""
-        self.levels = levels  # at which the sampler would ask the UNet, its start's included
+        """timesteps: by sigma, for a model that takes timesteps and predicts noise; else None."""
+        self.levels = levels  # sigmas at which the sampler would call the UNet
         self.extra_args = extra_args
         self._model = model
         self._timesteps = timesteps
@@ -39,7 +39,7 @@ class Sampling:
         self._denoised: torch.Tensor | None = None
 
     def predict(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        """The noise in the batch [B, 4, h, w], by the prompts and guidance that were set up."""
+        """The noise in the batch [B, 4, h, w], predicted with the user's prompts and guidance."""
         ones = x.new_ones([len(x)])
         self._sigma = sigma
         if self._timesteps is None:
@@ -52,7 +52,7 @@ class Sampling:
         return noise
 
     def after_step(self, i: int, x: torch.Tensor) -> None:
-        """Let the WebUI know that step `i` is done."""
+        """Tell the WebUI that step `i` is done."""
         if self._callback is not None:
             sigma = self._sigma
             done = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": self._denoised}
@@ -63,10 +63,9 @@ class Sampling:
 def sampler_function(
     p: Any, sigmas: Sequence[float], sample: Callable[[Sampling], torch.Tensor]
 ) -> Iterator[None]:
-    """Let `sample` do the sampling of p's sampler, in img2img, in this block.
+    """A context in which `sample` does the sampling of p's sampler, in img2img.
 
-    sigmas: the levels of the 1000 timesteps. `sample` returns latents [B, 4, h, w] as the VAE
-    takes them.
+    sigmas: by timestep, 1000 of them. sample: returns latents [B, 4, h, w] in the scale of the VAE.
     """
     sampler = p.sampler
     previous = sampler.func

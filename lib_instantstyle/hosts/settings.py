@@ -1,4 +1,4 @@
-"""Our page in the WebUI's settings."""
+"""Our section of the WebUI's settings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def page_units() -> int:
 
 
 def token_merging_ratio(img2img: bool) -> float:
-    """How many of the tokens the WebUI merges, where a generation does not say otherwise."""
+    """The share of tokens that the WebUI merges by its settings."""
     of_both = shared.opts.data.get("token_merging_ratio", 0)
     own = shared.opts.data.get("token_merging_ratio_img2img", 0) if img2img else 0
     return float(own or of_both)
 
 
 def register_settings() -> None:
-    """Add our settings to the WebUI's, which keep what a user has set."""
+    """Add our settings to the WebUI's; values that the user has saved are kept."""
     shared.opts.add_option(
         KEEP_ENCODER,
         shared.OptionInfo(
@@ -93,5 +93,5 @@ def bytes_to_keep(name: str) -> int:
 
 
 def leaves_out(p: Any) -> bool:
-    """Whether `p` is a nested pass that is to stay without style."""
+    """Whether `p` is a pass nested in a generation (ADetailer), which by default gets no style."""
     return bool(getattr(p, "_ad_inner", False)) and not shared.opts.data.get(NESTED, False)

@@ -1,7 +1,7 @@
 """Text vectors from the text encoder that the WebUI has loaded.
 
-All WebUIs wrap their text encoders in a class with the same few methods. They are called below
-prompt parsing, so that emphasis, textual inversions, LoRAs and the prompt's cache stay out of it.
+All WebUIs wrap their text encoders in a class with the same few methods. Those below the prompt
+parser are called, so that emphasis, textual inversions and the prompt cache play no part.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ROW = 1 + MAX_TOKENS + 1  # with the two ends
 
 @dataclass(frozen=True)
 class LoadedTextEncoder:
-    """The checkpoint's text encoder, where its vectors lie in the space of pictures.
+    """The checkpoint's text encoder, whose vectors lie in the space of image vectors.
 
-    embedder: the WebUI's wrapper. identity: changes whenever the weights may be others.
-    ready: moves the weights to where they run. without_gradients: the way this WebUI does that
-    when it encodes prompts.
+    embedder: the WebUI's wrapper. identity: changes whenever the weights may have changed. ready:
+    moves the weights to their device. without_gradients: the context in which this WebUI encodes
+    prompts.
     """
 
     embedder: Any
@@ -41,7 +41,7 @@ class LoadedTextEncoder:
 
     @property
     def width(self) -> int:
-        """E, how many numbers a vector has; 0 where that cannot be told."""
+        """E, the numbers in a vector; 0 if unknown."""
         return _projected_width(self.embedder)
 
     def vectors(
@@ -49,8 +49,8 @@ class LoadedTextEncoder:
     ) -> torch.Tensor:
         """The projected vectors [n, E] of `texts`, float32, on the CPU, not normalised.
 
-        progress: told how many are done. Raises InstantStyleError if a text has more than 75
-        tokens.
+        progress: called with the number of texts encoded so far. Raises InstantStyleError if a
+        text has more than 75 tokens.
         """
         live.require("a text encoder")
         rows = [_row(self.embedder, text) for text in texts]
@@ -69,7 +69,7 @@ class LoadedTextEncoder:
 
 
 def serves(embedder: Any) -> bool:
-    """Whether pooled and projected vectors can be had of a text encoder."""
+    """Whether a text encoder of the WebUI has pooled and projected vectors."""
     if getattr(embedder, "id_pad", None) is None:
         return False
     # SDXL holds CLIP-L without and OpenCLIP bigG with a pooled output. Forge wraps nothing.
@@ -79,7 +79,7 @@ def serves(embedder: Any) -> bool:
 
 
 def is_clip_tokenizer(embedder: Any) -> bool:
-    """Whether a text encoder of the WebUI cuts texts into CLIP's tokens."""
+    """Whether a text encoder of the WebUI tokenizes as CLIP does."""
     ids = (getattr(embedder, "id_start", None), getattr(embedder, "id_end", None))
     return ids == (START, END) and hasattr(embedder, "tokenize")
 
@@ -93,7 +93,7 @@ def _row(embedder: Any, text: str) -> list[int]:
 
 
 def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """[B, N] -> [B, E]; N is 77, or what `_shortened` says."""
+    """Token ids [B, N] to text vectors [B, E]; N is 77, or as `_shortened` yields."""
     if not _has_unused_end(embedder):
         pooled: torch.Tensor = embedder.encode_with_transformers(tokens).pooled
         return pooled
@@ -112,11 +112,11 @@ def _pooled(embedder: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _shortened(embedder: Any, length: int) -> Iterator[int]:
-    """Let the encoder take rows of `length` tokens; yields how many it takes, 77 if it cannot.
+    """A context in which the encoder takes rows of `length` tokens; yields how many it does take.
 
-    No token sees a later one, so that what stands behind the end of a text is computed in vain: of
-    a word, 72 tokens of 77. Hugging Face's encoders, which Forge has, take any number; OpenCLIP's
-    add all 77 positions and mask 77 tokens whatever they are given.
+    Attention is causal, so what follows the end token is computed in vain: of a word's row, 72
+    tokens of 77. Hugging Face's encoders, which Forge has, take any length. OpenCLIP's need their
+    positions and mask cut; where these are not the known ones, the length stays 77.
     """
     transformer = getattr(getattr(embedder, "text_encoder", None), "transformer", None)
     if hasattr(transformer, "text_model"):
@@ -167,10 +167,10 @@ def _projected_width(embedder: Any) -> int:
 
 @contextmanager
 def _without_lora() -> Iterator[None]:
-    """Hide the LoRAs of the last prompt from the built-in Lora extension.
+    """A context in which the built-in Lora extension has none of the last prompt's LoRAs.
 
-    It patches weights in place when a layer is called, and puts them back as soon as its list is
-    empty; with the list back, the next call patches them again.
+    It patches the weights of a layer when it is called, and restores them if its list is empty.
+    With the list back, the next call patches them again.
     """
     live.require("the list of LoRAs")
     lora = sys.modules.get("networks")

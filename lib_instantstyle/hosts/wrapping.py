@@ -1,7 +1,7 @@
-"""Replacing a method on one object for its next call, and leaving nothing behind.
+"""Wrapping a method of one object for its next call only.
 
 `p.init`, `p.sample` and `p.sampler.launch_sampling` are wrapped this way: other generations have
-other objects, and the wrapper is gone as soon as it was called.
+other objects, and the wrapper is removed when it is called.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 from lib_instantstyle.hosts.live import in_generation
 
-_MARK = "_instantstyle_replaced"  # on the wrapper: what stood in the instance before
+_MARK = "_instantstyle_replaced"  # attribute of the wrapper: the instance's earlier attribute
 _NOTHING = object()
 
 
 def wrap_next_call(owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Make the next call of `owner.name(*args)` a call of `around(previous, *args)`.
 
-    Asked twice, it wraps once. If another extension has wrapped the wrapper by then, the later
-    calls that reach it pass straight through.
+    A second call replaces the first wrapper. If another extension has wrapped our wrapper by then,
+    it stays, and later calls go straight to `previous`.
     """
     unwrap(owner, name)
     previous = getattr(owner, name)
@@ -40,7 +40,7 @@ def wrap_next_call(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def unwrap(owner: Any, name: str) -> None:
-    """Take our wrapper off `owner.name` if it is still there."""
+    """Remove our wrapper from `owner.name`, if it is there."""
     wrapper = vars(owner).get(name)
     replaced = getattr(wrapper, _MARK, None)
     if replaced is None:

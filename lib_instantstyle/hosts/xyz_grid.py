@@ -1,4 +1,4 @@
-"""The built-in X/Y/Z plot script, and what it says of a plot."""
+"""The WebUI's built-in X/Y/Z plot script, and the plot of a generation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def script_arguments(p: Any, name: str) -> Sequence[Any]:
 
 
 def give_script_argument(p: Any, name: str, value: object) -> None:
-    """Make `value` the only argument of the always-on script `name`, for `p` and no copy of it."""
+    """Set `value` as the only argument of the always-on script `name`, in `p` alone."""
     script = _script(p, name)
     before, after = p.script_args[: script.args_from], p.script_args[script.args_to :]
     p.script_args = (*before, value, *[None] * (script.args_to - script.args_from - 1), *after)
@@ -38,7 +38,7 @@ def _script(p: Any, name: str) -> Any:
 
 
 def axes_in_use(p: Any) -> Sequence[str]:
-    """The labels of the axes of the plot that `p` is about to make."""
+    """The labels of the axes of the plot that `p` makes; none if it makes no plot."""
     index = p.script_args[0] if p.script_args else 0
     if not isinstance(index, int) or not 0 < index <= len(p.scripts.selectable_scripts):
         return ()
@@ -49,8 +49,8 @@ def axes_in_use(p: Any) -> Sequence[str]:
 
 
 def may_name_files(p: Any) -> bool:
-    """Whether who asks for `p` may have files of this machine opened.
+    """Whether the user of `p` may have files of this machine opened.
 
-    Only somebody at the page of a WebUI that serves this machine alone.
+    Only a user of the page, not of the API, and only if the page is not public.
     """
     return not (p.is_api or is_public() or shared.cmd_opts.hide_ui_dir_config)

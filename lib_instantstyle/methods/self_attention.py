@@ -93,7 +93,9 @@ class AttentionPart(Part):
         diffusion = current.context.host.diffusion(p)
         layers = current.context.known_layers.self_attentions_in(self._blocks)
         with self_attention_hooks(current.unet, layers) as hooks:
-            unconditional = current.outside_sampling(diffusion.asking(self._empty_prompt))
+            unconditional = current.outside_sampling(
+                diffusion.unconditional_denoiser(self._empty_prompt)
+            )
             try:
                 yield AttentionContext(diffusion, diffusion.sigmas(), unconditional, layers, hooks)
             finally:

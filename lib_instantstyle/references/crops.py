@@ -1,4 +1,4 @@
-"""The squares that CLIP sees of a reference: masked, cropped and sharpened, in this order.
+"""The square crops of a reference that CLIP encodes: masked, cropped and sharpened, in this order.
 
 Source of the sharpening: AMD FidelityFX CAS (contrast adaptive: more where the surroundings are
 flat, less at hard edges), in the variant of ComfyUI's IPAdapter plus
@@ -34,11 +34,10 @@ def reference_views(
     sharpening: float = 0.0,
     mask: Image.Image | None = None,
 ) -> list[Image.Image]:
-    """The `size` x `size` pictures that CLIP sees of the RGB picture `image`: masked, cropped and
-    sharpened, in this order. clip_view.normalised makes CLIP's input of them.
+    """The crops, `size` x `size`, of the RGB picture `image`: masked, cropped and then sharpened.
 
-    Several only for the crop "tiles"; CLIP's answers to these are to be averaged. Raises
-    InstantStyleError for an unknown crop and for a mask that marks nothing.
+    preprocess.normalised makes CLIP's input of them. Only the crop "tiles" gives several, whose
+    image embeds are to be averaged. Raises InstantStyleError for a mask that marks nothing.
     """
     if mask is not None:
         image = masked(image, mask)
@@ -88,16 +87,16 @@ def _widen(begin: int, end: int, length: int, limit: int) -> tuple[int, int]:
 
 
 def crop_views(image: Image.Image, crop: str, size: int = 224) -> list[Image.Image]:
-    """The `size` x `size` pictures that CLIP sees of the RGB picture `image`.
+    """The `size` x `size` crops of the RGB picture `image` that CLIP encodes.
 
     - "center": the middle square, as CLIP's own preprocessing cuts it;
     - "pad": the whole picture with bars of CLIP's mean colour, which stands for nothing;
     - "stretch": the whole picture, squeezed;
     - "tiles": squares along the long side, from edge to edge at even distances, as few as leave no
-      gap, but at most MOST_TILES. CLIP's answers to them are to be averaged. A picture whose sides
+      gap, but at most MOST_TILES. Their image embeds are to be averaged. A picture whose sides
       differ by less than a tenth has one, its middle.
 
-    All but "tiles" give one view. Raises InstantStyleError for an unknown crop.
+    All but "tiles" give one crop. Raises KeyError for an unknown word.
     """
     return CROP_FUNCTIONS[crop](image, size)
 

@@ -1,4 +1,4 @@
-"""Noise on a picture whose tokens the negative-prompt rows get.
+"""Noise on the picture that negative-prompt rows get, for guidance to move away from.
 
 Source: the node IPAdapter Noise of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus), and
 torchvision's ElasticTransform and gaussian_blur, which it uses.
@@ -33,7 +33,7 @@ def noisy(view: Image.Image, kind: str, strength: float, blur: int = 0) -> Image
     blur: width in pixels of a Gaussian blur over the result, 0 for none; even ones count as the
     next odd. The same picture always gets the same noise, from a generator of its own.
 
-    Raises InstantStyleError for an unknown kind.
+    Raises KeyError for an unknown kind.
     """
     levels = torch.from_numpy(np.array(cast(Any, view)))  # [S, S, 3]
     generator = torch.Generator().manual_seed(int(levels.sum()) // 255 % _SEEDS)

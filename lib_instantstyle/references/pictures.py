@@ -1,4 +1,9 @@
-"""Reference pictures: from the text that requests carry to upright RGB."""
+"""Reference pictures: from the text in requests to upright 8-bit RGB, for any picture Pillow opens.
+
+A transparent part holds nothing to imitate, so it becomes CLIP's mean colour: after normalisation
+that is zero (within one 8-bit level), the value of a picture that was left out in training. Colour
+profiles are not applied, as in CLIP's own preprocessing.
+"""
 
 from __future__ import annotations
 
@@ -114,12 +119,6 @@ def _formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
-
-# Any picture that Pillow opens, as 8-bit RGB.
-#
-# Where a picture is transparent there is nothing to imitate, so CLIP's mean colour goes there:
-# after normalisation it is zero (within one 8-bit level), the value of a picture that is not there.
-# Colour profiles are not applied, as in CLIP's own preprocessing.
 
 Colour = tuple[int, int, int]
 

@@ -1,6 +1,7 @@
-"""Reference pictures kept on this machine, so that pasting infotext brings them back.
+"""Pictures kept on this machine: references for pasting infotext, and crops for the user.
 
-Infotext holds the start of a picture's hash and no pixels.
+Infotext has the start of a reference's hash and no pixels; the store finds the picture by it. The
+crops that the image encoder is given are saved only if the user has switched that on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from PIL import Image
 from lib_instantstyle.files.own_files import BoundedFolder, write_file
 from lib_instantstyle.hosts import reference_folder
 
-SHORTEST = 12  # hexadecimal digits that are enough to ask for a picture; infotext holds these
+SHORTEST = 12  # hexadecimal digits of a hash, as infotext has them; fewer find no picture
 
 
 class ReferenceStore:
@@ -25,9 +26,9 @@ class ReferenceStore:
         self._files = folder
 
     def put(self, data: bytes) -> str | None:
-        """Keep the picture file `data` as it came, and mend the file if it is damaged.
+        """Keep the picture file `data`, replacing a damaged copy.
 
-        None, or a sentence for the user where that is not possible: no reason to make no picture.
+        Returns None, or a sentence for the user if it cannot be written, which stops nothing.
         """
         digest = hashlib.sha256(data).hexdigest()
         if self._files.read(digest) == data:
@@ -43,7 +44,7 @@ class ReferenceStore:
         return None
 
     def get(self, digest: str) -> bytes | None:
-        """The picture whose SHA-256 begins with `digest`; None if it is not here any more."""
+        """The picture file whose SHA-256 begins with `digest`; None if it is no longer kept."""
         if len(digest) < SHORTEST:
             return None
         for known in self._files.digests():
@@ -56,20 +57,17 @@ class ReferenceStore:
 
 
 def store() -> ReferenceStore | None:
-    """That of this WebUI; None where the user wants none."""
+    """The store of this WebUI; None if the user has switched it off."""
     folder = reference_folder()
     return None if folder is None else ReferenceStore(folder)
 
 
-# What the image encoder saw of each reference, saved on request for the user to look at.
-
-
 def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path) -> str | None:
-    """Write the squares that CLIP sees of a picture into `folder`, each once.
+    """Write the crops `views` of a picture into `folder`, unless they are there.
 
-    sha256: of the picture; its start, as in infotext, begins the name. key: of what is seen of it
-    (see references/views.py); where it is not the plain picture its own hash follows. None, or
-    a sentence for the user where it could not be written: no reason to make no picture.
+    sha256: of the picture; file names begin with its start, as in infotext. key: of the encoder
+    input (see references/views.py); its hash is added to the name unless the input is the plain
+    picture. Returns None, or a sentence for the user if it cannot be written, which stops nothing.
     """
     name = f"{sha256[:12]}-{views[0].width}"
     if key != sha256:

@@ -1,4 +1,4 @@
-"""The pictures of a unit: decoded, named by their hashes."""
+"""The pictures of a unit, decoded, with their hashes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ BLACK: Colour = (0, 0, 0)
 
 @dataclass(frozen=True)
 class UnitPictures:
-    """What a unit shows."""
+    """The decoded pictures of a unit."""
 
     references: tuple[Picture, ...]
     weights: tuple[float, ...]  # of the references
     reference_mask: Picture | None
     negative: Picture | None
     mask: Mask | None
-    hashes: dict[str, str]  # by field, as infotext writes them
-    files: tuple[bytes, ...]  # all of them as they came
+    hashes: dict[str, str]  # by field, as infotext has them
+    files: tuple[bytes, ...]  # the files of all pictures; empty for one behind a URL
 
 
 def pictures_of(
@@ -37,9 +37,9 @@ def pictures_of(
 ) -> UnitPictures:
     """Decode the pictures of `unit`.
 
-    noting: entered around each of them; where it takes errors, what cannot be read is left out.
-    Raises InstantStyleError if there is neither a reference nor a saved style, or both, or a
-    picture cannot be read.
+    noting: a context entered for each picture; if it suppresses errors (a dry run), pictures that
+    cannot be read are left out. Raises InstantStyleError if there is neither a reference nor a
+    saved style, or both, or a picture cannot be read.
     """
     if unit.image and unit.style:
         with noting():

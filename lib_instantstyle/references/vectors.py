@@ -1,4 +1,4 @@
-"""CLIP embeddings of references, computed once and remembered by content."""
+"""CLIP image embeds of references, computed once and cached by the content of the picture."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _EMBEDDING, _CHECK = "embedding", "check"
 
 Key = tuple[object, ...]  # everything that decides the numbers, with a repr that says it
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
-BATCH = 8  # views that the encoder sees at once: many references must not need much memory
+BATCH = 8  # crops that the encoder is given at once, which bounds the memory for many references
 
 
 class _KeptEncoder(NamedTuple):
-    """An encoder on its device."""
+    """An encoder that stays on its device."""
 
     encoder: ImageEncoder
     entry: Entry
 
 
 class EmbeddingCache:
-    """The embeddings of one process, and the encoder that stays between generations."""
+    """The image embeds in memory, and the encoder that stays between generations."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -48,7 +48,7 @@ class EmbeddingCache:
         self.encoders: dict[Key, _KeptEncoder] = {}  # at most one, where the user asks for it
 
     def recall(self, keys: Sequence[Key]) -> dict[Key, torch.Tensor]:
-        """Those of `keys` that are in memory."""
+        """The cached tensors of `keys`."""
         with self.lock:
             found = {key: self.tensors[key] for key in keys if key in self.tensors}
             for key in found:
@@ -56,7 +56,7 @@ class EmbeddingCache:
         return found
 
     def remember(self, tensors: Mapping[Key, torch.Tensor]) -> None:
-        """Keep `tensors`; the ones used longest ago go until CAPACITY bytes are left."""
+        """Cache `tensors`, dropping the least recently used ones above CAPACITY bytes."""
         with self.lock:
             self.tensors.update(tensors)
             held = sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
@@ -65,7 +65,7 @@ class EmbeddingCache:
                 held -= oldest.numel() * oldest.element_size()
 
     def release_encoder(self) -> None:
-        """Free the encoder that was left on its device."""
+        """Free the encoder that stayed on its device."""
         for kept in self.encoders.values():
             kept.entry.take_out()
         self.encoders.clear()
@@ -73,11 +73,11 @@ class EmbeddingCache:
 
 @dataclass(frozen=True)
 class ImageEmbeds:
-    """What image encoders make of pictures, on one device and in one precision.
+    """Image encoders run on one device and in one precision, with a cache.
 
-    keep: leave the encoder on its device for the next picture; otherwise none stays. memory: of the
-    device. files: where embeddings outlive the process. notify: called with a sentence where the
-    encoder had to run on the CPU.
+    keep: whether the encoder stays on its device for the next picture. memory: who manages that of
+    the device. files: the image embeds on disk. notify: called with a sentence if an encoder had
+    to run on the CPU.
     """
 
     device: torch.device
@@ -94,11 +94,11 @@ class ImageEmbeds:
         kind: AdapterKind,
         image_encoder: ImageEncoderFile,
     ) -> torch.Tensor:
-        """What an adapter of `kind` takes of `inputs` and, last, of what negative-prompt rows get.
+        """The image embeds that an adapter of `kind` takes: of `inputs`, then of negative rows.
 
-        [n + 1, E] or [n + 1, N, W]: what projections.image_tokens takes. negative: None for what
-        the adapter saw in training where the picture was dropped; a linear adapter saw the zero
-        vector there, one that takes hidden states the zero image's.
+        [n + 1, E] or [n + 1, N, W], the argument of projections.image_tokens. negative: the input
+        of negative-prompt rows; None for what the adapter was given in training when the picture
+        was dropped: the zero vector (linear adapters), or the hidden states of the zero image.
         """
         if not self.keep:
             cache().release_encoder()
@@ -115,10 +115,10 @@ class ImageEmbeds:
     ) -> list[torch.Tensor]:
         """One tensor for each input, float32, on the CPU; the encoder runs at most once.
 
-        The encoder is built for what was not seen before, and freed at once unless it is kept.
+        The encoder is loaded for inputs that are not cached, and freed at once unless it is kept.
 
-        hidden: hidden states [N, W] as they leave the last block but one, N being 257 at 224
-        pixels, instead of image vectors [E].
+        hidden: give hidden states [N, W], the output of the last block but one (N = 257 at 224
+        pixels), instead of image vectors [E].
         """
         source = _source(image_encoder, self.dtype, hidden)
         keys: list[Key] = [(each.key, *source) for each in inputs]
@@ -131,9 +131,8 @@ class ImageEmbeds:
         if missing:
             views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
             encoded = self._run(torch.cat(views), image_encoder, hidden)
-            # Means are tensors of their own: a view would keep the whole batch alive for as long
-            # as one of it is remembered.
-            parts = torch.split(encoded, [len(of_one) for of_one in views])
+            # The mean is a tensor of its own; a view would keep the whole batch in memory.
+            parts = torch.split(encoded, [len(crops) for crops in views])
             found.update({keys[i]: part.mean(dim=0) for i, part in zip(missing, parts)})
             cache().remember({keys[i]: found[keys[i]] for i in missing})
             if self.files is not None:
@@ -166,20 +165,20 @@ class ImageEmbeds:
                 else:
                     kept.entry.take_out()
 
-        what = f"the image encoder {image_encoder.name}"
-        return or_on_cpu(run, self.device, self.dtype, what, self.notify)
+        title = f"the image encoder {image_encoder.name}"
+        return or_on_cpu(run, self.device, self.dtype, title, self.notify)
 
 
 def cache() -> EmbeddingCache:
-    """That of this process."""
+    """The cache of this process."""
     return SESSION.of(EmbeddingCache)
 
 
 def image_embeds(context: Context, keep: bool = False, on_disk: bool = True) -> ImageEmbeds:
-    """Image encoders run as the WebUI's settings want it.
+    """Image encoders run as the WebUI's settings say.
 
-    keep: leave the encoder on its device whatever these say. on_disk: look for embeddings there,
-    and keep new ones.
+    keep: keep the encoder on its device whatever they say. on_disk: read image embeds from disk,
+    and write new ones.
     """
     host = context.host
     folder = host.embeddings_folder() if on_disk else None
@@ -196,7 +195,7 @@ def image_embeds(context: Context, keep: bool = False, on_disk: bool = True) -> 
 def is_remembered(
     encoder_input: EncoderInput, image_encoder: ImageEncoderFile, hidden: bool, context: Context
 ) -> bool:
-    """Whether the embedding of `encoder_input` is in memory or on disk."""
+    """Whether the image embeds of `encoder_input` are in memory or on disk."""
     embeds = image_embeds(context)
     keys: list[Key] = [(encoder_input.key, *_source(image_encoder, embeds.dtype, hidden))]
     return bool(cache().recall(keys) or (embeds.files is not None and _read(keys, embeds.files)))
@@ -205,7 +204,7 @@ def is_remembered(
 def _source(
     image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
 ) -> tuple[object, ...]:
-    """What tells the features of one encoder from another's."""
+    """The part of a key that names the encoder, its precision and its output."""
     status = image_encoder.path.stat()
     return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 

@@ -1,4 +1,4 @@
-"""The image encoder's input: a picture prepared as a unit asks, or the zero image."""
+"""The image encoder's input: a picture with the crop and noise of a unit, or the zero image."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _NO_NOISE = "none"
 class EncoderInput:
     """One input of the image encoder.
 
-    key: tells it from all others, by content. pixels: the encoder's input [n, 3, size, size] for a
-    size in pixels; of several views the features are averaged.
+    key: equal for inputs with equal pixels. pixels: from a size in pixels to the encoder's input
+    [n, 3, size, size]; the image embeds of several crops are averaged.
     """
 
     key: str
     pixels: Callable[[int], torch.Tensor]
 
 
-# Zero after CLIP's normalisation, a flat picture of CLIP's mean colour: what adapters saw in
-# training where the picture was dropped.
+# Zero after CLIP's normalisation, a flat picture of CLIP's mean colour: what adapters were given in
+# training when the picture was dropped.
 ZERO_IMAGE = EncoderInput("zero image", lambda size: torch.zeros(1, 3, size, size))
 
 
 def reference_input(
     picture: Picture, unit: Unit | None = None, mask: Picture | None = None
 ) -> EncoderInput:
-    """`picture` with the crop and the sharpening of `unit`, and the part that `mask` marks.
+    """The part of `picture` that `mask` marks, with the crop and the sharpening of `unit`.
 
-    unit: None for the picture as it is, its middle.
+    unit: None for the middle of the picture, without mask and sharpening.
     """
     key = [picture.sha256]
     if unit is None:
@@ -60,7 +60,7 @@ def reference_input(
 
 
 def negative_input(picture: Picture, unit: Unit, mask: Picture | None = None) -> EncoderInput:
-    """`picture` as `reference_input` shows it, with the noise of `unit`."""
+    """As `reference_input`, with the noise of `unit`."""
     plain = reference_input(picture, unit, mask)
     if unit.noise == _NO_NOISE:
         return plain
@@ -77,11 +77,11 @@ def negative_input(picture: Picture, unit: Unit, mask: Picture | None = None) ->
 def input_views(
     picture: Picture, unit: Unit, size: int, mask: Picture | None = None
 ) -> list[Image.Image]:
-    """The `size` x `size` pictures that the encoder sees."""
+    """The crops of `picture`, `size` x `size`, that the encoder is given."""
     marked = None if mask is None else mask.image
     return reference_views(picture.image, size, unit.crop, unit.sharpening, marked)
 
 
 def has_negative_input(unit: Unit) -> bool:
-    """Whether negative-prompt rows get another picture than the zero image."""
+    """Whether `unit` gives negative-prompt rows another input than the zero image."""
     return unit.negative_image is not None or unit.noise != _NO_NOISE

@@ -1,10 +1,10 @@
-"""Saved styles: what an image encoder made of references, ready for any adapter made for it.
+"""Saved styles: the image embeds of references, for any adapter made for their image encoder.
 
-Both of its outputs are stored, so that a style made with a linear adapter also serves plus ones,
-and what negative-prompt rows get beside them, so that no encoder is needed at all. Image vectors
-keep 32 bits (5 kB for ViT-bigG), hidden states 16, which is lossless where the encoder ran in 16
-bits. One reference then takes 1.1 MB with ViT-L, 1.3 MB with ViT-H and 1.7 MB with ViT-bigG, each
-further one half of that.
+Both image vectors and hidden states are stored, so that a style made with a linear adapter also
+serves plus adapters, and those for negative-prompt rows, so that no encoder is needed at all. Image
+vectors have 32 bits (5 kB for ViT-bigG), hidden states 16, which loses nothing if the encoder ran
+in 16 bits. One reference takes 1.1 MB with ViT-L, 1.3 MB with ViT-H and 1.7 MB with ViT-bigG; each
+further one takes half of that.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _TOLERANCE = 0.01
 class Style:
     """A saved style of n references; tensors in float32 on the CPU.
 
-    The last row is what negative-prompt rows get.
+    The last row of vectors and hidden is for negative-prompt rows.
     """
 
     info: StyleInfo
     vectors: torch.Tensor | None  # [n + 1, E]
     hidden: torch.Tensor  # [n + 1, N, W]
-    fingerprint: torch.Tensor  # [W]
+    fingerprint: torch.Tensor  # [W], the image encoder's class embedding
 
     def features(self, hidden_states: bool) -> torch.Tensor:
-        """What an adapter takes: [n + 1, N, W] or [n + 1, E], as ImageEmbeds.features gives it."""
+        """The image embeds, [n + 1, N, W] or [n + 1, E]; see ImageEmbeds.features."""
         if hidden_states:
             return self.hidden
         if self.vectors is None:
@@ -56,9 +56,9 @@ class Style:
         return self.vectors
 
     def is_by(self, image_encoder: ImageEncoderFile) -> bool:
-        """Whether `image_encoder` made it, in whatever format or precision.
+        """Whether it was made with `image_encoder`, in whatever format or precision.
 
-        The class embedding, trained with all the rest, is stored in every one of them.
+        Told by the class embedding, which every format has and training changes.
         """
         if image_encoder.kind.width != self.info.kind.width:
             return False
@@ -70,7 +70,7 @@ class Style:
 
 
 def has_other_encoder(path: Path, image_encoders: Sequence[ImageEncoderFile]) -> bool:
-    """Whether there are image encoders here, and none of them made the style file `path`."""
+    """Whether none of `image_encoders` made the style file `path`; False if there are none."""
     if not image_encoders:
         return False
     style = read_style(path)
@@ -80,7 +80,10 @@ def has_other_encoder(path: Path, image_encoders: Sequence[ImageEncoderFile]) ->
 def write_style(
     path: Path, style: Style, write: Callable[[Path, bytes], None] = write_file
 ) -> None:
-    """Write `style` to `path`, by `write` in place of what is there. Raises OSError."""
+    """Write `style` to `path` with `write`, which by default replaces a file that is there.
+
+    Raises OSError.
+    """
     tensors = {HIDDEN: _halved(style.hidden), FINGERPRINT: style.fingerprint.float()}
     if style.vectors is not None:
         tensors[VECTORS] = style.vectors.float()
@@ -105,6 +108,6 @@ def read_style(path: Path) -> Style:
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:
-    """In 16 bits, unless a number is too large for them."""
+    """`tensor` in 16 bits, or in 32 if a number is too large for 16."""
     half = tensor.half()
     return half if bool(torch.isfinite(half).all()) else tensor.float()

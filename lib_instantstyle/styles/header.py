@@ -1,14 +1,14 @@
-"""What a style file says of itself, read from its header alone.
+"""The description of a saved style, read from the header of its file alone.
 
 A style is a .safetensors file with two entries in its metadata, METADATA_KEY and THUMBNAIL, and
 these tensors, for n references and an image encoder with N tokens of width W and vectors of
 width E:
 
-    image_vectors [n + 1, E]     what linear adapters take; absent if the encoder makes none
-    hidden_states [n + 1, N, W]  what plus and full-face adapters take
-    fingerprint   [W]            the encoder's class embedding: tells whose vectors these are
+    image_vectors [n + 1, E]     for linear adapters; absent if the encoder has no projection
+    hidden_states [n + 1, N, W]  for plus and full-face adapters
+    fingerprint   [W]            the encoder's class embedding, by which it is recognised
 
-The last row is what negative-prompt rows get.
+The last row is for negative-prompt rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lib_instantstyle.units.values import REFERENCE_WEIGHT
 METADATA_KEY, THUMBNAIL = "instantstyle_style", "instantstyle_thumbnail"
 VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
-# What these do to a picture is in its features already.
+# Fields whose effect is part of the image embeds already.
 IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
 _NOT_SETTINGS = ("enabled", "style", *IN_FEATURES)
 
@@ -64,10 +64,15 @@ class StyleInfo:
         return ("linear", "plus") if self.kind.embedding_width else ("plus",)
 
 
-def settings_of(unit: Unit) -> dict[str, Any]:
-    """The fields of `unit` that differ from their defaults, as JSON holds them.
+def now() -> str:
+    """The current time in UTC, in the format of StyleInfo.created."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    Without its pictures, and without what was done to them before they were encoded.
+
+def settings_of(unit: Unit) -> dict[str, Any]:
+    """The fields of `unit` that differ from their defaults, as JSON values.
+
+    Without its pictures, and without the fields whose effect is in the image embeds.
     """
     changed = {name: getattr(unit, name) for name in _settings(unit.table) if unit.differs(name)}
     return {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in changed.items()}
@@ -86,10 +91,6 @@ def check_settings(info: StyleInfo, table: Table, name: str) -> None:
         raise InstantStyleError(f"{name} is no sound style ({problem}); get it again.")
 
 
-def _settings(table: Table) -> list[str]:
-    return [name for name in table.page_fields if name not in _NOT_SETTINGS]
-
-
 def metadata_of(info: StyleInfo) -> dict[str, str]:
     """The metadata of a style file."""
     content = {f.name: getattr(info, f.name) for f in fields(info) if f.name != "thumbnail"}
@@ -98,9 +99,9 @@ def metadata_of(info: StyleInfo) -> dict[str, str]:
 
 
 def read_info(path: Path) -> StyleInfo | None:
-    """What the style file `path` says; None if it is no style of ours.
+    """The description in the style file `path`; None if it is no style of ours.
 
-    Raises InstantStyleError if it says it is one and is damaged, OSError if it cannot be read.
+    Raises InstantStyleError if it is one and damaged, OSError if it cannot be read.
     """
     size = path.stat().st_size
     header = read_header(path)
@@ -128,7 +129,7 @@ def read_info(path: Path) -> StyleInfo | None:
 
 
 def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
-    """The tensors of its file."""
+    """The shapes of the tensors in the file of the style `info`, by name."""
     kind, count = info.kind, len(info.references)
     tokens = (kind.image_size // kind.patch) ** 2 + 1
     shapes: dict[str, tuple[int, ...]] = {
@@ -136,6 +137,10 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
         FINGERPRINT: (kind.width,),
     }
     return shapes | ({VECTORS: (count + 1, kind.embedding_width)} if kind.embedding_width else {})
+
+
+def _settings(table: Table) -> list[str]:
+    return [name for name in table.page_fields if name not in _NOT_SETTINGS]
 
 
 def _info(header: Header) -> StyleInfo:
@@ -159,11 +164,6 @@ def _info(header: Header) -> StyleInfo:
         settings=settings,
         thumbnail=_thumbnail(header.metadata.get(THUMBNAIL, "")),
     )
-
-
-def now() -> str:
-    """This moment in UTC, as a style file says when it was made."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _weight(value: object) -> float:

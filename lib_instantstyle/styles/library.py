@@ -1,8 +1,8 @@
-"""The saved styles: one flat folder of style files, listed, renamed, deleted, taken in.
+"""The saved styles: one flat folder of style files, listed, renamed, deleted and imported.
 
-No name from outside ever becomes part of a path unless it passed names.check_name, and what
-is read, renamed or deleted is found by comparing with the names listed. Imports no torch: the page
-lists styles before anybody uses one.
+A name from outside becomes part of a path only after names.check_name; the file to read, rename or
+delete is found by comparing with the listed names. Imports no torch, because the page lists styles
+before one is used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LISTED = 20  # names that a sentence lists at most
 
 
 class _Read:
-    """What files were found to hold, by path, size and time of change; a str: why it is refused."""
+    """Descriptions of files, by path, size and time of change; a str says why one is refused."""
 
     def __init__(self) -> None:
         self.files: dict[tuple[str, int, int], StyleInfo | str | None] = {}
@@ -54,17 +54,17 @@ class StyleLibrary:
         self._table = table
 
     def styles(self) -> list[SavedStyle]:
-        """All of them, by name."""
+        """All styles, sorted by name."""
         return [style for style in self._entries() if isinstance(style, SavedStyle)]
 
     def refused(self) -> list[tuple[str, str]]:
-        """Name and sentence of style files that are damaged, or cannot be named."""
+        """The name of each damaged or wrongly named style file, and a sentence about it."""
         return [entry for entry in self._entries() if not isinstance(entry, SavedStyle)]
 
     def find(self, name: str) -> SavedStyle:
-        """The style `name`, in whatever case.
+        """The style `name`, in whatever case of letters.
 
-        Raises InstantStyleError that says what is wrong with it, or lists what is there.
+        Raises InstantStyleError that says what is wrong with it, or lists the styles.
         """
         entries = list(self._entries())
         styles = [style for style in entries if isinstance(style, SavedStyle)]
@@ -91,9 +91,10 @@ class StyleLibrary:
         return None
 
     def free_name(self, name: str, instead_of: SavedStyle | None = None) -> str:
-        """`name` as it may be given to a new style, or to `instead_of`.
+        """`name` as check_name returns it, for a new style or a new name of `instead_of`.
 
-        Raises InstantStyleError if it is not allowed, or taken on some file system.
+        Raises InstantStyleError if it is not allowed, or some file system would take it for the
+        name of another style.
         """
         clean = check_name(name)
         for path in self._paths():
@@ -104,7 +105,7 @@ class StyleLibrary:
         return clean
 
     def path_of(self, name: str) -> Path:
-        """Where a style of that free name goes."""
+        """The path for a new style; name: as free_name returns it."""
         return self.folder / f"{name}{SUFFIX}"
 
     def rename(self, name: str, new_name: str) -> SavedStyle:
@@ -180,7 +181,7 @@ class StyleLibrary:
 
 
 def library(table: Table) -> StyleLibrary:
-    """The styles of this WebUI; their settings are fields of `table`."""
+    """The library of this WebUI; table: of the fields that settings may have."""
     return StyleLibrary(own_folder() / "styles", table)
 
 

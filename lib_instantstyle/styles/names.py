@@ -1,4 +1,4 @@
-"""Names of saved styles: each is a file name on every system, and an argument in a prompt's tag."""
+"""Names of saved styles, which must be file names on every system, and arguments of a tag."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ALLOWED = f"up to {LENGTH} letters, digits, spaces and {' '.join(_MARKS.strip()
 
 
 def check_name(name: str) -> str:
-    """`name` as it is written to disk: trimmed, accents composed.
+    """`name` in its form on disk: without spaces around it, in Unicode's composed form (NFC).
 
-    Raises InstantStyleError for one that some system, or a prompt, could not hold.
+    Raises InstantStyleError if some file system, or a tag, could not hold it.
     """
     # Accents are composed in the square of how many stand behind one letter.
     clean = unicodedata.normalize("NFC", name).strip() if len(name) <= _UNTRIMMED else ""
@@ -37,11 +37,11 @@ def check_name(name: str) -> str:
 
 
 def same_name(name: str) -> str:
-    """Equal for names that some file system would not tell apart."""
+    """A key that is equal for names that some file system takes for the same."""
     name = name[:_UNTRIMMED]  # nothing in a folder has a longer one
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
 def _is_allowed(character: str) -> bool:
-    """Letters, their marks and digits of any script; of the rest what no system objects to."""
+    """Letters, combining marks and digits of any script, and marks that every system allows."""
     return character in _MARKS or unicodedata.category(character)[0] in "LMN"

@@ -1,10 +1,12 @@
-"""`<instantstyle:name:0.8>` in a prompt: a unit with a saved style.
+"""`<instantstyle:NAME:0.8>` in a prompt: a unit with a saved style.
 
-    <instantstyle:TAG>                       as the style was saved
-    <instantstyle:TAG:0.8>                   its weights times 0.8, as a LoRA's multiplier
-    <instantstyle:TAG:0.8:preset=layout>     with other values for fields of the unit
+    <instantstyle:NAME>                      with the settings that the style was saved with
+    <instantstyle:NAME:0.8>                  its weights times 0.8, as a LoRA's multiplier
+    <instantstyle:NAME:0.8:preset=layout>    with other values for fields of the unit
 
-The WebUI takes tags out of the prompt before it is encoded, but leaves them in the infotext.
+The WebUI takes tags out of the prompt before it is encoded, but leaves them in the infotext. It
+reads them from the first prompt of a batch; hires fix has prompts of its own. A style acts on all
+pictures of a batch, so a batch whose prompts have different tags is refused.
 """
 
 from __future__ import annotations
@@ -22,15 +24,20 @@ from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Number
 
 TAG = "instantstyle"
-# In any case: the WebUI silently drops tags of networks that it does not know.
+# In any case of letters: the WebUI silently drops tags of networks that it does not know.
 _TAG = re.compile(rf"<{TAG}:(.+)", re.IGNORECASE | re.DOTALL)  # without the > behind it
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
+_NEGATIVE = ("negative_prompt", "hr_negative_prompt")
+_PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
+
+Tags = tuple[tuple[str, str], ...]
+"""The content of each tag, and the pass that it is for: BOTH, BASE or HIRES."""
 
 
 @dataclass(frozen=True)
 class StyleTag:
-    """One tag, read but not looked up."""
+    """One parsed tag; the style need not exist."""
 
     text: str  # as it stands in the prompt
     name: str
@@ -39,14 +46,14 @@ class StyleTag:
 
 
 def tags_in(prompt: str) -> list[str]:
-    """What stands behind the colon of each of our tags in `prompt`, such as "sunset:0.8"."""
+    """The content of each of our tags in `prompt`: what is behind the colon, "sunset:0.8"."""
     # A pattern that looked for the > itself would look to the end of the prompt from each <.
     pieces = prompt.split(">")[:-1]
     return [found[1] for piece in pieces if (found := _TAG.search(piece))]
 
 
 def parse_tag(content: str, table: Table) -> StyleTag:
-    """Read one of these, which may set fields of `table`.
+    """Parse the content of a tag, which may set fields of `table`.
 
     Raises InstantStyleError that names the tag.
     """
@@ -81,10 +88,10 @@ def parse_tag(content: str, table: Table) -> StyleTag:
 
 
 def unit_of(tag: StyleTag, settings: Mapping[str, Any], place: int, table: Table) -> Unit:
-    """The unit that `tag` asks for.
+    """The unit of `tag`.
 
-    settings: those that its style was saved with; they hold for what the tag does not set.
-    place: its number among the units. Raises InstantStyleError that names the tag.
+    settings: those that its style was saved with, for fields that the tag does not set. place: the
+    number of the unit. Raises InstantStyleError that names the tag.
     """
     try:
         unit = table.parse_unit({**settings, **tag.fields, "style": tag.name})
@@ -101,42 +108,30 @@ def unit_of(tag: StyleTag, settings: Mapping[str, Any], place: int, table: Table
 
 
 def in_pass(unit: Unit, which: str) -> Unit:
-    """`unit` in the pass BASE or HIRES of hires fix only, and in none that it leaves out."""
+    """`unit` for the pass `which` (BASE or HIRES) alone; switched off if it is not in that pass."""
     if unit.hires_pass in (BOTH, which):
         return unit.changed(hires_pass=which)
     return unit.changed(enabled=False)
 
 
 def passes_of(base: Sequence[str], hires: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Tags with the pass that each is for: the first pass and hires fix may have own prompts.
+    """Each tag with its pass: hires fix may have prompts, and so tags, of its own.
 
-    hires: None without hires fix.
+    base, hires: the tags of the two passes; hires: None without hires fix.
     """
     if hires is None or sorted(base) == sorted(hires):
         return [(tag, BOTH) for tag in base]
     return [(tag, BASE) for tag in base] + [(tag, HIRES) for tag in hires]
 
 
-# The tags in a generation's prompts, as units.
-#
-# The WebUI takes its extra networks from the first prompt of a batch; hires fix has prompts of its
-# own. A batch whose prompts name different styles is refused: the style acts on all of its
-# pictures.
-
-Tags = tuple[tuple[str, str], ...]  # what stands in a tag, and the pass that it is for
-
-_NEGATIVE = ("negative_prompt", "hr_negative_prompt")
-_PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
-
-
 def of_batch(p: Any, number: int) -> Tags:
-    """The tags in the prompts of batch `number`, which the WebUI has taken out of them by now.
+    """The tags in the prompts of batch `number`, from which the WebUI has removed them by now.
 
-    Raises InstantStyleError for tags where the WebUI would pass them over.
+    Raises InstantStyleError for tags that the WebUI would ignore.
     """
     if getattr(p, "disable_extra_networks", False):
         return ()
-    _check(p, number)
+    _check_prompts(p, number)
     hires = p.hr_extra_network_data if getattr(p, "enable_hr", False) else None
     return tuple(
         passes_of(_ours(p.extra_network_data or {}), None if hires is None else _ours(hires))
@@ -144,23 +139,23 @@ def of_batch(p: Any, number: int) -> Tags:
 
 
 def of_request(given: Mapping[str, object]) -> Tags:
-    """The tags in the prompts of a request for one picture.
+    """The tags in the prompts of the request `given`.
 
     Raises InstantStyleError for tags in a negative prompt.
     """
-    said = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
+    prompts = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
     for name in _NEGATIVE:
-        _refuse_negative(said[name])
-    base, hires = tags_in(said["prompt"]), None
+        _refuse_negative(prompts[name])
+    base, hires = tags_in(prompts["prompt"]), None
     if given.get("enable_hr") is True:
-        hires = tags_in(said["hr_prompt"] or said["prompt"])
+        hires = tags_in(prompts["hr_prompt"] or prompts["prompt"])
     return tuple(passes_of(base, hires))
 
 
 def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
-    """One unit of `table` for each tag, numbered from `first`.
+    """The acting units of `tags`, with the fields of `table`, numbered from `first`.
 
-    Raises InstantStyleError, naming the tag, for a style that is not there or a wrong value.
+    Raises InstantStyleError, naming the tag, for an unknown style or a wrong value.
     """
     if len(tags) > limits.TAGS:
         raise InstantStyleError(
@@ -178,7 +173,7 @@ def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
     return [unit for unit in units if unit.acts]
 
 
-def _check(p: Any, number: int) -> None:
+def _check_prompts(p: Any, number: int) -> None:
     batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
     for name in ("all_negative_prompts", "all_hr_negative_prompts"):
         for prompt in (getattr(p, name, None) or ())[batch]:
@@ -201,7 +196,7 @@ def _refuse_negative(prompt: str) -> None:
 
 
 def _ours(data: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Our tags in what the WebUI has parsed: lists of arguments by the name of the network."""
+    """The contents of our tags in the WebUI's parsed extra networks: arguments by network."""
     return [
         ":".join(map(str, params.items))
         for name, found in data.items()

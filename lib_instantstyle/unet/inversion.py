@@ -1,8 +1,9 @@
-"""Sigma schedules without added noise: up from a picture to noise, and down to a picture.
+"""DDIM inversion in terms of sigma: schedules, trajectories, and adaptive instance normalisation.
 
-A sigma is the standard deviation of the noise beside a latent of its full size. In these terms
-DDIM without added noise is Euler's method, and its inverse is the same with rising sigmas.
-`sqrt(1 + sigma^2)` leads from a latent as Stable Diffusion's timesteps scale it to these terms.
+A sigma is the standard deviation of the noise that is added to an unscaled latent. In these terms
+DDIM without added noise is Euler's method, and its inverse is the same with rising sigmas. Stable
+Diffusion's timesteps scale a noisy latent down; `sqrt(1 + sigma^2)` times that is the latent here.
+Source: Song et al. 2020, arXiv 2010.02502.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from PIL import Image, ImageOps
 from lib_instantstyle.errors import InstantStyleError
 
 TIMESTEPS = 1000  # of Stable Diffusion's training
+_SMALLEST = 1e-6  # deviation to divide by in a tensor of equal numbers, whose deviation is 0
+
+Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
+"""From a latent [B, 4, h, w] and a sigma to the noise [B, 4, h, w] predicted in it."""
+
+Trajectory = Mapping[float, torch.Tensor]
+"""The states [1, 4, h, w] of one picture, by sigma."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,10 @@ class SigmaStep:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Up is the inversion, down the sampling; neither is empty.
+    """The steps of the inversion (up) and of the sampling (down); neither is empty.
 
-    Where the two do not meet (`published_schedule`), the latent is taken over as it is, in the
-    scale of the timesteps.
+    If the last sigma up is not the first one down (`published_schedule`), the latent is taken over
+    unchanged in the scale of the timesteps.
     """
 
     up: tuple[SigmaStep, ...]
@@ -44,19 +52,19 @@ class Schedule:
 
     @property
     def kept(self) -> frozenset[float]:
-        """The sigmas whose states the way down needs."""
+        """The sigmas at which the sampling needs the state of the inversion."""
         return frozenset({self.up[-1].end, *(step.at for step in self.down)})
 
 
 def latent_scale(sigma: float) -> float:
-    """How many times larger a latent is in terms of sigma than in those of the timesteps."""
+    """The factor from a latent in the scale of the timesteps to one in terms of sigma."""
     return math.sqrt(1 + sigma**2)
 
 
 def ddim_timesteps(steps: int) -> list[int]:
-    """The timesteps, rising, that DDIM and the WebUI take for a number of steps.
+    """The timesteps, rising, that the WebUI's DDIM has for `steps` steps.
 
-    They are as many as asked for only where `steps` divides 1000; else there are more.
+    There are exactly `steps` of them only if `steps` divides 1000; else there are more.
     """
     return [min(t + 1, TIMESTEPS - 1) for t in range(0, TIMESTEPS, TIMESTEPS // steps)]
 
@@ -69,10 +77,10 @@ def exact_steps(most: int) -> list[int]:
 def sampler_schedule(sigmas: Sequence[float], inversion_steps: int = 0) -> Schedule:
     """A schedule over the sigmas of a sampler (all above 0), ending at 0 on both sides.
 
-    The way down calls the UNet once at each sigma. So does the way up, the first time at the
-    lowest sigma, because there is no noise to be found in a picture without any; with more
-    `inversion_steps` than sigmas it divides every interval evenly, in the logarithm, into as many
-    parts as reach that number.
+    The way down calls the UNet once at each sigma. The way up has as many calls; its first step
+    calls the UNet at the lowest sigma and not at 0, because a picture without noise has none to
+    predict. With more `inversion_steps` than sigmas each interval up is divided evenly, in the
+    logarithm, into as many parts as reach that number.
 
     Raises InstantStyleError if the sigmas neither all rise nor all fall.
     """
@@ -93,13 +101,13 @@ def sampler_schedule(sigmas: Sequence[float], inversion_steps: int = 0) -> Sched
 def published_schedule(steps: int, sigmas: Sequence[float]) -> Schedule:
     """The schedule of the published StyleID code for a number of steps (its own is 50).
 
-    The inversion takes the picture for the state at t = 1 and asks the UNet `steps` times, the
+    The inversion takes the picture for the state at t = 1 and calls the UNet `steps` times, the
     last time to go from t = 981 to 999. Sampling begins with that state but treats it as one at
-    t = 961, asks the UNet `steps - 1` times and ends at t = 0.
+    t = 961, calls the UNet `steps - 1` times and ends at t = 0.
     Source: https://github.com/jiwoogit/StyleID, run_styleid.py with its default start_step.
 
-    sigmas: those of the 1000 timesteps. Raises InstantStyleError for other numbers of steps
-    than the divisors of 1000 from 2 on: their timesteps are not those of the code.
+    sigmas: by timestep, 1000 of them. Raises InstantStyleError unless `steps` is 2 or more and
+    divides 1000: with other numbers the timesteps are not those of the published code.
     """
     if steps < 2 or TIMESTEPS % steps:
         raise InstantStyleError(
@@ -112,15 +120,6 @@ def published_schedule(steps: int, sigmas: Sequence[float]) -> Schedule:
     return Schedule(tuple(up), tuple(reversed(down)))
 
 
-# DDIM and its inverse in terms of sigma (see the top of this file).
-
-Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
-"""The noise [B, 4, h, w] that the UNet sees in a latent [B, 4, h, w] at a sigma."""
-
-Trajectory = Mapping[float, torch.Tensor]
-"""The states [1, 4, h, w] of one picture, by their sigma."""
-
-
 def move(x: torch.Tensor, noise: torch.Tensor, step: SigmaStep) -> torch.Tensor:
     """One step of DDIM without added noise, or of its inverse."""
     return x + (step.end - step.start) * noise
@@ -129,9 +128,9 @@ def move(x: torch.Tensor, noise: torch.Tensor, step: SigmaStep) -> torch.Tensor:
 def invert(
     latent: torch.Tensor, steps: Sequence[SigmaStep], denoiser: Denoiser, keep: Collection[float]
 ) -> dict[float, torch.Tensor]:
-    """The trajectory from a picture's latent to noise: its states at the sigmas to `keep`.
+    """The trajectory from a picture's latent to noise: its states at the sigmas `keep`.
 
-    latent: [1, 4, h, w] as the autoencoder gives it, in the scale of the timesteps.
+    latent: [1, 4, h, w] as encoded by the VAE, in the scale of the timesteps.
     """
     x = latent * latent_scale(steps[0].start)
     states = {steps[0].start: x} if steps[0].start in keep else {}
@@ -143,9 +142,9 @@ def invert(
 
 
 def state_at(trajectory: Trajectory, sigma: float) -> torch.Tensor:
-    """The state at any sigma: between two known ones, or beyond the last, on their line.
+    """The state at `sigma`, linearly between the two nearest states, or beyond the last two.
 
-    Between two states a trajectory is a line, for that is how a step is made.
+    A DDIM step is linear in sigma, so this is the state that a shorter step would have reached.
     """
     known = sorted(trajectory)
     above = min(bisect(known, sigma), len(known) - 1)
@@ -154,18 +153,13 @@ def state_at(trajectory: Trajectory, sigma: float) -> torch.Tensor:
     return torch.lerp(trajectory[low], trajectory[high], share)
 
 
-# Adaptive instance normalisation: one tensor with the mean and deviation of another.
-
-_SMALLEST = 1e-6  # a tensor without any variation is left without any, instead of not a number
-
-
 def adain(
     content: torch.Tensor,
     style: torch.Tensor,
     dims: Sequence[int],
     added_variance: float = 0.0,
 ) -> torch.Tensor:
-    """`content` moved and stretched to the mean and the standard deviation of `style`.
+    """Adaptive instance normalisation: `content` with the mean and standard deviation of `style`.
 
     Both statistics are taken over `dims` (the same in both; their lengths may differ), unbiased.
     For latents [B, C, h, w] dims are (2, 3), for tokens [B, N, h] they are (1,).
@@ -183,9 +177,6 @@ def _moments(
     alone = all(x.shape[dim] == 1 for dim in dims)  # a single token has no deviation
     variance, mean = torch.var_mean(x, dim=list(dims), keepdim=True, correction=0 if alone else 1)
     return mean, (variance + added_variance).sqrt()
-
-
-# A picture as pixels for a VAE.
 
 
 def to_pixels(image: Image.Image, width: int, height: int, crop: str = "center") -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The attention layers of a live UNet, found by walking its modules once."""
+"""The attention and linear layers of a UNet, live or in a checkpoint's file, found by name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensor_info import Tensors, shape_of
 from lib_instantstyle.layout import Block, Layer, Layout, parse_attn2, recognise
 
+Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
 _QUERY, _KEY = ".to_q.weight", ".to_k.weight"
 
 
 @dataclass(frozen=True)
 class CrossAttention:
-    """One cross-attention as it stands in the UNet."""
+    """One cross-attention (attn2) of a UNet."""
 
     layer: Layer
     module: nn.Module  # has to_q, to_k, to_out[0], heads
@@ -29,21 +30,21 @@ class CrossAttention:
 
 @dataclass(frozen=True)
 class SelfAttention:
-    """One self-attention (attn1) as it stands in the UNet."""
+    """One self-attention (attn1) of a UNet."""
 
     block: Block
     module: nn.Module
 
     @property
     def heads(self) -> int:
-        """H"""
+        """H, the number of attention heads."""
         module: Any = self.module
         return int(module.heads)
 
 
 @dataclass(frozen=True)
 class UnetLayers:
-    """What the engine needs to know of a UNet."""
+    """The layout of a UNet, and its attention layers."""
 
     layout: Layout
     context_width: int  # C, the width of the prompt's tokens
@@ -51,7 +52,7 @@ class UnetLayers:
     self_attentions: tuple[SelfAttention, ...] = ()  # in the order of the UNet's modules
 
     def self_attentions_in(self, blocks: Collection[int]) -> tuple[SelfAttention, ...]:
-        """Those in `blocks`, transformer indices."""
+        """The self-attentions in the blocks with these transformer indices."""
         return tuple(each for each in self.self_attentions if each.block.index in blocks)
 
     def count_by_block(self) -> Mapping[int, int]:
@@ -60,15 +61,15 @@ class UnetLayers:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """Equal for two UNets that the same keys and values fit."""
+        """Equal for two UNets for which keys and values of one adapter have the same shapes."""
         widths = tuple(sorted((n, c.width) for n, c in self.by_number.items()))
         return (self.layout.id, self.context_width, widths)
 
 
 def find_layers(unet: nn.Module) -> UnetLayers:
-    """Find and name the cross-attentions of `unet` (ldm/sgm or diffusers module names).
+    """The attention layers of `unet`, whose modules have ldm/sgm or diffusers names.
 
-    Raises InstantStyleError if it is no UNet of a known layout.
+    Raises InstantStyleError if the layout is neither that of SD1.5 nor that of SDXL.
     """
     modules: dict[tuple[str, int], Any] = {}
     depths: dict[str, int] = {}
@@ -105,10 +106,10 @@ def _sizes(layer: nn.Module) -> tuple[int, int]:
 
 
 def layers_in_file(tensors: Tensors) -> UnetLayers:
-    """The cross-attentions of the UNet in a checkpoint's file, which is not loaded.
+    """The cross-attentions of the UNet in a checkpoint's file, by the names of its tensors.
 
-    Their modules are empty and their heads 0, for a file does not say how many there are: enough
-    to choose an adapter by, not to hook. Raises as `find_layers` does.
+    Their modules are empty and their heads 0, which a file does not have: enough to choose an
+    adapter, not to put hooks on. Raises as `find_layers` does.
     """
     widths: dict[tuple[str, int], int] = {}
     depths: dict[str, int] = {}
@@ -140,23 +141,17 @@ def _layout(depths: Mapping[str, int]) -> Layout:
     return layout
 
 
-# The size of a linear layer, whichever class a WebUI has put in its place.
-
-
 def linear_shape(layer: Any) -> tuple[int, int] | None:
-    """(numbers out, numbers in) of `layer`; None if it is no linear layer.
+    """(out features, in features) of `layer`, of whatever class; None if it is not linear.
 
-    Forge's layers in 4 bits and of GGUF files have no `in_features`: there the weight says it, and
-    bitsandbytes keeps the shape aside, because it packs the numbers.
+    Forge's layers in 4 bits and of GGUF files have no `in_features`, so the shape of the weight is
+    read; bitsandbytes, which packs the numbers, keeps that shape in `quant_state`.
     """
     if hasattr(layer, "in_features") and hasattr(layer, "out_features"):
         return int(layer.out_features), int(layer.in_features)
     weight = getattr(layer, "weight", None)
     shape = tuple(getattr(getattr(weight, "quant_state", None) or weight, "shape", ()))
     return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
-
-
-Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
 
 
 def linear_layers(unet: nn.Module, blocks: Iterable[Block]) -> dict[Place, Any]:

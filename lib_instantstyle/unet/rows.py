@@ -1,11 +1,12 @@
 """Which rows of a UNet call are prompt and which negative prompt, and of which image.
 
-A WebUI denoiser step works through its rows in order, prompt rows first and negative-prompt rows
-after them, but deals them out to UNet calls in many ways: all at once, prompt and negative apart,
-in slices that mix both, or without the negative rows. So neither "a call splits in half" nor "a
-call is all of one kind" holds; what holds is the order. This counter follows it.
+A denoiser step of a WebUI has prompt rows and, after them, negative-prompt rows. It distributes
+them to UNet calls in many ways: all at once, prompt and negative apart, in slices that mix both, or
+without the negative rows. So a call need not be one half of each, nor of one kind; but the order of
+the rows is always kept, and RowCounter counts by it. Where another extension changes the order,
+kinds_by_context compares the context of a call with the prompts.
 
-A row is told by one number: its kind, plus twice the number of its image in the batch.
+A row has a code: its kind, plus twice the number of its image in the batch.
 """
 
 from __future__ import annotations
@@ -15,27 +16,28 @@ from collections.abc import Sequence
 import torch
 
 PROMPT, NEGATIVE = 0, 1
+CHUNK = 77  # tokens of one part of a long prompt
 
 
 def row_code(kind: int, image: int) -> int:
-    """The number of a row of `kind` that belongs to image `image` of the batch, from 0."""
+    """The code of a row of `kind` for the image `image` of the batch, counted from 0."""
     return kind + 2 * image
 
 
 def kind_of(code: int) -> int:
-    """PROMPT or NEGATIVE."""
+    """The kind in a code: PROMPT or NEGATIVE."""
     return code % 2
 
 
 def image_of(code: int) -> int:
-    """The image of the batch, from 0."""
+    """The number of the image in a code, counted from 0."""
     return code // 2
 
 
 def rows_of_first_image(codes: Sequence[int]) -> list[int] | None:
-    """For each row of a UNet call, the row of the batch's first image that is of the same kind.
+    """For each row of a UNet call, the row of the batch's first image with the same kind.
 
-    None if the call lacks one, because an extension deals out the rows in other ways.
+    None if the call lacks such a row, because an extension distributes the rows differently.
     """
     first = {code: row for row, code in reversed([*enumerate(codes)])}
     rows = [first.get(row_code(kind_of(code), 0)) for code in codes]
@@ -43,7 +45,7 @@ def rows_of_first_image(codes: Sequence[int]) -> list[int] | None:
 
 
 class RowCounter:
-    """Deals out the rows of one denoiser step to its UNet calls."""
+    """Assigns the rows of one denoiser step to its UNet calls, in order."""
 
     def __init__(self) -> None:
         self._rows: tuple[int, ...] = ()
@@ -52,10 +54,10 @@ class RowCounter:
     def begin_step(
         self, prompt_rows: int, negative_rows: int, owners: Sequence[int] | None = None
     ) -> None:
-        """A denoiser step begins that has `prompt_rows` and then `negative_rows` rows.
+        """Begin a denoiser step with `prompt_rows` and then `negative_rows` rows.
 
-        owners: the image of each prompt row, where images are to be told apart; each image has one
-        negative row then, in order. Without them all rows count as the first image's.
+        owners: the image of each prompt row, if codes must name images; the negative rows are then
+        one for each image, in order. Without owners all rows have the first image's number.
         """
         if owners is None:
             self._rows = (PROMPT,) * prompt_rows + (NEGATIVE,) * negative_rows
@@ -75,9 +77,9 @@ class RowCounter:
     def take(self, count: int) -> tuple[int, ...] | None:
         """The codes of the next `count` rows of the step.
 
-        None if the step has not so many left, because another extension deals out the rows anew;
-        `in_order` is then the best guess by counting. When a step's rows are used up exactly,
-        they begin anew: an extension that samples in tiles evaluates them once per tile.
+        None if the step has fewer left, because another extension distributes the rows differently;
+        `in_order` is then the best guess by counting. When all rows of a step are used up, they
+        start again: an extension that samples in tiles evaluates them once for each tile.
         """
         if self._next >= len(self._rows):
             self._next = 0
@@ -87,28 +89,20 @@ class RowCounter:
         return self._rows[first : self._next]
 
     def in_order(self, count: int) -> tuple[int, ...]:
-        """The codes of `count` rows if the rows of the step stand in it over and over."""
+        """The codes of `count` rows that are the rows of the step, repeated in order."""
         return tuple(self._rows[row % len(self._rows)] for row in range(count))
 
 
 def owners_of(repeats: Sequence[int] | None, prompt_rows: int, images: int) -> list[int]:
-    """The image of each prompt row.
+    """The number of the image of each prompt row.
 
-    repeats: prompts that each image of the batch joins with AND, where that is known. Where it is
-    not, or does not add up, each image has as many rows as the others.
+    repeats: how many prompts each image of the batch joins with AND. If that is None, or their sum
+    is not `prompt_rows`, every image has the same number of rows.
     """
     if repeats is not None and sum(repeats) == prompt_rows:
         return [image for image, count in enumerate(repeats) for _ in range(count)]
     each = max(1, prompt_rows // max(1, images))
     return [min(row // each, max(1, images) - 1) for row in range(prompt_rows)]
-
-
-# Which rows of a UNet call are prompt and which negative prompt, found out by what they hold.
-#
-# Needed only where another extension deals out the rows anew: it compares tensors, and so makes the
-# processor wait for the device.
-
-CHUNK = 77  # tokens of one part of a long prompt
 
 
 def kinds_by_context(
@@ -119,12 +113,13 @@ def kinds_by_context(
 ) -> tuple[int, ...] | None:
     """Kinds of the rows of `context` [B, L, C], given the known rows of both prompts [n, L', C].
 
-    Token counts may differ. Padding is put at the end, so the beginnings are compared; and an
-    extension for regions of the picture hands out a prompt chunk by chunk, so a shorter row may
-    also be any of the known ones' chunks. None where a row is like both or like neither.
+    Token counts may differ: padding is at the end, so the beginnings are compared. An extension for
+    regions of the picture passes a prompt chunk by chunk, so a shorter row may also equal any
+    chunk of a prompt. None if a row equals rows of both prompts, or of neither. Comparing tensors
+    makes the processor wait for the device.
 
-    negatives: how many rows are of the negative prompt, where the extension is known to have added
-    rows. Such an extension adds prompts of its own: with so many found, the rest are these.
+    negatives: how many rows are of the negative prompt, if the extension is known to have added
+    rows with prompts of its own; rows that equal neither prompt are then such prompts.
     """
     if context is None or context.dim() != 3:
         return None

@@ -1,4 +1,20 @@
-"""Reading block weights from text, JSON and diffusers' scale dictionary, entry by entry."""
+"""Reading block weights, entry by entry: from text, JSON, diffusers' scale dictionary, other tools.
+
+Block weights as other tools write them stand behind the tool's name:
+
+- `ipadapter plus: style transfer` (a weight type) or `ipadapter plus: 3:2.5, 6:1` (its
+  `layer_weights`: transformer index and weight);
+- `controlnet: style transfer` (a weight type of sd-webui-controlnet) or `controlnet: [0, 0, ...]`
+  (its `advanced_weighting`: 11 numbers for SDXL, 16 for SD1.5). There the list replaces the unit's
+  weight. Here the unit's weight multiplies the list as it does every block weight: at weight 1 the
+  two are the same. Numbers below 0 count as 0 in both;
+- `reforge: Style (Strong)` (a preset) or `reforge: 0, 0, ...` (its 11 numbers, for SDXL). With a
+  number below 0 reForge scales K and V instead of the output; here it is a plain negative weight;
+- `diffusers: {"up": {"block_0": [0, 1, 0]}}`.
+
+Sources: cubiq/ComfyUI_IPAdapter_plus, Mikubill/sd-webui-controlnet,
+Panchovix/stable-diffusion-webui-reForge, huggingface/diffusers.
+"""
 
 from __future__ import annotations
 
@@ -126,21 +142,6 @@ def _selector(text: str, where: str) -> str:
         )
     return selector
 
-
-# Block weights as other tools write them, behind the tool's name.
-#
-# - `ipadapter plus: style transfer` (a weight type) or `ipadapter plus: 3:2.5, 6:1` (its
-#   `layer_weights`: transformer index and weight);
-# - `controlnet: style transfer` (a weight type of sd-webui-controlnet) or `controlnet: [0, 0, ...]`
-# (its `advanced_weighting`: 11 numbers for SDXL, 16 for SD1.5). There the list replaces the unit's
-# weight and numbers below 0 count as 0. Here the unit's weight multiplies the list as it does every
-#   block weight: at weight 1 the two are the same. Numbers below 0 count as 0 here too;
-# - `reforge: Style (Strong)` (a preset) or `reforge: 0, 0, ...` (its 11 numbers, for SDXL). With a
-#   number below 0 reForge scales K and V instead of the output; here it is a plain negative weight;
-# - `diffusers: {"up": {"block_0": [0, 1, 0]}}`.
-#
-# Sources: cubiq/ComfyUI_IPAdapter_plus, Mikubill/sd-webui-controlnet,
-# Panchovix/stable-diffusion-webui-reForge, huggingface/diffusers.
 
 IPADAPTER_PLUS, CONTROLNET, REFORGE, DIFFUSERS = (
     "ipadapter plus",

@@ -1,7 +1,9 @@
 """Presets: which transformer gets which weight, by layout.
 
 A preset names, for every transformer it touches, a factor and which of a unit's three weights the
-factor multiplies; a transformer that is not named gets nothing and no hook.
+factor multiplies; a transformer that is not named gets nothing and no hook. Some presets follow a
+curve over the depth of a transformer in the UNet; these are weight types of ComfyUI's IPAdapter
+plus (cubiq/ComfyUI_IPAdapter_plus).
 """
 
 from __future__ import annotations
@@ -12,12 +14,8 @@ from dataclasses import dataclass
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.layout import LAYOUTS, SD15, SDXL, Layout
 
-# Weights that follow the depth of a transformer in the UNet, not time.
-#
-# Source: the weight types of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus).
-
-_LEAST = 0.05  # an ease runs from here to 1
-_WEAK = 0.2  # of the other parts' weight
+_LEAST = 0.05  # least factor of an "ease"; the largest is 1
+_WEAK = 0.2  # factor of the weak parts
 
 
 @dataclass(frozen=True)

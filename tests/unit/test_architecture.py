@@ -115,6 +115,66 @@ def test_no_function_takes_many_parameters(path):
             assert len(named) <= 6, f"{node.name} takes {', '.join(named)}"
 
 
+# Words that do not say what a name holds, or that only this project ever used for it.
+UNCLEAR = {
+    "answer", "answers", "asked", "looking", "of", "outlook", "reading", "said", "say", "scene",
+    "seen", "sight", "sights", "spoken_for", "tell", "there", "told", "tower", "towers", "visitors",
+    "walk",
+}  # fmt: skip
+
+
+def names_in(tree):
+    """Names that others meet: parameters, and what modules and classes define."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            given = node.args
+            extra = [arg for arg in (given.vararg, given.kwarg) if arg]
+            for arg in [*given.posonlyargs, *given.args, *given.kwonlyargs, *extra]:
+                yield arg.arg, node
+        if not isinstance(node, (ast.Module, ast.ClassDef)):
+            continue
+        for item in node.body:
+            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield item.name, item
+            elif isinstance(item, (ast.Assign, ast.AnnAssign)):
+                targets = item.targets if isinstance(item, ast.Assign) else [item.target]
+                for name in (each for target in targets for each in ast.walk(target)):
+                    if isinstance(name, ast.Name):
+                        yield name.id, item
+
+
+def unclear_names(source):
+    """The names in `source` that are one of these words; a constructor may be called `of`."""
+    for name, node in names_in(ast.parse(source)):
+        is_constructor = name == "of" and isinstance(node, ast.FunctionDef) and node.name == "of"
+        if name.strip("_").lower() in UNCLEAR and not is_constructor:
+            yield f"{node.lineno}: {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_names_say_what_they_hold(path):
+    found = set(unclear_names(path.read_text(encoding="utf-8")))
+    if path == PACKAGE / "files" / "torch_archive.py":  # a file object has this method
+        found = {name for name in found if not name.endswith(": tell")}
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("def f(told): pass", "told"),
+        ("def f(*, _said=1): pass", "_said"),
+        ("f = lambda of: of", "of"),
+        ("SIGHTS = 1", "SIGHTS"),
+        ("a, tower = 1, 2", "tower"),
+        ("class A:\n    asked: int = 0", "asked"),
+        ("class A:\n    def _told(self): pass", "_told"),
+    ],
+)
+def test_unclear_names_are_found(source, name):
+    assert [found.split(": ")[1] for found in unclear_names(source)] == [name]
+
+
 def test_only_the_script_subclasses_script_and_holds_no_logic():
     script = ROOT / "scripts" / "instantstyle.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) < 120

@@ -1,11 +1,13 @@
-"""What a LoRA file holds for SDXL's style block and content block, told by names and shapes.
+"""The layers of SDXL's style block and content block in a LoRA file, by names and shapes.
 
-A B-LoRA is trained in these two blocks alone; any other LoRA for SDXL can be cut down to them.
+A B-LoRA is trained in these two blocks alone; of any other LoRA for SDXL they can be used alone.
 Names come in many spellings: diffusers' and ldm's names of blocks, with dots or (kohya) with
-underscores, behind several prefixes, the two factors called down and up, or A and B.
+underscores, behind several prefixes, the two factors called down and up, or A and B. alpha is a
+tensor beside the factors, or (diffusers with peft) an entry in the file's metadata.
 
-Source: Frenkel et al., "Implicit Style-Content Separation using B-LoRA", arXiv 2403.14572,
-https://github.com/yardenfren1996/B-LoRA.
+Sources: Frenkel et al., "Implicit Style-Content Separation using B-LoRA", arXiv 2403.14572,
+https://github.com/yardenfren1996/B-LoRA; for alpha diffusers, loaders/lora_base.py
+(LoraBaseMixin), and peft, utils/other.py (get_pattern_key).
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ _SMALLER_UNET = re.compile(  # blocks with attention in SD1.5 and SD2, without i
     r"(?:down_blocks[._]0|up_blocks[._]3)[._]attentions|"
     r"(?:input_blocks[._][12]|output_blocks[._](?:9|10|11))[._]1[._]"
 )
+_KEY, _PART = "lora_adapter_metadata", "unet."  # of the metadata, and of its entries for the UNet
 _OTHER_KINDS = {  # how the ending of a name begins
     "hada_": "a LoHa",
     "lokr_": "a LoKr",
@@ -68,7 +71,7 @@ _OTHER_KINDS = {  # how the ending of a name begins
 
 @dataclass(frozen=True)
 class LoraLayer:
-    """One linear layer's change: (x down^T) up^T alpha / rank."""
+    """What a LoRA adds to the output of one linear layer: (x down^T) up^T alpha / rank."""
 
     path: str  # in its block: "transformer_blocks.0.attn1.to_q"
     down: str  # name of the tensor [rank, in]
@@ -157,18 +160,10 @@ def _nothing(tensors: Tensors) -> str:
     return f"holds no LoRA layer of SDXL's {blocks}; choose a LoRA trained on SDXL's UNet"
 
 
-# The alpha that diffusers writes beside a LoRA's tensors, in the file's metadata.
-#
-# peft's files have no tensor for it. Source: diffusers, loaders/lora_base.py (LoraBaseMixin); peft,
-# utils/other.py (get_pattern_key).
-
-_KEY, _PART = "lora_adapter_metadata", "unet."
-
-
 def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> float:
-    """What the product of the factors of `layer` (its diffusers name) is multiplied by.
+    """The scale of the product of the factors of `layer` (its diffusers name).
 
-    alpha / rank, or alpha / sqrt(rank) where rank-stabilised; 1 where the metadata says nothing.
+    alpha / rank, or alpha / sqrt(rank) if rank-stabilised; 1 if the metadata has no alpha.
     """
     config = _config(metadata)
     alpha = config.get("lora_alpha")

@@ -1,4 +1,9 @@
-"""From the references of a unit to what its adapter takes of them."""
+"""The image embeds that a unit's adapter takes: encoded, combined, and without the content.
+
+Several references can become one here, before the adapter's projection. The ways to combine them
+are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus; `combine_embeds` and the node
+IPAdapter Combine Embeds). "concat" and "each" act after the projection, in terms.py.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +29,15 @@ from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
 Features = tuple[torch.Tensor, tuple[float, ...]]
+"""Image embeds, [n + 1, E] or [n + 1, N, W], the last for negative rows; n weights."""
 
 
 @dataclass(frozen=True)
 class CheckedUnit:
     """A unit with its pictures, its files and its layers.
 
-    block_weights: by adapter number N, of layers that the adapter holds. The image encoder of
-    `choice` is the one that made `style`, if there is a style instead of references.
+    block_weights: by adapter number N, of the layers that the adapter has. style: the saved style
+    used instead of references; the image encoder of `choice` is then the one that made it.
     """
 
     unit: Unit
@@ -42,9 +48,10 @@ class CheckedUnit:
 
 
 def unit_features(checked: CheckedUnit, context: Context) -> Features:
-    """[n + 1, E] or [n + 1, N, W] of n references and, last, of negative rows; n weights.
+    """The image embeds of the unit's references, and the weight of each.
 
-    References that become one before the projection are one here, with weight 1.
+    Combined references are one, with weight 1. Raises InstantStyleError if one cannot be encoded
+    or the content cannot be taken out.
     """
     unit, weights = checked.unit, checked.pictures.weights
     features = _encoded(checked, context)
@@ -58,7 +65,7 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
 
 
 def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInput | None]:
-    """The references, and what negative rows get instead of nothing."""
+    """The encoder inputs of the references and of the negative rows; None if these have none."""
     unit, pictures = checked.unit, checked.pictures
     mask = pictures.reference_mask
     negative = None
@@ -70,7 +77,7 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
 
 
 def _encoded(checked: CheckedUnit, context: Context) -> torch.Tensor:
-    """What the adapter takes of each reference and, last, of what negative rows get."""
+    """Image embeds of each reference and, last, of the negative rows: [n + 1, ...]."""
     inputs, negative = encoder_inputs(checked)
     adapter, style = checked.choice.adapter, checked.style
     embeds = image_embeds(context)
@@ -87,22 +94,15 @@ def _encoded(checked: CheckedUnit, context: Context) -> torch.Tensor:
     return features
 
 
-# Several references made into one, in CLIP's space, before the adapter's projection.
-#
-# Source of the modes: ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus), `combine_embeds` and
-# the node IPAdapter Combine Embeds. Laying references side by side as tokens ("concat") and dealing
-# them out to the pictures of a batch ("each") happen after the projection and are not here.
-
-
 def weighted(features: Sequence[torch.Tensor], weights: Sequence[float]) -> list[torch.Tensor]:
-    """Each feature times its reference's weight, of any shape."""
+    """Each of `features`, tensors of any shape, times the weight of its reference."""
     return [feature * weight for feature, weight in zip(features, weights, strict=True)]
 
 
 def combine(features: Sequence[torch.Tensor], mode: str) -> torch.Tensor:
-    """One feature from those of several references; a single one is left as it is.
+    """One image embedding from those of several references; a single one is returned as it is.
 
-    features: CLIP image vectors [E] or hidden states [N, W], all of one shape, already weighted.
+    features: image vectors [E] or hidden states [N, W], all of one shape, already weighted.
     mode, elementwise: "average"; "norm average", the mean after dividing by the Euclidean norm
     across the references, so that what only one of them has counts as much as what all have;
     "add"; "subtract", the first less the mean of the others; "max"; "min".

@@ -151,7 +151,7 @@ METHOD = IPAdapter()
 def _chosen(
     unit: Unit, pictures: UnitPictures, context: Context, weights: dict[int, BlockWeight]
 ) -> CheckedUnit:
-    """`unit` with what serves it. Raises InstantStyleError for what is missing."""
+    """`unit` with its files and layers. Raises InstantStyleError if a file is missing or unfit."""
     layers, style = context.known_layers, None
     if unit.style and not unit.image:
         style, choice = saved_style(unit, context, weights)
@@ -165,10 +165,10 @@ def _chosen(
 def _block_plans(weights: dict[int, BlockWeight], layers: UnetLayers) -> list[BlockPlan]:
     plans = []
     for block in layers.layout.blocks:
-        of = [weights[n] for n in weights if layers.by_number[n].layer.block is block]
-        if of:
+        own = [weights[n] for n in weights if layers.by_number[n].layer.block is block]
+        if own:
             plans.append(
-                BlockPlan(block.index, block.diffusers, of[0].weight, of[0].negated, len(of))
+                BlockPlan(block.index, block.diffusers, own[0].weight, own[0].negated, len(own))
             )
     return plans
 
@@ -189,7 +189,7 @@ def _note_references(
 
 
 def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
-    """What the user should know beside the picture."""
+    """Note sentences for the user that stop nothing."""
     adapter, muted = checked.choice.adapter, checked.choice.muted
     if muted:
         findings.remark(
@@ -207,7 +207,7 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
 
 
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
-    """The terms of all units with one adapter: its weights are read once for them."""
+    """The terms of all units with one adapter, whose file is read once for them."""
     adapter = group[0][0].choice.adapter
     stacks = [features for _, (features, _) in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})

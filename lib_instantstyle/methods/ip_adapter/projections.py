@@ -1,9 +1,9 @@
-"""The projections of IP-Adapters: CLIP's view of a picture -> image tokens [B, T, C].
+"""IP-Adapter files: from image embeds to image tokens [B, T, C], and on to keys and values.
 
-Modules carry the names that the files give their tensors, so a file fills them as it is.
+The modules have the names of the tensors in the files, so a file fills them as it is.
 Shapes: B batch, N hidden states, W their width, T tokens, C context width, H heads.
-Sources: tencent-ailab/IP-Adapter (arXiv 2308.06721); the Resampler is Flamingo's (arXiv
-2204.14198) with the queries among the keys.
+Sources: Ye et al. 2023, arXiv 2308.06721, tencent-ailab/IP-Adapter; the Resampler is Flamingo's
+(arXiv 2204.14198) with the queries among the keys.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class MlpProjection(nn.Module):
 
 
 class QueryAttention(nn.Module):
-    """Learned queries [B, T, W'] look at hidden states [B, N, W'] and at themselves."""
+    """Learned queries [B, T, W'] attend to hidden states [B, N, W'] and to themselves."""
 
     def __init__(self, width: int, inner_width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm1 = nn.LayerNorm(width)  # of what is looked at
+        self.norm1 = nn.LayerNorm(width)  # of the hidden states
         self.norm2 = nn.LayerNorm(width)  # of the queries
         self.to_q = nn.Linear(width, inner_width, bias=False)
         self.to_kv = nn.Linear(width, 2 * inner_width, bias=False)  # rows of K, then rows of V
@@ -103,7 +103,7 @@ class ResamplerLayer(nn.ModuleList):
 
 
 class Resampler(nn.Module):
-    """Learned queries gather what hidden states say: [B, N, W] -> [B, T, C]."""
+    """Learned queries attend to hidden states, in several layers: [B, N, W] -> [B, T, C]."""
 
     def __init__(self, shape: ResamplerShape) -> None:
         super().__init__()
@@ -131,19 +131,14 @@ def build_projection(shape: ProjectionShape) -> nn.Module:
     return Resampler(shape)
 
 
-# IP-Adapter files: from a picture's CLIP feature to image tokens, and on to keys and values.
-#
-# Source: Ye et al. 2023, arXiv 2308.06721; tencent-ailab/IP-Adapter.
-
-
 def image_tokens(
     path: Path, kind: AdapterKind, features: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """The adapter's tokens for what it takes of pictures: [S, T, C] in float32.
+    """The image tokens of `features`: [S, T, C] in float32, on `device`.
 
-    features: [S, E] or [S, N, W] (see ImageEmbeds.features). The tokens of the zero
-    vector or the zero image are not zero, for biases and LayerNorm act on them.
-    Raises InstantStyleError if a tensor is missing, misshapen or not finite.
+    features: image embeds [S, E] or [S, N, W] (see vectors.ImageEmbeds.features). The tokens of
+    the zero vector or the zero image are not zero, because of biases and LayerNorm.
+    Raises InstantStyleError if a tensor of the file is missing, misshapen or not finite.
     """
     with torch.device("meta"):
         projection = build_projection(kind.projection)
@@ -160,9 +155,9 @@ def image_tokens(
 def keys_and_values(
     path: Path, numbers: Iterable[int], tokens: torch.Tensor
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-    """K and V of the layers `numbers`, each [S, T, h] in float32 for tokens [S, T, C].
+    """Keys and values of the layers `numbers`, each [S, T, h] in float32, for tokens [S, T, C].
 
-    Only these layers are read from the file, and their weights are let go one after the other.
+    Only these layers are read from the file, and one layer's weights are in memory at a time.
     """
     found = {}
     with open_tensors(path, adapter_names) as read:

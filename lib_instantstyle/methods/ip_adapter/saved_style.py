@@ -18,10 +18,10 @@ from lib_instantstyle.units.unit import Unit
 
 
 def saved_style(unit: Unit, context: Context, numbers: Collection[int]) -> tuple[Style, Choice]:
-    """The style that `unit` names, and what serves it; no image encoder is needed.
+    """The style that `unit` names, and an adapter for it; no image encoder is needed.
 
-    numbers: the layers that the unit selects. Raises InstantStyleError for a style that is not
-    there or damaged, that was made with another encoder, or for a field that needs the reference.
+    numbers: the adapter numbers of the unit's layers. Raises InstantStyleError if the style is
+    missing, damaged or made with another encoder, or if a field of the unit needs the reference.
     """
     for field, needs in (
         ("reference_mask", unit.reference_mask is not None),
@@ -45,7 +45,7 @@ def saved_style(unit: Unit, context: Context, numbers: Collection[int]) -> tuple
 def _choose(
     name: str, saved: SavedStyle, catalog: Catalog, layers: UnetLayers, numbers: Collection[int]
 ) -> Choice:
-    """As selection.choose, among the adapters that take what the style holds."""
+    """As selection.choose, among the adapters that take the features of the style's encoder."""
     serving = tuple(adapter for adapter in catalog.adapters if image_encoders_for(adapter, catalog))
     if name != AUTO:
         adapter = catalog.adapter(name)
@@ -53,14 +53,14 @@ def _choose(
             projection = adapter.kind.projection
             feature = "hidden states" if projection.takes_hidden_states else "vectors"
             raise InstantStyleError(
-                f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, but "
+                f"style {shorten(saved.name)} was made with the image encoder {_maker(saved)}, but "
                 f"adapter {adapter.name} takes {feature} of {projection.feature_width} numbers "
                 "from another one; choose auto, or an adapter for that encoder."
             )
     elif not any(_fits(adapter, layers) for adapter in serving):
         found = ", ".join(adapter.name for adapter in catalog.adapters) or "none"
         raise InstantStyleError(
-            f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, and no "
+            f"style {shorten(saved.name)} was made with the image encoder {_maker(saved)}, and no "
             f"adapter that takes what it makes and fits the loaded checkpoint was found (found: "
             f"{found})."
         )
@@ -68,12 +68,15 @@ def _choose(
 
 
 def _check_encoder(saved: SavedStyle, style: Style, adapter: AdapterFile, catalog: Catalog) -> None:
-    """An encoder of the same shape may still be another one: its vectors mean something else."""
-    here = image_encoders_for(adapter, catalog)
-    if here and not any(style.is_by(image_encoder) for image_encoder in here):
+    """Raise InstantStyleError if the adapter's encoder has other weights than the style's.
+
+    Two encoders of one shape may have different weights; the style's features are then useless.
+    """
+    present = image_encoders_for(adapter, catalog)
+    if present and not any(style.is_by(image_encoder) for image_encoder in present):
         raise InstantStyleError(
-            f"style {shorten(saved.name)} was made with the image encoder {_said(saved)}, which "
-            f"has other weights than {here[0].name}, the one here for adapter {adapter.name}; "
+            f"style {shorten(saved.name)} was made with the image encoder {_maker(saved)}, which "
+            f"has other weights than {present[0].name}, the one here for adapter {adapter.name}; "
             "make the style again from its reference."
         )
 
@@ -86,7 +89,8 @@ def _fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
     return True
 
 
-def _said(saved: SavedStyle) -> str:
+def _maker(saved: SavedStyle) -> str:
+    """The image encoder of `saved` as sentences name it: its file, and its kind if well known."""
     info = saved.info
     title = info.encoder_title
     return info.encoder if title == info.encoder else f"{info.encoder} ({title})"

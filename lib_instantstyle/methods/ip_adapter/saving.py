@@ -1,4 +1,4 @@
-"""From a checked unit to what is kept of it as a saved style."""
+"""The style to save for a checked unit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THUMBNAIL_SIZE = 256  # pixels, of the longer side
 
 @torch.no_grad()
 def style_of(checked: CheckedUnit, context: Context) -> Style:
-    """Features of the references and, last, of what negative rows get, with the unit's settings."""
+    """The style of `checked`: its features, those for negative rows last, and its settings."""
     hidden, vectors = _features(checked, context)
     image_encoder = checked.choice.image_encoder
     fingerprint = class_embedding(image_encoder.path, image_encoder.kind).float()
@@ -28,7 +28,7 @@ def style_of(checked: CheckedUnit, context: Context) -> Style:
 
 
 def _features(checked: CheckedUnit, context: Context) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Hidden states and image vectors."""
+    """Hidden states [n + 1, N, W] and image vectors [n + 1, E], if the encoder has a projection."""
     inputs, negative = encoder_inputs(checked)
     image_encoder = checked.choice.image_encoder
     embeds = image_embeds(context)

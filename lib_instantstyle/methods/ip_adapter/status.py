@@ -1,6 +1,6 @@
-"""What the page says of a unit: which adapter serves it, where, and which values to start from.
+"""The status line of a unit: its adapter, the layers it acts in, and weights to start from.
 
-Sources of the values: InstantStyle's own settings (weight 1 in the style block), IP-Adapter's
+Sources of the weights: InstantStyle's own settings (weight 1 in the style block), IP-Adapter's
 README (0.5 to 0.8 where all blocks act beside a prompt), IPAdapter plus's README for the precise
 presets.
 """
@@ -95,7 +95,7 @@ def _blocks(layers: UnetLayers, numbers: Collection[int]) -> set[int]:
 
 
 def advice(kind: AdapterKind, layout: Layout, preset: str) -> str:
-    """One sentence with values to start from."""
+    """One sentence with weights to start from."""
     values = _PRECISE.get((preset, layout.id))
     if values is None:
         if preset in _MANY_BLOCKS:

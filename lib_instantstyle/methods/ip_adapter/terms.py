@@ -1,4 +1,7 @@
-"""From keys and values to the terms of a plan: weights, several references, negated blocks."""
+"""From keys and values to the terms of a plan: weights, several references, negated blocks.
+
+The modes of `embeds_scaling` are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ from lib_instantstyle.units.choices import EACH
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
+Scaled = tuple[torch.Tensor, torch.Tensor, float]
+"""Keys, values, and the factor of the attention's output."""
+
+_FULL_WIDTH = 1280  # channels of the widest layers, where the C penalty is 1
+
 
 def attention_term(
     layer: Layer,
@@ -22,12 +30,11 @@ def attention_term(
     weights: Sequence[float],
     mask: Mask | None = None,
 ) -> AttentionTerm:
-    """What `unit` adds in one layer.
+    """The term of `unit` in one layer.
 
-    bank: keys and values, each [n + 1, T, h], of n references and, last, of what negative-prompt
-    rows get.
-    weights: of the n references; they scale what each adds. Several references lie side by side
-    in one softmax ("concat"), or each serves its own image of the batch ("each").
+    bank: keys and values, each [n + 1, T, h], of n references and, last, of negative-prompt rows.
+    weights: of the n references; each multiplies the values of its reference. Several references
+    share one softmax ("concat"), or each is for its own image of the batch ("each").
     """
     key, value = bank
     value_scale = value.new_tensor([*weights, unit.negative_weight])
@@ -61,17 +68,8 @@ def attention_term(
     )
 
 
-# What a weight multiplies in image attention: its output, or its keys and values.
-#
-# Source: the `embeds_scaling` of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus).
-
-Scaled = tuple[torch.Tensor, torch.Tensor, float]
-
-_FULL_WIDTH = 1280  # channels of the widest layers, where the C penalty is 1
-
-
 def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
-    """Keys, values and the factor of the attention's output, for image attention of `weight`.
+    """`key` and `value` scaled by `weight`, and the factor of the attention's output.
 
     key, value: [..., T, h], heads side by side, so that h is the layer's number of channels C.
 
@@ -80,8 +78,8 @@ def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> S
     - "K+V w/ C penalty": the same with w = weight C / 1280, weaker in narrow layers;
     - "K+mean(V) w/ C penalty": w K, and V with only its mean over the tokens multiplied by w.
 
-    A weight of 0 is the caller's to leave out: with the last mode what differs between the tokens
-    would stay. Raises InstantStyleError for an unknown mode.
+    A caller leaves out terms of weight 0: in the last mode the differences of the tokens from
+    their mean would remain. Raises KeyError for an unknown mode.
     """
     return SCALINGS[mode](key, value, weight)
 
