@@ -9,6 +9,7 @@ from torch import nn
 
 from lib_instantstyle.hosts import Host, current, model_folders
 from lib_instantstyle.models.catalog import Catalog, scan
+from lib_instantstyle.session import Session
 from lib_instantstyle.unet.layers import UnetLayers, find_layers
 
 
@@ -18,7 +19,8 @@ class Context:
     p: the generation, or what stands for it in a dry run; None where there is none. unet: None
     where it is not in memory. layers: those of the UNet, or of the chosen checkpoint's file; None
     where there is no checkpoint of a known family. notify: called with sentences for the user.
-    host, catalog: the WebUI and the model files; looked up when first asked, if not given.
+    kept: what this request keeps, one object of each kind. host, catalog: the WebUI and the model
+    files; looked up when first asked, if not given.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Context:
         self.unet = unet
         self.layers = layers
         self.notify = notify
+        self.kept = Session()
         self._host = host
         self._catalog = catalog
 
@@ -51,7 +54,9 @@ class Context:
         if unet is self.unet:
             return self
         layers = find_layers(unet)
-        return Context(self.p, unet, layers, self.notify, self._host, self._catalog)
+        other = Context(self.p, unet, layers, self.notify, self._host, self._catalog)
+        other.kept = self.kept
+        return other
 
     @property
     def host(self) -> Host:

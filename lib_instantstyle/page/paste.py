@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from lib_instantstyle import limits
 from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import page_value
@@ -61,7 +62,7 @@ def kept_pictures(written: str) -> str | None:
     """The pictures of `written` ("1a2b3c4d5e6f 0a1b2c3d4e5f*0.5"), if all are kept here.
 
     "" where none is written. None, which leaves the page's pictures as they are, where one is not
-    kept: infotext holds no pixels.
+    kept: infotext holds no pixels; nor where they are more than a page can take.
     """
     folder = reference_folder()
     if not written:
@@ -70,10 +71,17 @@ def kept_pictures(written: str) -> str | None:
         return None
     store = ReferenceStore(folder)
     found: list[dict[str, object]] = []
-    for entry in written.split():
+    size = 0
+    entries = written.split(maxsplit=limits.REFERENCES)
+    if len(entries) > limits.REFERENCES:
+        return None  # no unit has as many
+    for entry in entries:
         digest, _, weight = entry.partition("*")
         data = store.get(digest)
         if data is None:
+            return None
+        size += len(data)
+        if size > limits.PASTED_BYTES:
             return None
         found.append({"image": _data_url(data), "weight": weight or 1})
     if len(found) == 1 and found[0]["weight"] == 1:

@@ -298,7 +298,7 @@ def test_a_name_that_is_looked_up_for_ever_and_a_silent_tls_end_too(webui, monke
     with listener() as (port, _), pytest.raises(ValueError, match="takes more than"):
         fetch.fetch(f"https://127.0.0.1:{port}/a.png", 100, "image")
     ended = threading.Event()
-    monkeypatch.setattr(network.socket, "getaddrinfo", lambda *a: [] if ended.wait(20) else [])
+    monkeypatch.setattr(network.socket, "getaddrinfo", lambda *a: [ended.wait(20)][1:])
     begun = time.monotonic()
     with pytest.raises(ValueError, match="it is local, or does not answer"):
         fetch.fetch("http://slow.test/a.png", 100, "image")
