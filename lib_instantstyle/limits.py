@@ -32,10 +32,12 @@ REQUEST_BYTES = 256 * MIB  # a few references of the largest size allowed, as ba
 PICTURE_BYTES = 64 * MIB  # of a file: a camera's largest JPEG has half of it
 PICTURE_PIXELS = 128 * MIB  # of one: a camera of 100 megapixels
 REQUEST_PIXELS = 256 * MIB  # of all different ones of a request: twenty of a phone, 1 GB as RGB
+PASTED_BYTES = 128 * MIB  # of the pictures that pasted infotext brings back into one box
 WHOLE_PIXELS = 24 * MIB  # of one that is kept as it came; larger ones are made smaller as they come
 SHRUNK_SIDE = 1024  # that the short side keeps then: twice what any image encoder takes
-MASK_SIDE = 4096  # of a mask that is looked at as it came: a latent cell of it is 8 pixels wide
+MASK_SIDE = 2048  # of a mask that is looked at as it came: pictures are seldom made larger
 ADDRESS_SECONDS = 30.0  # from asking for a picture's address to its last byte
+REQUEST_SECONDS = 60.0  # for all addresses of a request, after which no other is begun
 REDIRECTS = 5  # on the way there: shops and photo hosts have one or two
 
 # Model files.

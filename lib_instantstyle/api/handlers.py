@@ -48,12 +48,12 @@ def embed(given: Mapping[str, object]) -> Listing:
 def content(given: Mapping[str, object]) -> Listing:
     """What the reference of the unit in `given` shows; see content/report.py."""
     from lib_instantstyle.content.report import describe_content
-    from lib_instantstyle.hosts import current
+    from lib_instantstyle.hosts.context import Context
     from lib_instantstyle.references.unit_pictures import references_of
 
     count = whole_in(given, "count", 8, WORDS)
     unit = TABLE.parse_unit({name: value for name, value in given.items() if name != "count"})
-    picture = references_of(unit, current(None))[0]
+    picture = references_of(unit, Context(None))[0]
     return asdict(describe_content(picture, unit, count))
 
 

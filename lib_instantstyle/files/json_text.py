@@ -55,7 +55,7 @@ def _integer(digits: str) -> int:
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         level = [
             item
             for holder in level

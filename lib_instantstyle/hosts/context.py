@@ -9,6 +9,7 @@ from torch import nn
 
 from lib_instantstyle.hosts import Host, current, model_folders
 from lib_instantstyle.models.catalog import Catalog, scan
+from lib_instantstyle.session import Session
 from lib_instantstyle.unet.layers import UnetLayers, find_layers
 
 
@@ -17,8 +18,9 @@ class Context:
 
     p: the generation, or a RequestedGeneration in a dry run; None if there is neither. unet: None
     if it is not in memory. layers: those of the UNet, or of the chosen checkpoint's file; None if
-    there is no checkpoint of a known family. notify: called with sentences for the user. host,
-    catalog: the WebUI and the model files; looked up at the first use if not given.
+    there is no checkpoint of a known family. notify: called with sentences for the user. kept: what
+    this request keeps, one object of each kind. host, catalog: the WebUI and the model files;
+    looked up at the first use if not given.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Context:
         self.unet = unet
         self.layers = layers
         self.notify = notify
+        self.kept = Session()
         self._host = host
         self._catalog = catalog
 
@@ -50,11 +53,15 @@ class Context:
         """The context with another UNet, to which hires fix or a refiner has changed."""
         if unet is self.unet:
             return self
-        return Context(p, unet, find_layers(unet), self.notify, self._host, self._catalog)
+        other = Context(p, unet, find_layers(unet), self.notify, self._host, self._catalog)
+        other.kept = self.kept
+        return other
 
     def without_unet(self) -> Context:
         """What may be kept when the sampling is over: `p` and its UNet must be free to go."""
-        return Context(None, None, None, self.notify, self.host, self._catalog)
+        other = Context(None, None, None, self.notify, self.host, self._catalog)
+        other.kept = self.kept
+        return other
 
     @property
     def host(self) -> Host:

@@ -1,30 +1,41 @@
 """Pictures behind addresses, within what the WebUI's settings for its API allow.
 
 The WebUI's own helper looks at an address before the request only, follows redirects wherever they
-lead, reads without an end, and opens every format that Pillow knows. This one looks at the machine
-that it is connected to, at every hop, and reads up to a limit; opening is left to the caller.
+lead, waits and reads without an end, and opens every format that Pillow knows. This one looks up a
+name once, connects to what it found and to nothing else, at every hop, and has one deadline for all
+of it; opening is left to the caller.
+
+Whether a machine of this network is there, and what answers at which of its ports, is told to
+nobody: what cannot be reached is one sentence, whatever the reason.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-import time
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib import request
+from urllib.parse import urljoin
 
 from modules import shared
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
-from lib_instantstyle.files.http import opener
+from lib_instantstyle.files.deadline import Deadline, TimedSocket
+from lib_instantstyle.files.network import addresses_of, is_public
 
-SECONDS = 30  # without an answer
 _PIECE = 2**16  # bytes
+_MOVED = (301, 302, 303, 307, 308)
 
 
-class _RefusedError(OSError):
-    """Why an address is not requested."""
+class _UnreachableError(OSError):
+    """An address is local, or does not answer; which of them is not told."""
+
+
+class _UnreadableError(OSError):
+    """What answers brings no picture; its text is a reason."""
 
 
 def fetch(url: str, limit: int, label: str) -> bytes:
@@ -38,17 +49,15 @@ def fetch(url: str, limit: int, label: str) -> bytes:
         raise InstantStyleError(
             f"{address}, and requests are off in Settings > API; send the picture as base64 text."
         )
-    agent = options.get("api_useragent") or "sd-webui-instantstyle"
-    client = opener(_Handler(options.get("api_forbid_local_requests", True)))
+    headers = {"User-Agent": options.get("api_useragent") or "sd-webui-instantstyle"}
+    deadline = Deadline(limits.ADDRESS_SECONDS)
+    client = _client(deadline, options.get("api_forbid_local_requests", True))
     try:
-        # Only the schemes that the opener has handlers for are opened.
-        sent = request.Request(url, headers={"User-Agent": agent})  # noqa: S310
-        with client.open(sent, timeout=SECONDS) as response:
+        with _follow(client, url, headers) as response:
             data = _read(response, limit)
     except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
         raise InstantStyleError(
-            f"{address}, which could not be read ({shorten(str(reason), 80)}); send the picture as "
+            f"{address}, which could not be read ({_reason(error, deadline)}); send the picture as "
             "base64 text."
         ) from error
     if len(data) > limit:
@@ -56,70 +65,134 @@ def fetch(url: str, limit: int, label: str) -> bytes:
     return data
 
 
-def _read(response: Any, limit: int) -> bytes:
-    """Up to `limit` bytes and one more; a server that sends drop by drop is not waited for."""
+def _reason(error: Exception, deadline: Deadline) -> str:
+    cause = getattr(error, "reason", error)  # urllib wraps what a connection raises
+    if isinstance(cause, _UnreachableError):
+        return "it is local, or does not answer"
+    if isinstance(cause, _UnreadableError):
+        return str(cause)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if deadline.is_over:
+        return f"it takes more than {limits.ADDRESS_SECONDS:g} seconds"
+    return "it breaks off, or does not speak HTTP"
+
+
+def _follow(client: request.OpenerDirector, url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    """The answer at the end of all redirects, whose own bodies are not read."""
+    for _ in range(limits.REDIRECTS + 1):
+        # Only the schemes that the opener has handlers for are opened.
+        try:
+            sent = request.Request(url, headers=dict(headers))  # noqa: S310
+        except ValueError:
+            raise _UnreadableError("it is no address") from None
+        response: HTTPResponse | None = client.open(sent)
+        if response is None:
+            raise _UnreadableError("only http and https are allowed")
+        if response.status not in _MOVED:
+            break
+        with response:
+            url = urljoin(url, response.headers.get("Location", ""))
+    else:
+        raise _UnreadableError(f"it is moved more than {limits.REDIRECTS} times")
+    if not 200 <= response.status < 300:
+        with response:
+            raise _UnreadableError(f"HTTP status {response.status}")
+    return response
+
+
+def _read(response: HTTPResponse, limit: int) -> bytes:
+    """Up to `limit` bytes and one piece more."""
     data = bytearray()
-    end = time.monotonic() + 2 * SECONDS
     while len(data) <= limit and (piece := response.read1(_PIECE)):
         data += piece
-        if time.monotonic() > end:
-            raise TimeoutError("it takes too long")
     return bytes(data)
 
 
+def _client(deadline: Deadline, local_is_forbidden: bool) -> request.OpenerDirector:
+    """What opens one address, through the user's proxies, and follows no redirect."""
+    client = request.OpenerDirector()
+    for handler in (request.ProxyHandler(), _Handler(deadline, local_is_forbidden)):
+        client.add_handler(handler)
+    return client
+
+
 class _Handler(request.AbstractHTTPHandler):
-    def __init__(self, local_is_forbidden: bool) -> None:
+    def __init__(self, deadline: Deadline, local_is_forbidden: bool) -> None:
         super().__init__()
+        self._deadline = deadline
         self._forbidden = local_is_forbidden
 
     def http_open(self, sent: request.Request) -> Any:
-        return self._open(HTTPConnection, sent)
+        return self._open(_Connection, sent)
 
     def https_open(self, sent: request.Request) -> Any:
-        return self._open(HTTPSConnection, sent)
+        return self._open(_SecureConnection, sent)
 
     http_request = https_request = request.AbstractHTTPHandler.do_request_
 
-    def _open(self, kind: type[HTTPConnection], sent: request.Request) -> Any:
-        if not self._forbidden:
-            return self.do_open(kind, sent)
-        if sent.has_proxy() or getattr(sent, "_tunnel_host", None):
+    def _open(self, kind: type[_Timed], sent: request.Request) -> Any:
+        through_proxy = sent.has_proxy() or bool(getattr(sent, "_tunnel_host", None))
+        if through_proxy and self._forbidden:
             # The machine at the other end is the proxy: all there is to look at is the name.
             name = getattr(sent, "_tunnel_host", None) or sent.origin_req_host
-            for found in socket.getaddrinfo(name.rsplit(":", 1)[0], None):
-                _refuse_local(str(found[4][0]))
-            return self.do_open(kind, sent)
-        return self.do_open(_GUARDED[kind], sent)
+            _looked_up(name.rsplit(":", 1)[0], 0, self._deadline, True)
+
+        def connect(address: tuple[str, int], *_: Any) -> socket.socket:
+            # A proxy is the user's own, wherever it stands.
+            return _connected(*address, self._deadline, self._forbidden and not through_proxy)
+
+        def connection(host: str, **options: Any) -> _Timed:
+            return kind(host, **options).within(self._deadline, connect)
+
+        return self.do_open(connection, sent)
 
 
-class _Guarded:
-    """Looks at who answered before anything is sent: names may mean one thing now, another then."""
+class _Timed(HTTPConnection):
+    """A connection whose every wait ends with the deadline."""
 
-    sock: socket.socket
+    _deadline: Deadline
+
+    def within(self, deadline: Deadline, connect: Any) -> _Timed:
+        """The same with a deadline, and with what makes its socket."""
+        self._deadline = deadline
+        self._create_connection = connect
+        return self
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]  # stands before a connection class
+        super().connect()
+        self.sock: Any = TimedSocket(self.sock, self._deadline)
+
+
+class _Connection(_Timed):
+    pass
+
+
+class _SecureConnection(_Timed, HTTPSConnection):
+    pass
+
+
+def _connected(host: str, port: int, deadline: Deadline, no_local: bool) -> socket.socket:
+    """A socket to the first address of `host` that answers; the name is looked up this once."""
+    for family, address in _looked_up(host, port, deadline, no_local):
+        opened = socket.socket(family, socket.SOCK_STREAM)
         try:
-            _refuse_local(self.sock.getpeername()[0])
-        except _RefusedError:
-            self.sock.close()
-            raise
+            opened.settimeout(deadline.left())
+            opened.connect(address)
+            opened.settimeout(deadline.left())  # of what is shaken hands on next
+        except OSError:
+            opened.close()
+        else:
+            return opened
+    raise _UnreachableError
 
 
-class _GuardedHttp(_Guarded, HTTPConnection):
-    pass
-
-
-class _GuardedHttps(_Guarded, HTTPSConnection):
-    pass
-
-
-_GUARDED: dict[type[HTTPConnection], type[HTTPConnection]] = {
-    HTTPConnection: _GuardedHttp,
-    HTTPSConnection: _GuardedHttps,
-}
-
-
-def _refuse_local(address: str) -> None:
-    if not ipaddress.ip_address(address.split("%")[0]).is_global:
-        raise _RefusedError("local addresses are off in Settings > API")
+def _looked_up(host: str, port: int, deadline: Deadline, no_local: bool) -> list[Any]:
+    """The addresses of `host`; where one of them is local and none may be, none is used."""
+    try:
+        found = addresses_of(host, port, deadline)
+    except (OSError, ValueError):
+        raise _UnreachableError from None
+    if no_local and not all(is_public(str(address[0])) for _, address in found):
+        raise _UnreachableError
+    return found

@@ -159,9 +159,9 @@ class AttentionMethod(Method):
             return ReferencePicture(None)
         pictures: tuple[Picture, ...] = ()
         with findings.noting():
-            pictures = references_of(unit, context.host)
+            pictures = references_of(unit, context)
         findings.plan.references = [
-            ReferencePlan(*picture.image.size, picture.sha256, given.weight, False)
+            ReferencePlan(*picture.size, picture.sha256, given.weight, False)
             for picture, given in zip(pictures, unit.image)
         ]
         return ReferencePicture(pictures[0]) if pictures else None

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from lib_instantstyle.files.tensor_info import Tensors, count_layers, shape_of
+from lib_instantstyle.limits import ENCODER_SIDE
 
 HUGGING_FACE, OPEN_CLIP = "Hugging Face", "OpenCLIP"
 TITLES = {1024: "ViT-L/14", 1280: "ViT-H/14", 1664: "ViT-bigG/14"}  # by width
@@ -78,6 +79,8 @@ def image_encoder_kind(tensors: Tensors) -> ImageEncoderKind | None:
         if mlp is None or not layers or side * side + 1 != positions[0]:
             continue
         if any(name.startswith(_POOLED) for name in tensors):
+            continue
+        if side * patches[-1] > ENCODER_SIDE:
             continue
         projection = shape_of(tensors, names.projection, 2)
         return ImageEncoderKind(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from lib_instantstyle import limits
 from lib_instantstyle.hosts import reference_folder
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import page_value
@@ -60,7 +61,8 @@ def paster(number: int, name: str) -> Paster:
 def kept_pictures(written: str) -> str | None:
     """The pictures that `written` names ("1a2b3c4d5e6f 0a1b2c3d4e5f*0.5"), as the page holds them.
 
-    "" if it names none. None, which leaves the page's pictures as they are, if the store lacks one.
+    "" if it names none. None, which leaves the page's pictures as they are, if the store lacks one
+    (infotext holds no pixels), or they are more than a page can take.
     """
     folder = reference_folder()
     if not written:
@@ -71,10 +73,17 @@ def kept_pictures(written: str) -> str | None:
 
     store = ReferenceStore(folder)
     found: list[dict[str, object]] = []
-    for entry in written.split():
+    size = 0
+    entries = written.split(maxsplit=limits.REFERENCES)
+    if len(entries) > limits.REFERENCES:
+        return None  # no unit has as many
+    for entry in entries:
         digest, _, weight = entry.partition("*")
         data = store.get(digest)
         if data is None:
+            return None
+        size += len(data)
+        if size > limits.PASTED_BYTES:
             return None
         found.append({"image": _data_url(data), "weight": weight or 1})
     if len(found) == 1 and found[0]["weight"] == 1:

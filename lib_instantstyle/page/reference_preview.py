@@ -71,12 +71,13 @@ def _shown(show: Callable[[Unit], str], names: Sequence[str], values: Sequence[o
 
 def _crops(unit: Unit) -> str:
     from lib_instantstyle.references.crops import reference_views
-    from lib_instantstyle.references.pictures import decode_picture
+    from lib_instantstyle.references.unit_pictures import RequestPictures
 
-    mask = decode_picture(unit.reference_mask, "reference_mask") if unit.reference_mask else None
+    decoded = RequestPictures().decoded
+    mask = decoded(unit.reference_mask, "reference_mask") if unit.reference_mask else None
     squares = []
     for reference in unit.image:
-        picture = decode_picture(reference.image)
+        picture = decoded(reference.image)
         squares += reference_views(
             picture.image, PREVIEW_SIZE, unit.crop, unit.sharpening, mask.image if mask else None
         )

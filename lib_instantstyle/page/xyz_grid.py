@@ -29,7 +29,7 @@ from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.field import EVERY_UNIT
 
 _CHECKPOINTS = "Checkpoint name"  # an axis of the WebUI's own
-_NUMBER = r"\s*[+-]?\s*\d+(?:\.\d*)?\s*"
+_NUMBER = r"\s*(?:[+-]\s*)?\d+(?:\.\d*)?\s*"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER}(?:\({_NUMBER}\)\s*|\[\s*\d+\s*\]\s*)?)?")
 
 

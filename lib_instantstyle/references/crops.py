@@ -17,7 +17,7 @@ from PIL import Image
 
 from lib_instantstyle.clip.preprocess import clip_view
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.references.pictures import NOTHING
+from lib_instantstyle.references.rgb import NOTHING
 
 MOST_TILES = 8  # of a very long picture: each costs a run of the encoder
 _NEARLY_SQUARE = 1.1  # sides up to here are one tile: two would be the same picture twice

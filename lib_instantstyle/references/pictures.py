@@ -13,20 +13,19 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, cast
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lib_instantstyle import limits
-from lib_instantstyle.clip.preprocess import MEAN
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.references.rgb import NOTHING, Colour, shrink_factor, shrunk_rgb, to_rgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
+_PREFIX = 1024  # characters that a data URL has before its data, at most
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
 
 
@@ -37,31 +36,57 @@ class Picture:
     image: Image.Image  # RGB, upright
     sha256: str  # of the file as it came, so the same file is recognised wherever it comes from
     file: bytes = field(default=b"", repr=False)  # as it came; empty if it came otherwise
+    size: tuple[int, int] = (0, 0)  # upright, as it came: very large ones are made smaller
+
+    def __post_init__(self) -> None:
+        if self.size == (0, 0):
+            object.__setattr__(self, "size", self.image.size)
 
 
-def decode_picture(text: str, label: str = "image", below: Colour | None = None) -> Picture:
+Claim = Callable[[int], None]  # told of so many pixels, about to be decoded
+
+
+def decode_picture(
+    text: str, label: str = "image", below: Colour | None = None, claim: Claim | None = None
+) -> Picture:
     """Decode base64 text or a data URL.
 
-    below: the colour where the picture is transparent, instead of CLIP's mean colour.
+    below: the colour where the picture is transparent, instead of CLIP's mean colour. claim: told
+    of the pixels before they are decoded; may raise.
 
     Raises InstantStyleError if it is not base64, not a picture, damaged or too large.
     """
-    match = _DATA_URL.match(text)
+    match = _DATA_URL.match(text[:_PREFIX])
     if not match and text.startswith("data:"):
-        raise InstantStyleError(f"{label} is the data URL {shorten(text, 40)}; base64 is allowed.")
-    body = text[match.end() :] if match else text
-    if len(body) > limits.PICTURE_BYTES * 4 // 3 + 4:
         raise InstantStyleError(
-            f"{label} has {len(body) * 3 // 4:,} bytes; up to {limits.PICTURE_BYTES:,} are allowed."
+            f"{label} is the data URL {shorten(text[:_PREFIX], 40)}; base64 is allowed."
+        )
+    begin = match.end() if match else 0
+    length = len(text) - begin
+    if length > limits.PICTURE_BYTES * 4 // 3 + 4:
+        raise InstantStyleError(
+            f"{label} has {length * 3 // 4:,} bytes; up to {limits.PICTURE_BYTES:,} are allowed."
         )
     try:
         # Some clients break lines; anything else that is no base64 is a mistake worth reporting.
-        data = base64.b64decode("".join(body.split()), validate=True)
+        data = base64.b64decode("".join(text[begin:].split()), validate=True)
     except (binascii.Error, ValueError):
         raise InstantStyleError(
-            f"{label} is {shorten(text, 40)}; a picture as base64 text or data URL is allowed."
+            f"{label} is {shorten(text[:_PREFIX], 40)}; a picture as base64 text or data URL is "
+            "allowed."
         ) from None
-    return Picture(open_picture(data, label, below), hashlib.sha256(data).hexdigest(), data)
+    return replace(read_picture(data, label, below, claim), file=data)
+
+
+def read_picture(
+    data: bytes, label: str = "image", below: Colour | None = None, claim: Claim | None = None
+) -> Picture:
+    """The picture in the bytes of a file. Raises InstantStyleError as `decode_picture` does."""
+    opened = _opened(data, label)
+    if claim is not None:
+        claim(opened.width * opened.height)
+    image, size = _upright(opened, label, below)
+    return Picture(image, hashlib.sha256(data).hexdigest(), size=size)
 
 
 def open_picture(data: bytes, label: str = "image", below: Colour | None = None) -> Image.Image:
@@ -69,11 +94,7 @@ def open_picture(data: bytes, label: str = "image", below: Colour | None = None)
 
     Raises InstantStyleError as `decode_picture` does.
     """
-    with _refusing(label), warnings.catch_warnings():
-        # Pillow only warns of a decompression bomb below twice its limit; ours is checked later.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data), formats=_formats())
-    return upright_rgb(image, label, below)
+    return upright_rgb(_opened(data, label), label, below)
 
 
 def upright_rgb(
@@ -81,17 +102,58 @@ def upright_rgb(
 ) -> Image.Image:
     """`image` as an upright RGB picture; transparency becomes CLIP's mean colour, or `below`.
 
-    Raises InstantStyleError as `decode_picture` does.
+    One with more than WHOLE_PIXELS becomes smaller. Raises InstantStyleError as `decode_picture`
+    does.
     """
+    return _upright(image, label, below)[0]
+
+
+def _opened(data: bytes, label: str) -> Image.Image:
+    """The picture with nothing but its size read."""
+    with _refusing(label), warnings.catch_warnings():
+        # Pillow only warns of a decompression bomb below twice its limit; ours is checked here.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=_formats())
+        _check_pixels(image)
+    return image
+
+
+def _check_pixels(image: Image.Image) -> None:
+    if image.width * image.height > limits.PICTURE_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def _upright(
+    image: Image.Image, label: str, below: Colour | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """`upright_rgb`, and the size that it came in."""
     with _refusing(label):
-        if image.width * image.height > limits.PICTURE_PIXELS:
-            raise Image.DecompressionBombError
+        _check_pixels(image)
+        width, height = image.size
+        factor = shrink_factor(image.size)
+        if factor > 1 and image.format == "JPEG":  # which can be read at a half, a fourth, ...
+            image.draft(None, (width // factor, height // factor))
+            factor = shrink_factor(image.size)
         image.load()
-        if image.format != "TIFF":  # loading has turned these; Pillow 9 would turn them twice
-            # A camera's notes about a picture may be damaged where the picture is not.
-            with suppress(Exception):
-                image = ImageOps.exif_transpose(image)
+        if image.format == "TIFF":  # loading has turned these; Pillow 9 would turn them twice
+            return _small_rgb(image, factor, below), image.size
+        before = image if factor == 1 else _small_rgb(image, factor, below)
+        before.info = {**image.info}
+        if factor > 1:
+            before.info.pop("transparency", None)
+        turned = before
+        # A camera's notes about a picture may be damaged where the picture is not.
+        with suppress(Exception):
+            turned = ImageOps.exif_transpose(before)
+        if turned.size != before.size:
+            width, height = height, width
+        return _small_rgb(turned, 1, below), (width, height)
+
+
+def _small_rgb(image: Image.Image, factor: int, below: Colour | None) -> Image.Image:
+    if factor == 1:
         return to_rgb(image, below or NOTHING)
+    return shrunk_rgb(image, factor, below or NOTHING)
 
 
 @contextmanager
@@ -118,41 +180,3 @@ def _formats() -> tuple[str, ...]:
     """Those of FORMATS that this Pillow can read: AVIF came with 11.3."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-Colour = tuple[int, int, int]
-
-NOTHING: Colour = (round(255 * MEAN[0]), round(255 * MEAN[1]), round(255 * MEAN[2]))
-_WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
-_SIXTEEN_BIT = 65535
-
-
-def to_rgb(image: Image.Image, below: Colour = NOTHING) -> Image.Image:
-    """`image` as RGB with 8 bits a channel, transparency filled with the colour `below`."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _grey(image, below)
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (*below, 255))
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _grey(image: Image.Image, below: Colour) -> Image.Image:
-    """A grey picture of 16 or 32 bits, scaled to 8: Pillow's own conversion clips it.
-
-    Whole numbers are 16-bit ones unless one is larger, then 31-bit ones. Floating-point numbers
-    run from 0 to 1 unless one is larger, then from 0 to 255; what is no number is black.
-    """
-    given = np.asarray(cast(Any, image))
-    values = np.nan_to_num(given.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    largest = float(values.max(initial=0.0))
-    if image.mode == "F":
-        full = 1.0 if largest <= 1.0 else 255.0
-    else:
-        full = _SIXTEEN_BIT if largest <= _SIXTEEN_BIT else 2.0**31 - 1
-    levels = np.clip(values * (255.0 / full), 0, 255).round().astype(np.uint8)
-    colours = np.repeat(levels[..., None], 3, axis=-1)
-    if "transparency" in image.info:  # one grey that stands for nothing
-        colours[given == image.info["transparency"]] = below
-    return Image.fromarray(colours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,13 +10,22 @@ from dataclasses import dataclass
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, NoReference, shorten
 from lib_instantstyle.hosts import Host
-from lib_instantstyle.references import pictures
-from lib_instantstyle.references.pictures import Colour, Picture
+from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.references.pictures import (
+    Claim,
+    Picture,
+    decode_picture,
+    read_picture,
+)
+from lib_instantstyle.references.rgb import Colour
 from lib_instantstyle.unet.masks import Mask, mask_of
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
 HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
 BLACK: Colour = (0, 0, 0)
+
+
+_Asked = tuple[str, Colour | None]  # a picture as the request has it, and what lies below it
 
 
 @dataclass(frozen=True)
@@ -32,8 +41,68 @@ class UnitPictures:
     files: tuple[bytes, ...]  # the files of all pictures; empty for one behind a URL
 
 
+class RequestPictures:
+    """The pictures of one request: each is decoded once, and all together within budgets."""
+
+    def __init__(self) -> None:
+        self._decoded: dict[_Asked, Picture] = {}
+        self._pixels: dict[_Asked, int] = {}  # of all of them, also of those that are forgotten
+        self._seconds = 0.0  # that their addresses have taken
+
+    def picture(
+        self, text: str, host: Host, label: str = "image", below: Colour | None = None
+    ) -> Picture:
+        """What `text` holds, or what lies behind it.
+
+        below: the colour where it is transparent, instead of CLIP's mean colour. Raises
+        InstantStyleError if it cannot be had, or is too much with the others of its request.
+        """
+        asked = (text, below)
+        if asked not in self._decoded and text.startswith(("http://", "https://")):
+            data, claim = self._fetched(text, host, label), self._claim(asked, label)
+            self._decoded[asked] = read_picture(data, label, below, claim)
+        return self.decoded(text, label, below)
+
+    def decoded(self, text: str, label: str = "image", below: Colour | None = None) -> Picture:
+        """The same of a text that is no address."""
+        asked = (text, below)
+        if asked not in self._decoded:
+            claim = self._claim(asked, label)
+            self._decoded[asked] = decode_picture(text, label, below, claim)
+        return self._decoded[asked]
+
+    def forget(self) -> None:
+        """Free the pictures; one that is asked for again is decoded again."""
+        self._decoded.clear()
+
+    def _claim(self, asked: _Asked, label: str) -> Claim:
+        def claim(pixels: int) -> None:
+            held = sum(self._pixels.values()) + (0 if asked in self._pixels else pixels)
+            if held > limits.REQUEST_PIXELS:
+                raise InstantStyleError(
+                    f"with {label} the pictures of the request have {held:,} pixels; up to "
+                    f"{limits.REQUEST_PIXELS:,} are allowed in all, so make them smaller."
+                )
+            self._pixels[asked] = pixels
+
+        return claim
+
+    def _fetched(self, address: str, host: Host, label: str) -> bytes:
+        if self._seconds > limits.REQUEST_SECONDS:
+            raise InstantStyleError(
+                f"{label} is the address {shorten(address, 80)}, and the addresses of the request "
+                f"have taken more than {limits.REQUEST_SECONDS:g} seconds; send the picture as "
+                "base64 text."
+            )
+        begun = time.monotonic()
+        try:
+            return host.fetch(address, limits.PICTURE_BYTES, label)
+        finally:
+            self._seconds += time.monotonic() - begun
+
+
 def pictures_of(
-    unit: Unit, host: Host, noting: Callable[[], AbstractContextManager[None]] = nullcontext
+    unit: Unit, context: Context, noting: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> UnitPictures:
     """Decode the pictures of `unit`.
 
@@ -49,17 +118,18 @@ def pictures_of(
     if not unit.image and not unit.style:
         with noting():
             raise NoReference(NO_REFERENCE.format(unit.number))
+    of_request, host = context.kept.of(RequestPictures), context.host
     found: dict[str, Picture] = {}
     references, weights = [], []
     for reference in unit.image:
         with noting():
-            references.append(_picture(reference.image, host))
+            references.append(of_request.picture(reference.image, host))
             weights.append(reference.weight)
     # What is transparent in a mask is not meant.
     for name, below in (("negative_image", None), ("reference_mask", BLACK), ("mask", BLACK)):
         if text := getattr(unit, name):
             with noting():
-                found[name] = _picture(text, host, name, below)
+                found[name] = of_request.picture(text, host, name, below)
     hashes = {"image": " ".join(map(_weighted, references, weights))}
     hashes |= {name: picture.sha256[:HASH_LENGTH] for name, picture in found.items()}
     return UnitPictures(
@@ -73,7 +143,7 @@ def pictures_of(
     )
 
 
-def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
+def references_of(unit: Unit, context: Context) -> tuple[Picture, ...]:
     """The reference pictures of `unit`, one or more.
 
     Raises InstantStyleError as `pictures_of` does.
@@ -85,14 +155,8 @@ def references_of(unit: Unit, host: Host) -> tuple[Picture, ...]:
         )
     if not unit.image:
         raise NoReference(NO_REFERENCE.format(unit.number))
-    return tuple(_picture(reference.image, host) for reference in unit.image)
-
-
-def _picture(text: str, host: Host, label: str = "image", below: Colour | None = None) -> Picture:
-    if text.startswith(("http://", "https://")):
-        data = host.fetch(text, limits.PICTURE_BYTES, label)
-        return Picture(pictures.open_picture(data, label, below), hashlib.sha256(data).hexdigest())
-    return pictures.decode_picture(text, label, below)
+    of_request = context.kept.of(RequestPictures)
+    return tuple(of_request.picture(reference.image, context.host) for reference in unit.image)
 
 
 def _weighted(picture: Picture, weight: float) -> str:

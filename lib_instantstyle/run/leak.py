@@ -22,7 +22,8 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods import load
 from lib_instantstyle.methods.base import naming
 from lib_instantstyle.models.catalog import ImageEncoderFile
-from lib_instantstyle.references.pictures import Picture, to_rgb
+from lib_instantstyle.references.pictures import Picture
+from lib_instantstyle.references.rgb import to_rgb
 from lib_instantstyle.references.unit_pictures import pictures_of
 from lib_instantstyle.references.vectors import cache, image_embeds
 from lib_instantstyle.references.views import reference_input
@@ -112,7 +113,7 @@ def _meter(unit: Unit, context: Context) -> LeakMeter:
             image_encoder, references = _saved_references(unit, context)
         else:
             image_encoder = _image_encoder(unit, context)
-            pictures = pictures_of(unit, context.host)
+            pictures = pictures_of(unit, context)
             inputs = [
                 reference_input(each, unit, pictures.reference_mask) for each in pictures.references
             ]

@@ -22,6 +22,7 @@ from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.wrapping import wrap_next_call
 from lib_instantstyle.methods import conflicts, load
 from lib_instantstyle.methods.base import Part
+from lib_instantstyle.references.unit_pictures import RequestPictures
 from lib_instantstyle.run import effect, state
 from lib_instantstyle.run.leak import leak_meters, measure
 from lib_instantstyle.run.sampling_pass import SamplingPass
@@ -48,6 +49,7 @@ class Run:
         self._parts = _parts(units, self._context)
         metered = [unit for part in self._parts for unit in part.units if unit.leak_meter]
         self._leak_meters = leak_meters(metered, self._context) if metered else ()
+        self._context.kept.of(RequestPictures).forget()  # this lives as long as the generation
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
@@ -140,6 +142,7 @@ class Run:
         if layers.signature != self._signature:
             self._signature, self._layout = layers.signature, layers.layout
             self._parts = [part.for_checkpoint(self._context) for part in self._parts]
+            self._context.kept.of(RequestPictures).forget()
             self._comment(p)
             self._context.host.load_unet(p)  # the sampler had loaded it, and then encoders were
         return self._context

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the picture
@@ -73,9 +74,14 @@ def token_grid(height: int, width: int, tokens: int) -> tuple[int, int] | None:
 def mask_of(image: Image.Image, label: str = "mask") -> Mask:
     """The mask that `image` shows in its grey levels, white being full weight.
 
+    One that is larger than any picture made with it is made smaller first, by a whole factor.
     Raises InstantStyleError if it is black everywhere.
     """
-    values = np.asarray(cast(Any, image.convert("L")), dtype=np.float64) / 255.0
+    levels = image.convert("L")
+    if max(levels.size) > limits.MASK_SIDE:
+        # As whole numbers of 8 bits: as 64-bit ones the picture would be eight times as large.
+        levels = levels.reduce(-(-max(levels.size) // limits.MASK_SIDE))
+    values = np.asarray(cast(Any, levels), dtype=np.float64) / 255.0
     if not values.any():
         raise InstantStyleError(
             f"{label} is black everywhere, so that nothing would happen; white is where it acts."

@@ -76,7 +76,7 @@ class IPAdapter(Method):
                         findings.idle("it changes nothing, because no block has a weight.")
                     return None
                 findings.plan.blocks = _block_plans(weights, layers)
-        pictures = pictures_of(unit, context.host, findings.noting)
+        pictures = pictures_of(unit, context, findings.noting)
         if layers is None or not weights:
             _note_references(findings, pictures, None, context)
             return None
@@ -184,7 +184,7 @@ def _note_references(
             hidden = checked.choice.adapter.kind.projection.takes_hidden_states
             encoder_input = reference_input(picture, checked.unit, pictures.reference_mask)
             remembered = is_remembered(encoder_input, checked.choice.image_encoder, hidden, context)
-        plan = ReferencePlan(*picture.image.size, picture.sha256, weight, remembered)
+        plan = ReferencePlan(*picture.size, picture.sha256, weight, remembered)
         findings.plan.references.append(plan)
 
 
