@@ -43,7 +43,9 @@ def word_vectors(
     The file is named by the encoder's identity and the texts. A folder that cannot be written to
     costs the time of the next call, and nothing else.
     """
-    digest = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()
+    digest = hashlib.sha256(
+        "\n".join((encoder.identity, *texts)).encode("utf-8", "backslashreplace")
+    ).hexdigest()
     path = folder / f"words-{digest[:24]}.safetensors"
     shape = (len(texts), encoder.width)
     kept = _read(path, shape)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 
 # Opening a pipe without the first would wait until somebody writes to it.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -27,3 +29,12 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an OSError in this block into a sentence that names `path`, less its folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InstantStyleError(f"{path.name} cannot be read ({reason(error)}).") from error

@@ -14,9 +14,9 @@ from typing import BinaryIO
 import torch
 from torch import nn
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.files.model_file import stored_tensors
-from lib_instantstyle.files.regular_file import open_regular
+from lib_instantstyle.files.regular_file import open_regular, reading
 from lib_instantstyle.files.tensor_info import FLOATING, StoredTensor
 
 _DTYPES = {
@@ -84,7 +84,7 @@ class TensorReader:
             got = self._file.readinto(raw.numpy()) if stored.span else 0  # type: ignore[attr-defined]
         except OSError as error:
             raise InstantStyleError(
-                f"{self._path.name}: the tensor {name} cannot be read ({error.strerror})."
+                f"{self._path.name}: the tensor {name} cannot be read ({reason(error)})."
             ) from error
         if got != stored.span:
             raise InstantStyleError(
@@ -126,12 +126,10 @@ def open_tensors(
     try:
         file = open_regular(path)
     except OSError as error:
-        raise InstantStyleError(f"{path.name} cannot be opened ({error.strerror}).") from error
+        raise InstantStyleError(f"{path.name} cannot be opened ({reason(error)}).") from error
     with file:
-        try:
+        with reading(path):
             stored = stored_tensors(file, path.name)
-        except OSError as error:
-            raise InstantStyleError(f"{path.name} cannot be read ({error.strerror}).") from error
         if not stored:
             raise InstantStyleError(f"{path.name} holds no tensors; choose another file.")
         yield TensorReader(file, path, rename(stored), stored)

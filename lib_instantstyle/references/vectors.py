@@ -12,6 +12,7 @@ import torch
 
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
+from lib_instantstyle.files.regular_file import reading
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
@@ -197,7 +198,8 @@ def _source(
     image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
 ) -> tuple[object, ...]:
     """What tells the features of one encoder from another's."""
-    status = image_encoder.path.stat()
+    with reading(image_encoder.path):
+        status = image_encoder.path.stat()
     return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 
 

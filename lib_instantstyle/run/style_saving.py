@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError, reason, shorten
 from lib_instantstyle.hosts import loaded_checkpoint, queue_lock
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods import load
@@ -35,7 +35,7 @@ def save_style(unit: Unit, name: str) -> SavedStyle:
         write_style(styles.path_of(clean), style)
     except OSError as error:
         raise InstantStyleError(
-            f"style {shorten(clean)} cannot be saved ({error.strerror})."
+            f"style {shorten(clean)} cannot be saved ({reason(error)})."
         ) from error
     return styles.find(clean)
 

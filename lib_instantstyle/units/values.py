@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, is_encodable
 
 TEXT_LIMIT = 1024  # characters of a name or a text
 REFERENCE_LIMIT = 16  # pictures in one unit
@@ -130,7 +130,7 @@ class Name:
     allowed = "name of a file"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+        if isinstance(value, str) and len(value) <= TEXT_LIMIT and is_encodable(value):
             return value.strip() or self.default
         also = f", or '{self.default}'," if self.default else ""
         raise InstantStyleError(f"the name of {self.what}{also} is allowed")
@@ -144,7 +144,7 @@ class Text:
     allowed = "text"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_LIMIT:
+        if isinstance(value, str) and len(value) <= TEXT_LIMIT and is_encodable(value):
             return value.strip()
         raise InstantStyleError(f"a text of up to {TEXT_LIMIT} characters is allowed")
 

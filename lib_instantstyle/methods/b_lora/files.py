@@ -12,6 +12,7 @@ from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_metadata
+from lib_instantstyle.files.regular_file import reading
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
@@ -45,7 +46,8 @@ def read_terms(
     path: Path, halves: Halves, amounts: Mapping[str, float], when: When
 ) -> Sequence[LoraTerm]:
     """The terms of `halves`, each half with its amount; only their tensors are read."""
-    metadata = read_metadata(path)
+    with reading(path):
+        metadata = read_metadata(path)
     terms = []
     with open_tensors(path) as read:
         for half, layers in halves.items():
