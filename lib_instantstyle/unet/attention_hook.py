@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
@@ -102,7 +102,7 @@ class LayerHook:
         except Exception as error:  # ours to explain: the user would see a bare tensor error
             raise InstantStyleError(
                 f"the style could not be added in {self._found.layer.diffusers} "
-                f"({type(error).__name__}: {error})."
+                f"({type(error).__name__}: {reason(error)})."
             ) from error
         self.fired += 1
         return (hidden, *args[1:])
