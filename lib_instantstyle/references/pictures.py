@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -23,7 +24,9 @@ from lib_instantstyle.errors import InstantStyleError, shorten
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 128 * 1024 * 1024
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
-_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(  # RFC 2397: neither a type nor parameters need be there
+    r'data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+%-]+(?:="?[^",;]*"?)?)*;base64,', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ def decode_picture(text: str, label: str = "image", below: Colour | None = None)
     Raises InstantStyleError if it is not base64, not a picture, damaged or too large.
     """
     match = _DATA_URL.match(text)
-    if not match and text.startswith("data:"):
+    if not match and text[:5].lower() == "data:":
         raise InstantStyleError(f"{label} is the data URL {shorten(text, 40)}; base64 is allowed.")
     body = text[match.end() :] if match else text
+    body = unquote(body) if match and "%" in body else body
     if len(body) > MAX_BYTES * 4 // 3 + 4:
         raise InstantStyleError(
             f"{label} has {len(body) * 3 // 4:,} bytes; up to {MAX_BYTES:,} are allowed."

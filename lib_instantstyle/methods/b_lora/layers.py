@@ -45,7 +45,7 @@ _PLACES = {
     for path in _LINEAR
 }
 _PREFIXES = re.compile(
-    r"^(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|unet\.|lora_unet_)+"
+    r"^(?:base_model\.model\.|(?:model[._])?diffusion_model[._]|unet[._]|lora_unet_|lycoris_)+"
 )
 _FACTOR = re.compile(
     r"(?:lora(?:_linear_layer)?[._])?(?:(down|A)|(up|B))(?:\.default(?:_\d+)?)?\.weight"

@@ -22,8 +22,8 @@ from lib_instantstyle.models.adapter_kind import (
     MlpShape,
     ProjectionShape,
     ResamplerShape,
-    adapter_names,
 )
+from lib_instantstyle.models.adapter_names import adapter_names
 
 
 class LinearProjection(nn.Module):
