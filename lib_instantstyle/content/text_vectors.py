@@ -16,6 +16,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.regular_file import reading
 from lib_instantstyle.models.catalog import TextEncoderFile
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
@@ -108,7 +109,9 @@ class FileTextEncoder:
                 found.append(encoder.encode(ids[start : start + BATCH]))
                 if progress:
                     progress(min(start + BATCH, len(ids)))
-            return torch.cat(found)
+            vectors = torch.cat(found)
+            check_range(largest_of(vectors), self.file.path.name, dtype)
+            return vectors
 
         rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
         return [row.clone() for row in rows]  # a view would keep all of them alive

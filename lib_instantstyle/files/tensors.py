@@ -49,9 +49,10 @@ class TensorReader:
         self._stored = stored
 
     def __call__(self, name: str) -> torch.Tensor:
-        """The tensor `name`, as stored, on the CPU.
+        """The tensor `name` on the CPU, as stored, but in 32 bits at most: nothing uses more.
 
-        Raises InstantStyleError if it is missing, cannot be read, or holds NaN or infinity.
+        Raises InstantStyleError if it is missing, cannot be read, or holds NaN or infinity, or
+        what 32 bits cannot hold.
         """
         if name not in self._in_file:
             raise InstantStyleError(
@@ -65,8 +66,8 @@ class TensorReader:
                 "floating-point numbers are needed."
             )
         tensor = self._read(name, stored)
-        if one:  # such as the alpha of a LoRA, which may be a whole number
-            tensor = tensor.float()
+        if one or tensor.dtype is torch.float64:
+            tensor = tensor.float()  # one: such as the alpha of a LoRA, maybe a whole number
         self.bytes_read += stored.info.bytes
         if tensor.element_size() == 1:  # 8-bit floats can be stored and converted, nothing else
             tensor = tensor.to(torch.float16)

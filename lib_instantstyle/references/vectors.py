@@ -19,6 +19,7 @@ from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.vector_files import EmbeddingFiles, Key
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 CAPACITY = 64 * 1024 * 1024  # bytes: an image vector has 5 kB, the hidden states of ViT-H 1.3 MB
 BATCH = 8  # views that the encoder sees at once: many references must not need much memory
@@ -151,7 +152,9 @@ class ImageEmbeds:
             try:
                 kept.entry.bring_back()
                 batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
-                return torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
+                found = torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
+                check_range(largest_of(found), path.name, dtype)
+                return found
             finally:
                 if self.keep:
                     cache().encoders[source, device] = kept

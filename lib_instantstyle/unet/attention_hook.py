@@ -19,6 +19,7 @@ from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
+from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, When
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see unet/rows.py)
@@ -188,6 +189,7 @@ class LayerHook:
         if groups is None:
             by_tokens: dict[int, list[AttentionTerm]] = {}
             for term in acting:
+                check_range(term.largest, term.source, query.dtype)
                 by_tokens.setdefault(term.key.shape[1], []).append(term)
             groups = self._ready[pattern] = [
                 _Group(

@@ -14,6 +14,7 @@ import torch
 from lib_instantstyle.layout import Block, Layer
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.masks import Box, Mask
+from lib_instantstyle.unet.number_range import largest_of
 from lib_instantstyle.unet.rows import image_of, kind_of
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.presets import PRESETS, BlockWeight
@@ -45,7 +46,8 @@ class AttentionTerm:
     """One unit's image attention in one layer.
 
     key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
-    one for all images of the batch, or one for each, going round.
+    one for all images of the batch, or one for each, going round. source: the file that the numbers
+    come from, for sentences.
     """
 
     layer: Layer
@@ -57,6 +59,12 @@ class AttentionTerm:
     mask: Mask | None = None
     unit: int = 1
     target: float = 0.0  # share of the text's attention that the unit is brought to; 0: as it is
+    source: str = ""
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest number in key and value, and in what the weight makes of the value."""
+        return largest_of(self.key, self.value, self.value * self.weight)
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
@@ -68,7 +76,8 @@ class AttentionTerm:
 class LoraTerm:
     """What a LoRA adds to the output of one linear layer with input x: amount (x down^T) up^T.
 
-    down: [r, in]; up: [out, r]. All rows of a UNet call get it, as from a changed weight.
+    down: [r, in]; up: [out, r]. All rows of a UNet call get it, as from a changed weight. source:
+    the file that the numbers come from, for sentences.
     """
 
     block: Block
@@ -77,6 +86,12 @@ class LoraTerm:
     down: torch.Tensor
     up: torch.Tensor
     when: When = When()
+    source: str = ""
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest number in down and up."""
+        return largest_of(self.down, self.up)
 
 
 @dataclass(frozen=True)

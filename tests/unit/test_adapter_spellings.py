@@ -1,4 +1,4 @@
-"""One adapter under the names of a UNet's attention processors gives what the released file gives."""
+"""One adapter under the names of a UNet's attention processors does what the released file does."""
 
 import pytest
 import torch

@@ -63,7 +63,7 @@ def test_a_data_url_may_be_written_in_any_way_of_rfc_2397(start):
     "url", ["data:,abc", "data:;base64", "data:base64,aaaa", "DATA:image/png,a"]
 )
 def test_a_data_url_without_base64_is_refused_as_such(url):
-    with pytest.raises(InstantStyleError, match="is the data URL .*; base64 is allowed"):
+    with pytest.raises(InstantStyleError, match=r"is the data URL .*; base64 is allowed"):
         decode_picture(url)
 
 

@@ -16,6 +16,7 @@ from lib_instantstyle.files.regular_file import reading
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
+from lib_instantstyle.unet.number_range import check_range, largest_of
 from lib_instantstyle.unet.plan import LoraTerm, When
 
 
@@ -60,5 +61,10 @@ def read_terms(
                     scale = float(read(layer.alpha)) / layer.rank
                 down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
                 amount = amounts[half] * scale
-                terms.append(LoraTerm(block, layer.path, amount, down, up, when))
+                term = LoraTerm(block, layer.path, amount, down, up, when, path.name)
+                # An entry of the matrix that is added is at most the last of these.
+                product = amount * layer.rank * largest_of(down) * largest_of(up)
+                for number in (term.largest, abs(amount), abs(product)):
+                    check_range(number, path.name)
+                terms.append(term)
     return terms

@@ -178,7 +178,10 @@ def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> flo
         alpha = next(named, alpha)
     if not isinstance(alpha, (int, float)):
         return 1.0
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+    try:
+        return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:

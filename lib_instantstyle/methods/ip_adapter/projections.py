@@ -24,6 +24,7 @@ from lib_instantstyle.models.adapter_kind import (
     ResamplerShape,
 )
 from lib_instantstyle.models.adapter_names import adapter_names
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 
 class LinearProjection(nn.Module):
@@ -143,7 +144,8 @@ def image_tokens(
 
     features: [S, E] or [S, N, W] (see embedding.ImageEmbeds.features). The tokens of the zero
     vector or the zero image are not zero, for biases and LayerNorm act on them.
-    Raises InstantStyleError if a tensor is missing, misshapen or not finite.
+    Raises InstantStyleError if a tensor is missing, misshapen or not finite, or leads to numbers
+    that are not.
     """
     with torch.device("meta"):
         projection = build_projection(kind.projection)
@@ -152,8 +154,10 @@ def image_tokens(
             name: read(f"image_proj.{name}").to(device=device, dtype=torch.float32)
             for name, _ in projection.named_parameters()
         }
+    check_range(largest_of(*tensors.values()), path.name)
     fill(projection, tensors, path.name)
     tokens: torch.Tensor = projection(features.to(device=device, dtype=torch.float32))
+    check_range(largest_of(tokens), path.name)
     return tokens
 
 
