@@ -14,7 +14,6 @@ import torch
 from lib_instantstyle.layout import Block, Layer
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.masks import Box, Mask
-from lib_instantstyle.unet.number_range import largest_of
 from lib_instantstyle.unet.rows import image_of, kind_of
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.presets import PRESETS, BlockWeight
@@ -59,12 +58,8 @@ class AttentionTerm:
     mask: Mask | None = None
     unit: int = 1
     target: float = 0.0  # share of the text's attention that the unit is brought to; 0: as it is
+    largest: float = 0.0  # number in key and value, and in what the weight makes of the value
     source: str = ""
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest number in key and value, and in what the weight makes of the value."""
-        return largest_of(self.key, self.value, self.value * self.weight)
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
@@ -86,12 +81,8 @@ class LoraTerm:
     down: torch.Tensor
     up: torch.Tensor
     when: When = When()
+    largest: float = 0.0  # number in down and up
     source: str = ""
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest number in down and up."""
-        return largest_of(self.down, self.up)
 
 
 @dataclass(frozen=True)

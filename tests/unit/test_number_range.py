@@ -14,6 +14,7 @@ from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.files import read_terms
 from lib_instantstyle.methods.b_lora.layers import lora_halves
+from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.references.vector_files import EmbeddingFiles
@@ -23,6 +24,7 @@ from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.number_range import LARGEST, check_range, largest_of
 from lib_instantstyle.unet.plan import Plan, When
+from lib_instantstyle.units.presets import BlockWeight
 from tests.engine import inject
 from tests.unit import loras
 from tests.unit.adapters import write
@@ -81,9 +83,15 @@ def test_what_32_bits_cannot_hold_is_refused_as_it_is_read(tmp_path, number):
 def test_a_unet_in_half_precision_refuses_what_only_32_bits_hold(world, which):
     plan = world.plan(Unit(preset="original"))
     term = plan.terms[-1]
-    factor = 1e5 / float(getattr(term, which if which != "weight" else "value").abs().max())
-    changed = {which: getattr(term, which) * factor} if which != "weight" else {which: factor}
-    plan = Plan((*plan.terms[:-1], replace(term, **changed, source="large.bin")))
+    weight, bank = BlockWeight(term.weight), {"key": term.key, "value": term.value}
+    factor = 1e5 / float(bank["key" if which == "key" else "value"].abs().max())
+    if which == "weight":
+        weight = BlockWeight(factor)
+    else:
+        bank[which] = bank[which] * factor
+    term = attention_term(term.layer, weight, (bank["key"], bank["value"]), Unit(), [1.0])
+    assert term.largest == pytest.approx(1e5)
+    plan = Plan((*plan.terms[:-1], replace(term, source="large.bin")))
     clock = Clock(lambda call: ROWS[0], lambda: 0.0)
     with inject(world.unet, world.layers, plan, clock):
         world.run()  # in 32 bits

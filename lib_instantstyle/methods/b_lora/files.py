@@ -61,10 +61,11 @@ def read_terms(
                     scale = float(read(layer.alpha)) / layer.rank
                 down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
                 amount = amounts[half] * scale
-                term = LoraTerm(block, layer.path, amount, down, up, when, path.name)
+                largest = largest_of(down, up)
+                term = LoraTerm(block, layer.path, amount, down, up, when, largest, path.name)
                 # An entry of the matrix that is added is at most the last of these.
                 product = amount * layer.rank * largest_of(down) * largest_of(up)
-                for number in (term.largest, abs(amount), abs(product)):
+                for number in (largest, abs(amount), abs(product)):
                     check_range(number, path.name)
                 terms.append(term)
     return terms
