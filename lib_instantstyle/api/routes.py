@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from fastapi import Depends
+from fastapi import Depends, HTTPException
 
 from lib_instantstyle import NAME
 from lib_instantstyle.api import schemas
 from lib_instantstyle.api.request import json_object
-from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts.page import api_guard
-from lib_instantstyle.hosts.refusal import UNPROCESSABLE, InstantStyle
+from lib_instantstyle.errors import InstantStyleError, reason
+from lib_instantstyle.hosts.page import api_guard, report_exception
+from lib_instantstyle.hosts.refusal import FAILED, UNPROCESSABLE, InstantStyle
 
 _ROOT = "/instantstyle"
 _BODY = Depends(json_object)
@@ -59,6 +59,15 @@ class Route:
                 return getattr(module, self.path)(*given)
             except InstantStyleError as error:
                 raise InstantStyle(str(error)) from error
+            except HTTPException:
+                raise
+            except Exception as error:  # the WebUI would answer with its words, paths and all
+                report_exception(f"InstantStyle could not answer {self.path}", exc_info=True)
+                raise InstantStyle(
+                    f"{self.path} failed with {type(error).__name__}: {reason(error)}; the log "
+                    "has the rest.",
+                    UNPROCESSABLE if isinstance(error, OSError) else FAILED,
+                ) from error
 
         def get() -> Any:
             return handle()

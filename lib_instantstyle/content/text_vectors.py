@@ -13,8 +13,10 @@ from lib_instantstyle.clip.device_memory import or_on_cpu
 from lib_instantstyle.clip.text_encoder import check_length, load_text_encoder
 from lib_instantstyle.clip.transformer import MakeRoom, take_room
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import reading
 from lib_instantstyle.models.catalog import TextEncoderFile
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB
@@ -62,7 +64,8 @@ class FileTextEncoder:
 
     @property
     def identity(self) -> str:
-        status = self.file.path.stat()
+        with reading(self.file.path):
+            status = self.file.path.stat()
         return f"{self.file.path} {status.st_size} {status.st_mtime_ns}"
 
     @property
@@ -106,7 +109,9 @@ class FileTextEncoder:
                 found.append(encoder.encode(ids[start : start + BATCH]))
                 if progress:
                     progress(min(start + BATCH, len(ids)))
-            return torch.cat(found)
+            vectors = torch.cat(found)
+            check_range(largest_of(vectors), self.file.path.name, dtype)
+            return vectors
 
         rows = or_on_cpu(run, self.device, self.dtype, self.title, self.notify)
         return [row.clone() for row in rows]  # a view would keep the whole batch in memory

@@ -49,7 +49,9 @@ def word_vectors(
     written to, the next call computes the vectors again. progress: called with the number of texts
     encoded so far.
     """
-    digest = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()
+    digest = hashlib.sha256(
+        "\n".join((encoder.identity, *texts)).encode("utf-8", "backslashreplace")
+    ).hexdigest()
     path = folder / f"words-{digest[:24]}.safetensors"
     shape = (len(texts), encoder.width)
     kept = _read(path, shape)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.files.safetensors_header import Header, header_of
 from lib_instantstyle.files.tensor_info import StoredTensor, TensorInfo
 from lib_instantstyle.files.torch_archive import archive_of
@@ -32,6 +33,15 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an OSError in this block into a sentence that names `path`, less its folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InstantStyleError(f"{path.name} cannot be read ({reason(error)}).") from error
 
 
 def read_header(path: Path) -> Header:

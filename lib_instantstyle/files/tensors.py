@@ -14,8 +14,8 @@ from typing import BinaryIO
 import torch
 from torch import nn
 
-from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import open_regular, stored_tensors
+from lib_instantstyle.errors import InstantStyleError, reason
+from lib_instantstyle.files.model_file import open_regular, reading, stored_tensors
 from lib_instantstyle.files.tensor_info import FLOATING, StoredTensor
 
 _DTYPES = {
@@ -48,9 +48,10 @@ class TensorReader:
         self._stored = stored
 
     def __call__(self, name: str) -> torch.Tensor:
-        """The tensor `name`, as stored, on the CPU.
+        """The tensor `name` on the CPU, as stored, but in 32 bits at most: nothing uses more.
 
-        Raises InstantStyleError if it is missing, cannot be read, or holds NaN or infinity.
+        Raises InstantStyleError if it is missing, cannot be read, or holds NaN or infinity, or
+        what 32 bits cannot hold.
         """
         if name not in self._in_file:
             raise InstantStyleError(
@@ -64,8 +65,8 @@ class TensorReader:
                 "floating-point numbers are needed."
             )
         tensor = self._read(name, stored)
-        if one:  # such as the alpha of a LoRA, which may be a whole number
-            tensor = tensor.float()
+        if one or tensor.dtype is torch.float64:
+            tensor = tensor.float()  # one: such as the alpha of a LoRA, maybe a whole number
         self.bytes_read += stored.info.bytes
         if tensor.element_size() == 1:  # 8-bit floats can be stored and converted, nothing else
             tensor = tensor.to(torch.float16)
@@ -83,7 +84,7 @@ class TensorReader:
             got = self._file.readinto(raw.numpy()) if stored.span else 0  # type: ignore[attr-defined]
         except OSError as error:
             raise InstantStyleError(
-                f"{self._path.name}: the tensor {name} cannot be read ({error.strerror})."
+                f"{self._path.name}: the tensor {name} cannot be read ({reason(error)})."
             ) from error
         if got != stored.span:
             raise InstantStyleError(
@@ -125,12 +126,10 @@ def open_tensors(
     try:
         file = open_regular(path)
     except OSError as error:
-        raise InstantStyleError(f"{path.name} cannot be opened ({error.strerror}).") from error
+        raise InstantStyleError(f"{path.name} cannot be opened ({reason(error)}).") from error
     with file:
-        try:
+        with reading(path):
             stored = stored_tensors(file, path.name)
-        except OSError as error:
-            raise InstantStyleError(f"{path.name} cannot be read ({error.strerror}).") from error
         if not stored:
             raise InstantStyleError(f"{path.name} holds no tensors; choose another file.")
         yield TensorReader(file, path, rename(stored), stored)

@@ -11,7 +11,7 @@ from typing import Any
 
 from modules import sd_models, shared
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.files.tensor_info import shape_of
 from lib_instantstyle.hosts import LoadedCheckpoint, current, live
@@ -74,7 +74,7 @@ def chosen_layers(override: str = "") -> UnetLayers:
         return layers_in_file(read_tensors(path))
     except OSError as error:
         raise InstantStyleError(
-            f"the checkpoint {path.name} cannot be read ({error.strerror})."
+            f"the checkpoint {path.name} cannot be read ({reason(error)})."
         ) from error
 
 

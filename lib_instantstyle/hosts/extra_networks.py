@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,11 @@ class CardsPage(ui_extra_networks.ExtraNetworksPage):  # type: ignore[misc]
 
     def list_items(self) -> Iterator[dict[str, Any]]:
         for place, card in enumerate(self._cards()):
-            yield self._item(card, place)
+            item = None
+            with suppress(OSError):  # its file has just gone
+                item = self._item(card, place)
+            if item is not None:
+                yield item
 
     def create_item(
         self, name: str, index: int | None = None, enable_filter: bool = True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import HTTPException
 
-UNPROCESSABLE = 422
+from lib_instantstyle.errors import printable
+
+UNPROCESSABLE, FAILED = 422, 500
 
 
 class InstantStyle(HTTPException):  # type: ignore[misc]  # fastapi has no types here
@@ -14,8 +16,8 @@ class InstantStyle(HTTPException):  # type: ignore[misc]  # fastapi has no types
     what a user reads; a plain HTTPException would show nothing after its name.
     """
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(status_code=UNPROCESSABLE, detail=sentence)
+    def __init__(self, sentence: str, status: int = UNPROCESSABLE) -> None:
+        super().__init__(status_code=status, detail=printable(sentence))
 
     def __str__(self) -> str:
         return str(self.detail)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensor_info import FLOATING, Tensors, count_layers, shape_of
 from lib_instantstyle.layout import LAYOUTS, Layout
+from lib_instantstyle.models.adapter_names import (
+    DIFFUSERS_PROJECTION,
+    PROJECTION_PREFIX,
+    adapter_names,
+    not_mapped,
+)
 from lib_instantstyle.models.foreign_adapters import foreign_adapter
 
 _KEY_OR_VALUE = re.compile(r"^ip_adapter\.(\d{1,6})\.(to_k_ip|to_v_ip)\.weight$")
@@ -46,6 +52,13 @@ def adapter_kind(tensors: Tensors) -> AdapterKind | None:
     if sentence:
         raise InstantStyleError(sentence)
     if not halves:
+        if problem := not_mapped(tensors):
+            raise InstantStyleError(problem)
+        if any(name.startswith(PROJECTION_PREFIX) for name in names):
+            raise InstantStyleError(
+                "holds the image projection of an IP-Adapter and none of its layers; it is not "
+                "complete, choose another file"
+            )
         return None
     if not context_width:
         raise InstantStyleError("has layers for text tokens of different widths; it is damaged")
@@ -57,6 +70,11 @@ def adapter_kind(tensors: Tensors) -> AdapterKind | None:
         },
         context_width,
     )
+    if projection is None and any(DIFFUSERS_PROJECTION in name for name in tensors):
+        raise InstantStyleError(
+            "is a UNet of diffusers with an IP-Adapter in it, whose image projection is not in the "
+            "released layout; choose the adapter's own file, with image_proj and ip_adapter"
+        )
     if projection is None:
         raise InstantStyleError(
             "is an IP-Adapter of an unknown kind; linear, plus and full-face ones for SD1.5 and "
@@ -101,32 +119,6 @@ def _layer_widths(halves: Mapping[int, Mapping[str, tuple[int, ...]]]) -> dict[i
 
 def _describe_shape(shape: tuple[int, ...] | None) -> str:
     return "missing" if shape is None else f"of shape {shape}"
-
-
-# The names of an IP-Adapter's tensors, whoever saved it.
-#
-# Released files say `image_proj.*` and `ip_adapter.N.*`. Those saved straight from training say
-# `image_proj_model.*` and `adapter_modules.N.*`, sometimes beside a whole `unet.*`. The numbering
-# is the same. Source: tencent-ailab/IP-Adapter, README and training scripts.
-
-PROJECTION_PREFIX, ATTENTION = "image_proj.", "ip_adapter."
-_PREFIXES = (  # as released first: where a file has both, that half was meant to be used
-    (PROJECTION_PREFIX, PROJECTION_PREFIX),
-    (ATTENTION, ATTENTION),
-    ("image_proj_model.", PROJECTION_PREFIX),
-    ("adapter_modules.", ATTENTION),
-)
-
-
-def adapter_names(names: Iterable[str]) -> dict[str, str]:
-    """Released name -> name in the file, for every tensor that belongs to an adapter."""
-    found: dict[str, str] = {}
-    names = list(names)
-    for prefix, released in _PREFIXES:
-        for name in names:
-            if name.startswith(prefix):
-                found.setdefault(released + name.removeprefix(prefix), name)
-    return found
 
 
 # The three ways from CLIP's view of a picture to image tokens, told apart by tensor shapes.

@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.folder import listed_name, model_files, without_suffix
+from lib_instantstyle.errors import InstantStyleError, printable, reason
+from lib_instantstyle.files.folder import (
+    comparable,
+    listed_name,
+    model_entries,
+    without_suffix,
+)
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.models.adapter_kind import AdapterKind, adapter_kind
 from lib_instantstyle.models.clip_kind import (
@@ -64,8 +69,8 @@ class TextEncoderFile:
 class Catalog:
     """What was found, in the order of the folders, each folder sorted by name.
 
-    refused holds name and sentence of files that are damaged, and of relatives of IP-Adapter that
-    cannot serve.
+    refused holds name and sentence of files that are damaged or cannot be read, and of relatives
+    of IP-Adapter that cannot serve.
     """
 
     adapters: tuple[AdapterFile, ...]
@@ -78,12 +83,12 @@ class Catalog:
 
         Raises InstantStyleError that says what is wrong with it, or lists what is there.
         """
-        for wanted in (name, without_suffix(name)):
+        for wanted in (comparable(name), comparable(without_suffix(name))):
             for file in self.adapters:
-                if wanted in (file.name, file.name + file.path.suffix):
+                if wanted in map(comparable, (file.name, file.name + file.path.suffix)):
                     return file
             for refused, sentence in self.refused:
-                if refused == wanted:
+                if comparable(refused) == wanted:
                     raise InstantStyleError(sentence)
         listed = ", ".join(file.name for file in self.adapters) or "none was found"
         raise InstantStyleError(f"adapter {name[:120]!r} is not among the files found ({listed}).")
@@ -96,14 +101,14 @@ def scan(folders: Iterable[Path]) -> Catalog:
     text_encoders: list[TextEncoderFile] = []
     refused: list[tuple[str, str]] = []
     taken: dict[type, set[str]] = {}  # CLIP's two encoders have names of their own
-    visited: set[Path] = set()
+    visited: set[str] = set()
     for folder in folders:
-        for path in model_files(folder):
-            real = path.resolve()
-            if real in visited:
+        for entry in model_entries(folder):
+            path, identity = entry.path, entry.identity
+            if identity in visited:
                 continue
-            visited.add(real)
-            for kind in _recognise(path):
+            visited.add(identity)
+            for kind in (entry.problem,) if entry.problem else _recognise(path):
                 encodes = isinstance(kind, (ImageEncoderKind, TextEncoderKind))
                 group = type(kind) if encodes else AdapterKind
                 name = listed_name(path, folder, taken.setdefault(group, set()))
@@ -119,15 +124,21 @@ def scan(folders: Iterable[Path]) -> Catalog:
 
 
 def _recognise(path: Path) -> _Kinds:
+    """What `path` holds; nothing if it has gone between the listing and the look."""
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
         known = SESSION.of(_Recognised).files
         if key not in known:
             known[key] = _look(path)
-    except OSError:
-        return ()  # unreadable, or gone between the listing and the look: not ours to judge
-    return known[key]
+        return known[key]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        why = f"cannot be read ({reason(error)})"
+    except Exception as error:  # one file never ends the list, whatever is wrong with it
+        why = f"cannot be used ({type(error).__name__}: {reason(error)}); choose another file"
+    return (printable(f"{path.name} {why}."),)
 
 
 def _look(path: Path) -> _Kinds:
@@ -138,6 +149,6 @@ def _look(path: Path) -> _Kinds:
     try:
         adapter = adapter_kind(tensors)
     except InstantStyleError as error:
-        return (f"{path.name} {error}.",)
+        return (printable(f"{path.name} {error}."),)
     found = (adapter,) if adapter else (image_encoder_kind(tensors), text_encoder_kind(tensors))
     return tuple(kind for kind in found if kind)

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError, reason, shorten
 from lib_instantstyle.files.folder import model_files
 from lib_instantstyle.hosts import model_folders, own_folder
 from lib_instantstyle.hosts.page import is_public
@@ -106,7 +106,7 @@ def _run(job: _Job, reserved_bytes: int) -> None:
     except InstantStyleError as error:
         job.message = str(error)
     except Exception as error:  # a thread's exceptions reach nobody else
-        job.message = f"{job.file.name} failed with {type(error).__name__}: {error}."
+        job.message = f"{job.file.name} failed with {type(error).__name__}: {reason(error)}."
     finally:
         job.runs = False
 

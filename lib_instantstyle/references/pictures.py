@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from urllib.parse import unquote
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -26,7 +27,9 @@ from lib_instantstyle.references.rgb import NOTHING, Colour, shrink_factor, shru
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
 _PREFIX = 1024  # characters that a data URL has before its data, at most
-_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(  # RFC 2397: neither a type nor parameters need be there
+    r'data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+%-]+(?:="?[^",;]*"?)?)*;base64,', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,16 @@ def decode_picture(
     Raises InstantStyleError if it is not base64, not a picture, damaged or too large.
     """
     match = _DATA_URL.match(text[:_PREFIX])
-    if not match and text.startswith("data:"):
+    if not match and text[:5].lower() == "data:":
         raise InstantStyleError(
             f"{label} is the data URL {shorten(text[:_PREFIX], 40)}; base64 is allowed."
         )
     begin = match.end() if match else 0
-    length = len(text) - begin
-    if length > limits.PICTURE_BYTES * 4 // 3 + 4:
+    length, most = len(text) - begin, limits.PICTURE_BYTES * 4 // 3 + 4
+    if match and length <= 3 * most and "%" in text:  # an escape has three characters
+        text, begin = unquote(text[begin:]), 0
+        length = len(text)
+    if length > most:
         raise InstantStyleError(
             f"{label} has {length * 3 // 4:,} bytes; up to {limits.PICTURE_BYTES:,} are allowed."
         )

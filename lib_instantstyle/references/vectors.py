@@ -16,12 +16,14 @@ from safetensors.torch import load, save
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.files.folder import CACHE_TAG
+from lib_instantstyle.files.model_file import reading
 from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 # https://bford.info/cachedir/: backup programs pass such a folder over, and so does catalog.scan.
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"
@@ -158,7 +160,9 @@ class ImageEmbeds:
             try:
                 kept.entry.bring_back()
                 batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
-                return torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
+                found = torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
+                check_range(largest_of(found), path.name, dtype)
+                return found
             finally:
                 if self.keep:
                     cache().encoders[source, device] = kept
@@ -205,7 +209,8 @@ def _source(
     image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
 ) -> tuple[object, ...]:
     """The part of a key that names the encoder, its precision and its output."""
-    status = image_encoder.path.stat()
+    with reading(image_encoder.path):
+        status = image_encoder.path.stat()
     return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.wrapping import wrap_next_call
@@ -175,8 +175,8 @@ class Run:
         last = getattr(p, "batch_index", 0) + 1 >= p.batch_size
         try:
             found = measure(self._leak_meters, image, self._context, last)
-        except Exception as error:  # no reason to lose the picture, nor to print it only
-            p.comment(f"InstantStyle: the leak could not be measured ({error}).")
+        except Exception as error:  # the picture is there; what is only printed would be missed
+            p.comment(f"InstantStyle: the leak could not be measured ({reason(error)}).")
             return
         p.extra_generation_params.update(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.live import in_generation
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
 from lib_instantstyle.limits import UNITS
@@ -119,7 +119,9 @@ def _refuse(p: Any, method: str, error: Exception) -> None:
         from lib_instantstyle.hosts.page import report_exception
 
         report_exception("InstantStyle could not be prepared", exc_info=True)
-        sentence = f"preparing failed with {type(error).__name__}: {error}; the log has the rest."
+        sentence = (
+            f"preparing failed with {type(error).__name__}: {reason(error)}; the log has the rest."
+        )
 
     def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise InstantStyle(sentence)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save
 
 from lib_instantstyle.clip.image_encoder import class_embedding
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.models.catalog import ImageEncoderFile
@@ -99,7 +99,7 @@ def read_style(path: Path) -> Style:
     try:
         info = read_info(path)
     except OSError as error:
-        raise InstantStyleError(f"{path.name} cannot be opened ({error.strerror}).") from error
+        raise InstantStyleError(f"{path.name} cannot be opened ({reason(error)}).") from error
     if info is None:
         raise InstantStyleError(f"{path.name} is no saved style; choose another file.")
     with open_tensors(path) as read:

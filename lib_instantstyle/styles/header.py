@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_instantstyle import limits
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError, printable, shorten
 from lib_instantstyle.files.json_text import read_json
 from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.files.safetensors_header import Header
@@ -85,7 +85,9 @@ def check_settings(info: StyleInfo, table: Table, name: str) -> None:
         problem = "its settings are no fields of a unit"
     try:
         table.parse_unit({**info.settings} if not problem else {})
-    except (InstantStyleError, RecursionError) as error:
+        # What a parser makes nothing of, such as spaces, is listed as it stands in the file.
+        json.dumps(info.settings, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         problem = shorten(str(error).removeprefix("unit 1: ").removesuffix("."), 100)
     if problem:
         raise InstantStyleError(f"{name} is no sound style ({problem}); get it again.")
@@ -173,7 +175,7 @@ def _weight(value: object) -> float:
 
 
 def _text(value: object, limit: int) -> str:
-    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+    if not isinstance(value, str) or len(value) > limit or printable(value) != value:
         raise ValueError(f"{shorten(value, 30)} is no text of up to {limit} characters")
     return value
 

@@ -7,6 +7,7 @@ before one is used.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from lib_instantstyle import limits
-from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.errors import InstantStyleError, printable, reason, shorten
+from lib_instantstyle.files.folder import is_passed_over, shown_name
 from lib_instantstyle.files.own_files import create_file, rename_file
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.session import SESSION
@@ -58,7 +60,7 @@ class StyleLibrary:
         return [style for style in self._entries() if isinstance(style, SavedStyle)]
 
     def refused(self) -> list[tuple[str, str]]:
-        """The name of each damaged or wrongly named style file, and a sentence about it."""
+        """Name and sentence of style files that are damaged, or cannot be read or named."""
         return [entry for entry in self._entries() if not isinstance(entry, SavedStyle)]
 
     def find(self, name: str) -> SavedStyle:
@@ -167,17 +169,24 @@ class StyleLibrary:
 
     def _paths(self) -> list[Path]:
         try:
-            return sorted(p for p in self.folder.iterdir() if p.suffix == SUFFIX)
+            found = [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
         except OSError:
             return []
+        return sorted(path for path in found if not is_passed_over(path.name))
 
     def _entries(self) -> Iterator[SavedStyle | tuple[str, str]]:
+        taken: set[str] = set()
         for path in sorted(self._paths(), key=lambda path: same_name(path.stem)):
-            found = _look(path, self._table)
-            if isinstance(found, str):
-                yield path.stem, found
-            elif found is not None:
-                yield SavedStyle(path.stem, path, found)
+            name, found = shown_name(path.stem), _look(path, self._table)
+            if found is None:
+                continue
+            if name in taken:
+                found = (
+                    f"{shown_name(path.name)} is there twice, in two spellings that look the "
+                    "same; rename one of them."
+                )
+            taken.add(name)
+            yield (name, found) if isinstance(found, str) else SavedStyle(name, path, found)
 
 
 def library(table: Table) -> StyleLibrary:
@@ -186,15 +195,23 @@ def library(table: Table) -> StyleLibrary:
 
 
 def _look(path: Path, table: Table) -> StyleInfo | str | None:
+    """What `path` says, or why it is refused; None if it is no style, or has just gone."""
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
         known = SESSION.of(_Read).files
         if key not in known:
             known[key] = _read(path, table)
-    except OSError:
-        return None  # unreadable, or gone between the listing and the look
-    return known[key]
+        return known[key]
+    except FileNotFoundError:
+        if not os.path.lexists(path):
+            return None
+        why = "is a link to a file that is not there"
+    except OSError as error:
+        why = f"cannot be read ({reason(error)})"
+    except Exception as error:  # one file never ends the list, whatever is wrong with it
+        why = f"is no sound style ({type(error).__name__}: {reason(error)}); get it again"
+    return printable(f"{path.name} {why}.")
 
 
 def _read(path: Path, table: Table) -> StyleInfo | str | None:
@@ -227,4 +244,4 @@ def _taken(name: str) -> InstantStyleError:
 
 
 def _refusal(done: str, name: str, error: OSError) -> InstantStyleError:
-    return InstantStyleError(f"style {shorten(name)} cannot be {done} ({error.strerror}).")
+    return InstantStyleError(f"style {shorten(name)} cannot be {done} ({reason(error)}).")

@@ -14,11 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
+from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, When
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see unet/rows.py)
@@ -102,7 +103,7 @@ class LayerHook:
         except Exception as error:  # ours to explain: the user would see a bare tensor error
             raise InstantStyleError(
                 f"the style could not be added in {self._found.layer.diffusers} "
-                f"({type(error).__name__}: {error})."
+                f"({type(error).__name__}: {reason(error)})."
             ) from error
         self.fired += 1
         return (hidden, *args[1:])
@@ -188,6 +189,7 @@ class LayerHook:
         if groups is None:
             by_tokens: dict[int, list[AttentionTerm]] = {}
             for term in acting:
+                check_range(term.largest, term.source, query.dtype)
                 by_tokens.setdefault(term.key.shape[1], []).append(term)
             groups = self._ready[pattern] = [
                 _Group(

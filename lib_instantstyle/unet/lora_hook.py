@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lib_instantstyle.unet.attention_hook import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
+from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import LoraTerm
 
 
@@ -44,6 +45,7 @@ class LoraHook:
     def _factors(self, term: LoraTerm, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         key = (id(term), like.dtype, like.device)
         if key not in self._ready:
+            check_range(term.largest, term.source, like.dtype)
             self._ready[key] = (term.down.to(like), term.up.to(like))
         return self._ready[key]
 

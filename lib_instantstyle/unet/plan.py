@@ -45,7 +45,8 @@ class AttentionTerm:
     """One unit's image attention in one layer.
 
     key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
-    one for all images of the batch, or one for each, going round.
+    one for all images of the batch, or one for each, going round. source: the file that the numbers
+    come from, for sentences.
     """
 
     layer: Layer
@@ -57,6 +58,8 @@ class AttentionTerm:
     mask: Mask | None = None
     unit: int = 1
     target: float = 0.0  # share of the text's attention that the unit is brought to; 0: as it is
+    largest: float = 0.0  # number in key and value, and in what the weight makes of the value
+    source: str = ""
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
@@ -68,7 +71,8 @@ class AttentionTerm:
 class LoraTerm:
     """What a LoRA adds to the output of one linear layer with input x: amount (x down^T) up^T.
 
-    down: [r, in]; up: [out, r]. All rows of a UNet call get it, as from a changed weight.
+    down: [r, in]; up: [out, r]. All rows of a UNet call get it, as from a changed weight. source:
+    the file that the numbers come from, for sentences.
     """
 
     block: Block
@@ -77,6 +81,8 @@ class LoraTerm:
     down: torch.Tensor
     up: torch.Tensor
     when: When = When()
+    largest: float = 0.0  # number in down and up
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lib_instantstyle import limits
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, is_encodable
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
 
 REFERENCE_WEIGHT = 10.0  # of one of them, to either side of 0
@@ -130,7 +130,7 @@ class Name:
     allowed = "name of a file"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS:
+        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS and is_encodable(value):
             return value.strip() or self.default
         also = f", or '{self.default}'," if self.default else ""
         raise InstantStyleError(f"the name of {self.what}{also} is allowed")
@@ -144,7 +144,7 @@ class Text:
     allowed = "text"
 
     def __call__(self, value: object) -> str:
-        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS:
+        if isinstance(value, str) and len(value) <= limits.TEXT_CHARACTERS and is_encodable(value):
             return value.strip()
         raise InstantStyleError(f"a text of up to {limits.TEXT_CHARACTERS} characters is allowed")
 

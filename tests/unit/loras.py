@@ -53,6 +53,12 @@ def kohya(loras, ldm=True, alpha=None):
     return tensors
 
 
+def lycoris(loras, ldm=False, start="lycoris_"):
+    """As LyCORIS' wrapper around a UNet writes it."""
+    written = kohya(loras, ldm=ldm)
+    return {name.replace("lora_unet_", start, 1): tensor for name, tensor in written.items()}
+
+
 def processors(loras):
     """As diffusers wrote attention processors, before version 0.22."""
     tensors = {}

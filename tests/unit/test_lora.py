@@ -68,6 +68,14 @@ WRITERS = {
     "diffusers, linear layers": lambda folder, both: by_diffusers(
         folder, convert_state_dict_to_diffusers(loras.peft(both, ""))
     ),
+    "LyCORIS": lambda folder, both: write(folder, loras.lycoris(both)),
+    "LyCORIS, ldm": lambda folder, both: write(folder, loras.lycoris(both, ldm=True)),
+    "LyCORIS, whole model": lambda folder, both: write(
+        folder, loras.lycoris(both, ldm=True, start="lycoris_model_diffusion_model_")
+    ),
+    "LyCORIS, of a pipeline": lambda folder, both: write(
+        folder, loras.lycoris(both, start="lycoris_unet_")
+    ),
     "attention processors": lambda folder, both: write(folder, loras.processors(both)),
     "ComfyUI": lambda folder, both: write(
         folder,

@@ -38,6 +38,42 @@ def test_base64_and_data_url_are_the_same_picture():
 
 
 @pytest.mark.parametrize(
+    "start",
+    [
+        "data:;base64,",
+        "DATA:image/PNG;BASE64,",
+        "data:application/octet-stream;base64,",
+        "data:image/svg+xml;base64,",
+        "data:text/plain;charset=utf-8;base64,",
+        'data:image/png;name="a b.png";base64,',
+        "data:image/png;name=a%20b.png;base64,",
+        "data:;charset=utf-8;base64,",
+        "data:image/png;novel;base64,",
+    ],
+)
+def test_a_data_url_may_be_written_in_any_way_of_rfc_2397(start):
+    data = png()
+    digest = hashlib.sha256(data).hexdigest()
+    assert decode_picture(start + text(data)).sha256 == digest
+    escaped = text(data).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+    assert decode_picture(start + escaped).sha256 == digest
+
+
+@pytest.mark.parametrize(
+    "url", ["data:,abc", "data:;base64", "data:base64,aaaa", "DATA:image/png,a"]
+)
+def test_a_data_url_without_base64_is_refused_as_such(url):
+    with pytest.raises(InstantStyleError, match=r"is the data URL .*; base64 is allowed"):
+        decode_picture(url)
+
+
+def test_a_data_url_of_many_parameters_takes_no_time():
+    for url in ("data:" + ";a=b" * 200_000, "data:" + ";" * 200_000, "data:;a=" + "b" * 500_000):
+        with pytest.raises(InstantStyleError, match="base64 is allowed"):
+            decode_picture(url)
+
+
+@pytest.mark.parametrize(
     ("value", "sentence"),
     [
         ("not base64!", "image is 'not base64!'; a picture as base64 text or data URL is allowed"),

@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_metadata
+from lib_instantstyle.files.model_file import read_metadata, reading
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
+from lib_instantstyle.unet.number_range import check_range, largest_of
 from lib_instantstyle.unet.plan import LoraTerm, When
 
 
@@ -45,7 +46,8 @@ def read_terms(
     path: Path, halves: Halves, amounts: Mapping[str, float], when: When
 ) -> Sequence[LoraTerm]:
     """The terms of `halves`, whose tensors alone are read; amounts: factor of each half."""
-    metadata = read_metadata(path)
+    with reading(path):
+        metadata = read_metadata(path)
     terms = []
     with open_tensors(path) as read:
         for half, layers in halves.items():
@@ -58,5 +60,11 @@ def read_terms(
                     scale = float(read(layer.alpha)) / layer.rank
                 down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
                 amount = amounts[half] * scale
-                terms.append(LoraTerm(block, layer.path, amount, down, up, when))
+                largest = largest_of(down, up)
+                term = LoraTerm(block, layer.path, amount, down, up, when, largest, path.name)
+                # An entry of the matrix that is added is at most the last of these.
+                product = amount * layer.rank * largest_of(down) * largest_of(up)
+                for number in (largest, abs(amount), abs(product)):
+                    check_range(number, path.name)
+                terms.append(term)
     return terms

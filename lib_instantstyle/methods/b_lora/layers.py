@@ -47,7 +47,7 @@ _PLACES = {
     for path in _LINEAR
 }
 _PREFIXES = re.compile(
-    r"^(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|unet\.|lora_unet_)+"
+    r"^(?:base_model\.model\.|(?:model[._])?diffusion_model[._]|unet[._]|lora_unet_|lycoris_)+"
 )
 _FACTOR = re.compile(
     r"(?:lora(?:_linear_layer)?[._])?(?:(down|A)|(up|B))(?:\.default(?:_\d+)?)?\.weight"
@@ -173,7 +173,10 @@ def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> flo
         alpha = next(named, alpha)
     if not isinstance(alpha, (int, float)):
         return 1.0
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+    try:
+        return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:

@@ -44,6 +44,7 @@ from lib_instantstyle.references.vectors import is_remembered
 from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
+from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.presets import BlockWeight
@@ -224,7 +225,11 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
             bank: Any = tuple(each[rows] for each in banks[number])
             layer = context.known_layers.by_number[number].layer
             mask = checked.pictures.mask
-            terms.append(attention_term(layer, weight, bank, checked.unit, weights, mask))
+            term = attention_term(layer, weight, bank, checked.unit, weights, mask)
+            term = replace(term, source=adapter.path.name)
+            with naming(checked.unit):
+                check_range(term.largest, term.source)
+            terms.append(term)
     return terms
 
 

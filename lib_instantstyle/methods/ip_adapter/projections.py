@@ -22,8 +22,9 @@ from lib_instantstyle.models.adapter_kind import (
     MlpShape,
     ProjectionShape,
     ResamplerShape,
-    adapter_names,
 )
+from lib_instantstyle.models.adapter_names import adapter_names
+from lib_instantstyle.unet.number_range import check_range, largest_of
 
 
 class LinearProjection(nn.Module):
@@ -138,7 +139,8 @@ def image_tokens(
 
     features: image embeds [S, E] or [S, N, W] (see vectors.ImageEmbeds.features). The tokens of
     the zero vector or the zero image are not zero, because of biases and LayerNorm.
-    Raises InstantStyleError if a tensor of the file is missing, misshapen or not finite.
+    Raises InstantStyleError if a tensor of the file is missing, misshapen or not finite,
+    or leads to numbers that are not.
     """
     with torch.device("meta"):
         projection = build_projection(kind.projection)
@@ -147,8 +149,10 @@ def image_tokens(
             name: read(f"image_proj.{name}").to(device=device, dtype=torch.float32)
             for name, _ in projection.named_parameters()
         }
+    check_range(largest_of(*tensors.values()), path.name)
     fill(projection, tensors, path.name)
     tokens: torch.Tensor = projection(features.to(device=device, dtype=torch.float32))
+    check_range(largest_of(tokens), path.name)
     return tokens
 
 

@@ -11,6 +11,7 @@ import torch
 
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.unet.masks import Mask
+from lib_instantstyle.unet.number_range import largest_of
 from lib_instantstyle.unet.plan import AttentionTerm, when_of
 from lib_instantstyle.units.choices import EACH
 from lib_instantstyle.units.presets import BlockWeight
@@ -55,16 +56,18 @@ def attention_term(
         *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
+    keys, values = (torch.cat(parts) for parts in zip(*banks))
     return AttentionTerm(
         layer,
         weight=factor,
-        key=torch.cat([keys for keys, _ in banks]),
-        value=torch.cat([values for _, values in banks]),
+        key=keys,
+        value=values,
         when=when_of(unit),
         rows=(tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
         mask=mask,
         unit=unit.number,
         target=unit.auto_weight * (abs(unit.weight) or 1.0),
+        largest=largest_of(keys, values, values * factor),
     )
 
 
