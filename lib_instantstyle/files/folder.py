@@ -91,12 +91,12 @@ def model_entries(folder: Path, max_depth: int = MAX_DEPTH) -> Sequence[ModelEnt
     A repository in Hugging Face's cache is searched as deep as `folder` itself. A folder that is
     missing holds nothing.
     """
-    walk = _Walk(max_depth)
+    walk = _FolderWalk(max_depth)
     walk.visit(folder, max_depth)
     return walk.entries
 
 
-class _Walk:
+class _FolderWalk:
     """One search; a folder that several links lead to is searched once."""
 
     def __init__(self, max_depth: int) -> None:

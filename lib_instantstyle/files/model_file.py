@@ -36,7 +36,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def read_errors(path: Path) -> Iterator[None]:
     """Turn an OSError in this block into a sentence that names `path`, less its folder."""
     try:
         yield

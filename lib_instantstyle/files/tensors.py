@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError, reason
-from lib_instantstyle.files.model_file import open_regular, reading, stored_tensors
+from lib_instantstyle.files.model_file import open_regular, read_errors, stored_tensors
 from lib_instantstyle.files.tensor_info import FLOATING, StoredTensor
 
 _DTYPES = {
@@ -128,7 +128,7 @@ def open_tensors(
     except OSError as error:
         raise InstantStyleError(f"{path.name} cannot be opened ({reason(error)}).") from error
     with file:
-        with reading(path):
+        with read_errors(path):
             stored = stored_tensors(file, path.name)
         if not stored:
             raise InstantStyleError(f"{path.name} holds no tensors; choose another file.")

@@ -25,7 +25,7 @@ HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
 BLACK: Colour = (0, 0, 0)
 
 
-_Asked = tuple[str, Colour | None]  # a picture as the request has it, and what lies below it
+_PictureKey = tuple[str, Colour | None]  # a picture as the request has it, and what lies below it
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class RequestPictures:
     """The pictures of one request: each is decoded once, and all together within budgets."""
 
     def __init__(self) -> None:
-        self._decoded: dict[_Asked, Picture] = {}
-        self._pixels: dict[_Asked, int] = {}  # of all of them, also of those that are forgotten
+        self._decoded: dict[_PictureKey, Picture] = {}
+        self._pixels: dict[
+            _PictureKey, int
+        ] = {}  # of forgotten ones, too
         self._seconds = 0.0  # that their addresses have taken
 
     def picture(
@@ -57,33 +59,33 @@ class RequestPictures:
         below: the colour where it is transparent, instead of CLIP's mean colour. Raises
         InstantStyleError if it cannot be had, or is too much with the others of its request.
         """
-        asked = (text, below)
-        if asked not in self._decoded and text.startswith(("http://", "https://")):
-            data, claim = self._fetched(text, host, label), self._claim(asked, label)
-            self._decoded[asked] = read_picture(data, label, below, claim)
+        key = (text, below)
+        if key not in self._decoded and text.startswith(("http://", "https://")):
+            data, claim = self._fetched(text, host, label), self._claim(key, label)
+            self._decoded[key] = read_picture(data, label, below, claim)
         return self.decoded(text, label, below)
 
     def decoded(self, text: str, label: str = "image", below: Colour | None = None) -> Picture:
         """The same of a text that is no address."""
-        asked = (text, below)
-        if asked not in self._decoded:
-            claim = self._claim(asked, label)
-            self._decoded[asked] = decode_picture(text, label, below, claim)
-        return self._decoded[asked]
+        key = (text, below)
+        if key not in self._decoded:
+            claim = self._claim(key, label)
+            self._decoded[key] = decode_picture(text, label, below, claim)
+        return self._decoded[key]
 
     def forget(self) -> None:
-        """Free the pictures; one that is asked for again is decoded again."""
+        """Free the pictures; one that is needed again is decoded again."""
         self._decoded.clear()
 
-    def _claim(self, asked: _Asked, label: str) -> Claim:
+    def _claim(self, key: _PictureKey, label: str) -> Claim:
         def claim(pixels: int) -> None:
-            held = sum(self._pixels.values()) + (0 if asked in self._pixels else pixels)
+            held = sum(self._pixels.values()) + (0 if key in self._pixels else pixels)
             if held > limits.REQUEST_PIXELS:
                 raise InstantStyleError(
                     f"with {label} the pictures of the request have {held:,} pixels; up to "
                     f"{limits.REQUEST_PIXELS:,} are allowed in all, so make them smaller."
                 )
-            self._pixels[asked] = pixels
+            self._pixels[key] = pixels
 
         return claim
 

@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.files.folder import CACHE_TAG
-from lib_instantstyle.files.model_file import reading
+from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
@@ -209,7 +209,7 @@ def _source(
     image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
 ) -> tuple[object, ...]:
     """The part of a key that names the encoder, its precision and its output."""
-    with reading(image_encoder.path):
+    with read_errors(image_encoder.path):
         status = image_encoder.path.stat()
     return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
 

@@ -150,3 +150,12 @@ def few_nouns(session, monkeypatch):
     monkeypatch.setattr(report, "nouns", lambda: few)
     yield few
     shutil.rmtree(own_folder() / "cache", ignore_errors=True)
+
+
+@pytest.fixture
+def as_in_generation():
+    """The test does by hand what code does that the WebUI calls while it holds its queue lock."""
+    from lib_instantstyle.hosts.live import in_generation
+
+    with in_generation():
+        yield

@@ -38,6 +38,7 @@ def webui(webui):
 # -- LoRA ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("as_in_generation")
 @in_place
 def test_the_text_of_content_is_encoded_without_the_last_prompts_loras(webui):
     """`process` runs before the prompt's own networks are known: the list is still the last one."""

@@ -51,6 +51,7 @@ def loaded():
 # -- the loaded encoder ---------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_the_text_vector_is_the_webuis_own(session):
     session.use("tiny_sdxl.")
     host, checkpoint = loaded()
@@ -63,6 +64,7 @@ def test_the_text_vector_is_the_webuis_own(session):
         assert torch.allclose(vector, own.float(), atol=1e-6)
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_another_checkpoint_is_another_encoder(session):
     session.use("tiny_sdxl.")
     host, checkpoint = loaded()
@@ -127,6 +129,7 @@ def test_a_text_file_serves_where_the_loaded_encoder_does_not(name, session, tex
     assert "clip_source is 'loaded', but the loaded checkpoint" in answer.body["detail"]
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_the_vector_from_a_file_is_that_of_the_encoder_in_it(session, text_h):
     from lib_instantstyle.content.text_encoders import content_source
     from lib_instantstyle.hosts.context import Context
@@ -156,6 +159,7 @@ def test_a_missing_side_is_refused_with_what_to_put_where(session):
     assert "has 80 tokens; up to 75 are allowed" in answer.body["detail"]
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, monkeypatch):
     from modules import processing
 
@@ -183,6 +187,7 @@ def test_an_encoder_that_strayed_is_said_beside_the_picture(session, tmp_path, m
         shutil.rmtree(own_folder() / "cache", ignore_errors=True)
 
 
+@pytest.mark.usefixtures("as_in_generation")
 @pytest.mark.skipif(flavour() == FORGE, reason="Forge's encoders take rows of any length")
 def test_an_encoder_that_read_many_short_texts_is_whole_again(session):
     """Also when it fails in their midst."""
@@ -218,6 +223,7 @@ def picture():
     return decode_picture(UNIT["image"])
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_a_reference_is_described_without_a_generation(session, few_nouns):
     from lib_instantstyle.content.report import describe_content
     from lib_instantstyle.content.word_vectors import caption

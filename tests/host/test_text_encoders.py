@@ -9,7 +9,7 @@ from torch import nn
 from tests.miniature.networks import tokenizer
 from tests.miniature.networks.text import OpenCLIPText, TextConfig
 
-pytestmark = pytest.mark.usefixtures("session")
+pytestmark = pytest.mark.usefixtures("session", "as_in_generation")
 CONFIG = TextConfig(width=64, layers=3, heads=2, embed_dim=24)
 
 

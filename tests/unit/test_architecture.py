@@ -260,3 +260,22 @@ def test_no_test_module_is_a_library():
         if any(part.startswith("test_") for part in name.split("."))
     ]
     assert not found
+
+
+LIVE = {  # who may ask for what a generation works with
+    "sd_model": {
+        "hosts/__init__.py", "hosts/live.py", "hosts/checkpoint.py", "run/dry_run.py",
+    },
+    "loaded_networks": {"hosts/text.py"},
+    "forge_objects": {"hosts/forge.py", "hosts/diffusion.py"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_checkpoint_is_handed_out_in_one_place(path):
+    """Everybody else goes through hosts/live.py, which asks for the WebUI's queue lock."""
+    name = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in LIVE:
+            own = ast.unparse(node) in ("shared.sd_model", "live.sd_model")
+            assert own or name in LIVE[node.attr], ast.unparse(node)

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_metadata, reading
+from lib_instantstyle.files.model_file import read_errors, read_metadata
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
@@ -46,7 +46,7 @@ def read_terms(
     path: Path, halves: Halves, amounts: Mapping[str, float], when: When
 ) -> Sequence[LoraTerm]:
     """The terms of `halves`, whose tensors alone are read; amounts: factor of each half."""
-    with reading(path):
+    with read_errors(path):
         metadata = read_metadata(path)
     terms = []
     with open_tensors(path) as read:

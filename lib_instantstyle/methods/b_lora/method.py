@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_tensors, reading
+from lib_instantstyle.files.model_file import read_errors, read_tensors
 from lib_instantstyle.hosts import lora_folders
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.layout import SDXL, Layout
@@ -115,7 +115,7 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
     files = lora_files(lora_folders())
     name = find_lora(unit.lora, files)
     path = files[name]
-    with reading(path):
+    with read_errors(path):
         tensors = read_tensors(path)
     with _finishing(path):
         found = lora_halves(tensors)

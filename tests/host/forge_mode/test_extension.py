@@ -131,6 +131,7 @@ def test_no_network_at_all_is_one_sentence(webui, monkeypatch):
     assert answer.body["detail"].endswith("choose one and try again.")
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_the_text_vector_is_forges_own(webui):
     from lib_instantstyle.hosts.forge import Forge
 

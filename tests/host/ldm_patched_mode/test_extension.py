@@ -40,6 +40,7 @@ def test_our_rows_are_those_of_the_unet(webui, monkeypatch, case):
     assert taken == [tuple(KINDS[row[0]] for row in call.rows) for call in recorder.calls]
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_it_is_told_by_what_its_checkpoint_can_do(webui):
     from lib_instantstyle import hosts
     from lib_instantstyle.hosts.forge import Forge
@@ -59,6 +60,7 @@ def test_a_style_acts_in_every_pass_and_leaves_nothing(webui):
         assert webui.txt2img(**fields).png == plain.png
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_the_text_vector_is_the_conditioners(webui):
     from lib_instantstyle import hosts
 

@@ -32,9 +32,11 @@ class TermProbe(scripts.Script):
         if not record or getattr(p, "is_hr_pass", False):
             return
         from lib_instantstyle import hosts
+        from lib_instantstyle.hosts.live import in_generation
 
         recorded.clear()
-        unet = hosts.current(p).unet(p)
+        with in_generation():
+            unet = hosts.current(p).unet(p)
         self.handles.append(unet.register_forward_pre_hook(see_call, with_kwargs=True))
         for name, module in unet.named_modules():
             if name.endswith("attn2"):

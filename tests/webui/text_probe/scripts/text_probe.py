@@ -28,6 +28,12 @@ class TextProbe(scripts.Script):
     def process_before_every_sampling(self, p, write=False, *args, **kwargs):
         if not write:
             return
+        from lib_instantstyle.hosts.live import in_generation
+
+        with in_generation():
+            self.write(p)
+
+    def write(self, p):
         from lib_instantstyle import hosts
 
         found = {"prompt": digest(p.c), "negative": digest(p.uc)}
