@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -427,6 +428,23 @@ def test_infotext_in_a_request_restores_the_unit_and_its_kept_pictures(webui):
     unit = {"image": [{"image": UNIT["image"], "weight": 0.5}, picture("deep_field.jpg")]}
     styled = webui.txt2img(**style({**unit, "weight": 0.7, "end": 0.8}))
     assert webui.txt2img(infotext=styled.infotexts[0]).pixels == styled.pixels
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "count"), [("REFERENCES", 16, 5000), ("PASTED_BYTES", 10**5, 16)]
+)
+def test_infotext_brings_back_no_more_pictures_than_a_unit_has(
+    webui, monkeypatch, limit, most, count
+):
+    """One kept picture, named many times."""
+    from lib_instantstyle import limits
+    from lib_instantstyle.page.paste import kept_pictures
+
+    line = webui.txt2img(**style(UNIT)).infotexts[0]
+    digest = re.search(r"reference: (\w{12})", line)[1]
+    monkeypatch.setattr(limits, limit, most)
+    assert len(json.loads(kept_pictures(" ".join([digest] * 2)))) == 2
+    assert kept_pictures(" ".join([digest] * count)) is None
 
 
 def test_infotext_in_a_request_without_its_reference_is_refused(webui):

@@ -323,6 +323,12 @@ def test_a_plan_says_what_would_be_subtracted(webui):
         (b"{}", "", "Content-Type: application/json"),
         (b"{", "application/json", "is not JSON"),
         (b"[" * 100_000, "application/json", "is not JSON"),
+        (
+            b'{"a":' * 65 + b"1" + b"}" * 65,
+            "application/json",
+            "is not JSON (its brackets",
+        ),
+        (b'{"a": ' + b"9" * 10**6 + b"}", "application/json", "has 1000000 digits, up to 20"),
         (b"[]", "application/json", "not a JSON object"),
         (b"{}", "application/json; charset=utf-8", "has no units"),
         (b'{"units": 3}', "application/json", "units is not a list of objects"),
@@ -335,6 +341,45 @@ def test_a_body_that_is_none_is_one_sentence(webui, body, kind, sentence):
     response = webui.client.post("/instantstyle/plan", content=body, headers=headers)
     assert response.status_code == 422
     assert sentence in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "sentence"),
+    [
+        ({"image": "[" * 5000}, "a picture as base64 text, data URL"),
+        ({"image": "[" * 70 + "]" * 70}, "a picture as base64 text, data URL"),
+        ({"blocks": "[" * 5000}, "its brackets lie more than 64 deep"),
+        ({"blocks": "diffusers: " + '{"up":' * 5000}, "characters; up to 16,384 are allowed"),
+        ({"blocks": {"up": {"block_0": [1] * 1000}}}, "blocks has 1,002 entries; up to 256"),
+        ({"weight": "1" * 5000}, "a number from -2 to 5"),
+        ({"image": [""] * 1000}, "it has 1000 entries; up to 16 are allowed"),
+    ],
+)
+def test_what_is_nested_or_long_is_one_sentence(webui, unit, sentence):
+    given = {**UNIT, **unit}
+    (problem,) = [p for p in plan(webui, given)["problems"] if "no reference" not in p]
+    assert sentence in problem and len(problem) < 500
+    assert sentence in webui.txt2img(expect=422, **style(given)).body["detail"]
+
+
+def test_the_pictures_of_all_units_have_one_budget(webui, monkeypatch):
+    from lib_instantstyle import limits
+
+    units = [{**UNIT, "image": picture(name), "weight": 0.5} for name in PICTURES_OF_TWO]
+    sizes = [Image.open(PICTURES / name).size for name in PICTURES_OF_TWO]
+    pixels = [width * height for width, height in sizes]
+    monkeypatch.setattr(limits, "REQUEST_PIXELS", sum(pixels))
+    webui.txt2img(**style(*units))
+    webui.txt2img(**style(*units, units[0]))  # the same picture again costs nothing
+    monkeypatch.setattr(limits, "REQUEST_PIXELS", sum(pixels) - 1)
+    sentence = f"the pictures of the request have {sum(pixels):,} pixels; up to"
+    assert sentence in webui.txt2img(expect=422, **style(*units)).body["detail"]
+    answer = webui.post("/instantstyle/plan", {"units": units}).json()
+    (problem,) = answer["problems"]
+    assert problem.startswith("unit 2: with image") and sentence in problem
+
+
+PICTURES_OF_TWO = ("coffee.jpg", "deep_field.jpg")
 
 
 def test_a_body_that_is_too_long_is_refused(webui, monkeypatch):

@@ -296,3 +296,18 @@ def test_peak_memory_is_about_one_copy_of_the_weights_used(suffix, stored, used,
     run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert 0.9 < float(run.stdout) < 1.1, run.stdout
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_cut_short_while_its_encoder_is_kept_changes_nothing(suffix, tmp_path):
+    """As a download over it does; of a mapped file the next look would end the process."""
+    path = write(
+        tmp_path / f"clip{suffix}", hugging_face_tensors(hugging_face_encoder(next(iter(ENCODERS))))
+    )
+    kept = loaded(tmp_path)
+    pixels = torch.randn(1, 3, 224, 224)
+    before = kept(pixels)
+    os.truncate(path, 100)
+    assert torch.equal(kept(pixels), before)
+    path.write_bytes(bytes(1000))
+    assert torch.equal(kept(pixels), before)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.masks import Mask, mask_of, token_grid
 
@@ -78,3 +79,25 @@ def test_a_black_mask_is_refused():
     with pytest.raises(InstantStyleError, match="mask is black everywhere"):
         mask_of(Image.new("RGB", (8, 8)))
     np.testing.assert_allclose(grid(mask_of(Image.new("RGB", (3, 5), "white")), 2, 2), 1.0)
+
+
+def test_only_a_very_large_mask_is_made_smaller_and_means_the_same():
+    side = limits.MASK_SIDE
+    shown = Image.new("L", (side, side))
+    shown.paste(255, (0, 0, side // 2, side))
+    as_it_is = mask_of(shown)
+    assert as_it_is._values.shape == (side, side)
+    large = mask_of(shown.resize((4 * side, 2 * side), Image.Resampling.NEAREST))
+    assert max(large._values.shape) <= side
+    for height, width in ((8, 8), (7, 16), (57, 72)):
+        np.testing.assert_array_equal(grid(large, height, width), grid(as_it_is, height, width))
+    ramp = Image.linear_gradient("L")
+    exact = Mask(np.asarray(ramp, dtype=np.float64) / 255)
+    many = mask_of(ramp.resize((256 * 30, 256 * 30), Image.Resampling.NEAREST))
+    np.testing.assert_allclose(grid(many, 16, 16), grid(exact, 16, 16), atol=1 / 255)
+
+
+@pytest.mark.parametrize("size", [(20, 30), (5000, 30)])
+def test_a_black_mask_of_any_size_is_refused(size):
+    with pytest.raises(InstantStyleError, match="mask is black everywhere"):
+        mask_of(Image.new("L", size))
