@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 
+from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.models.published import address
@@ -48,7 +49,7 @@ def _how(state: State, forbidden: bool) -> str:
     """Where it stands, and what to do about it."""
     file = state.file
     if state.here:
-        return f"<span>is here, as {html.escape(state.here.name)}</span>"
+        return f"<span>is here, as {html.escape(shown_name(state.here.name))}</span>"
     share = f"{100 * state.arrived // file.size} %"
     if state.runs:
         return (

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.regular_file import reading
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
@@ -129,7 +130,8 @@ def export(name: str) -> Path:
     """A copy of the picked style in a folder that the page may serve files from."""
     style = library(TABLE).find(_picked(name))
     copy = Path(tempfile.mkdtemp(prefix="instantstyle-"), style.path.name)
-    copy.write_bytes(style.path.read_bytes())
+    with reading(style.path):
+        copy.write_bytes(style.path.read_bytes())
     return copy
 
 

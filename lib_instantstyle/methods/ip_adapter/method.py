@@ -26,7 +26,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
-from lib_instantstyle.methods.ip_adapter.status import describe
+from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose, describe_layers
@@ -34,10 +34,12 @@ from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import is_remembered
 from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
+from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
@@ -103,6 +105,9 @@ class IPAdapter(Method):
                 continue
             for remark in findings.plan.remarks:
                 context.notify(remark)
+            if unit.adapter == AUTO and not unit.style:
+                names = SESSION.of(LastAuto).names
+                names[context.known_layers.layout.id] = checked.choice.adapter.name
             _save_crops(checked, context)
             _keep_pictures(checked, context)
             with naming(unit):
