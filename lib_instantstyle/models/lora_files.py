@@ -56,11 +56,11 @@ def find_lora(name: str, files: Mapping[str, Path]) -> str:
         raise InstantStyleError(f"lora is empty; choose a LoRA file ({_some(files)}).")
     refused = files.refused if isinstance(files, LoraFiles) else {}
     spelled, wanted = comparable(name), comparable(without_suffix(name))
-    for listed, path in files.items():
-        if comparable(listed) in (spelled, wanted):
-            return listed
-        if comparable(f"{listed}{path.suffix}") == spelled:
-            return listed
+    names = [(n, comparable(n), comparable(f"{n}{path.suffix}")) for n, path in files.items()]
+    for meant in (spelled, wanted):
+        for listed, short, whole in names:
+            if meant == short or spelled == whole:
+                return listed
     for listed, sentence in refused.items():
         if comparable(listed) in (spelled, wanted):
             raise InstantStyleError(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -116,7 +117,7 @@ class PartFile:
         except FileExistsError:
             raise
         except OSError:  # a file system without second names
-            if self._target.exists():
+            if os.path.lexists(self._target):
                 raise FileExistsError from None
             self._path.rename(self._target)
 

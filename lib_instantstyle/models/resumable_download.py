@@ -7,6 +7,7 @@ WebUI or of another one on the same folder, goes on from there.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -45,7 +46,7 @@ def download(
     InstantStyleError where it is there already, was stopped or broken off, is not what was
     published, or finds no room.
     """
-    if (folder / file.name).exists():
+    if os.path.lexists(folder / file.name):  # a link too, that leads nowhere
         raise InstantStyleError(f"{file.name} is there already, and is not replaced.")
     part = PartFile(file, folder)
     with part:

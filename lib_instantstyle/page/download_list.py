@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 
+from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.models.published import address
@@ -49,7 +50,7 @@ def _progress(state: State, forbidden: bool) -> str:
     """How much of the file is here, and the button for what can be done next."""
     file = state.file
     if state.here:
-        return f"<span>is here, as {html.escape(state.here.name)}</span>"
+        return f"<span>is here, as {html.escape(shown_name(state.here.name))}</span>"
     share = f"{100 * state.arrived // file.size} %"
     if state.runs:
         return (

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.methods import TABLE, load
 from lib_instantstyle.page.markup import error_sentence
 from lib_instantstyle.session import SESSION
@@ -60,6 +60,8 @@ def _line(values: Mapping[str, object], number: int) -> str:
         found = load(unit.method).describe(unit, Context(None, layers=chosen_layers()))
     except InstantStyleError as error:
         return _html(error_sentence(error, number), values, is_problem=True)
+    except OSError as error:  # whatever has become of a file in the meantime
+        return _html(f"A file cannot be read ({reason(error)}).", values, is_problem=True)
     text = found.text if values["enabled"] else f"{_OFF} {found.text}"
     return _html(text, values, found.is_problem, found.block_map)
 

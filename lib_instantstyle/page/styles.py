@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.limits import STYLE_BYTES
@@ -149,7 +150,8 @@ def export(name: str) -> Path:
     """
     style = library(TABLE).find(_picked(name))
     copy = SESSION.of(_Exports).folder / style.path.name
-    write_file(copy, style.path.read_bytes())
+    with read_errors(style.path):
+        write_file(copy, style.path.read_bytes())
     return copy
 
 

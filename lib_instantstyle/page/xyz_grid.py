@@ -15,6 +15,7 @@ from typing import Any
 
 from lib_instantstyle import NAME
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.xyz_grid import (
@@ -126,7 +127,7 @@ def _check_cell(p: Any, number: int, units: Sequence[Mapping[str, object]]) -> N
 def _shown(x: Any) -> Any:
     if isinstance(x, float):
         return round(x, 8)
-    return x.replace("\\", "/").rsplit("/", 1)[-1]  # of a path the file
+    return shown_name(x.replace("\\", "/").rsplit("/", 1)[-1])  # of a path the file
 
 
 def _split(text: str) -> list[str]:

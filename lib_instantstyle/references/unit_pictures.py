@@ -46,9 +46,7 @@ class RequestPictures:
 
     def __init__(self) -> None:
         self._decoded: dict[_PictureKey, Picture] = {}
-        self._pixels: dict[
-            _PictureKey, int
-        ] = {}  # of forgotten ones, too
+        self._pixels: dict[_PictureKey, int] = {}  # of forgotten ones, too
         self._seconds = 0.0  # that their addresses have taken
 
     def picture(

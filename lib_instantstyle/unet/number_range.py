@@ -11,8 +11,12 @@ LARGEST = 2.0**52
 
 
 def largest_of(*tensors: torch.Tensor) -> float:
-    """The largest absolute value; NaN if one of the numbers is. Waits for the device once."""
-    ends = [end for tensor in tensors if tensor.numel() for end in (tensor.amax(), -tensor.amin())]
+    """The largest absolute value; NaN if one of the numbers is. Waits for the device once.
+
+    0 of tensors without numbers: empty ones, and those on the meta device.
+    """
+    held = [tensor for tensor in tensors if tensor.numel() and not tensor.is_meta]
+    ends = [end for tensor in held for end in (tensor.amax(), -tensor.amin())]
     return float(torch.stack(ends).amax()) if ends else 0.0
 
 

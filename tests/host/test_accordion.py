@@ -7,12 +7,14 @@ import html
 import io
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.host.generations import PICTURES, UNIT
+from tests.host.generations import PICTURES, UNIT, style
 from tests.host.miniature.pressing import press_generate
 
 TXT2IMG = "script_txt2img_instantstyle_"
@@ -39,6 +41,33 @@ def test_the_status_of_every_unit(webui):
     assert second.startswith("This unit is off. ip-adapter_sdxl") and third == second
     assert [i for i, block in enumerate(drawn["blocks"]) if block["factor"]] == [6]
     assert drawn["blocks"][6]["name"] == "up_blocks.0.attentions.1"
+
+
+def test_the_status_says_when_auto_would_take_another_file_than_for_the_last_picture(webui):
+    from modules import paths_internal
+
+    from lib_instantstyle.session import SESSION
+
+    models = Path(paths_internal.models_path)
+    SESSION.clear()
+    said = "For the last picture auto took ip-adapter_sdxl; choose it by its name"
+    assert said not in look(webui)[0][0]
+    webui.txt2img(**style(UNIT))
+    assert said not in look(webui)[0][0]
+    new = models / "ControlNet" / "another.safetensors"
+    shutil.copy(next(models.rglob("ip-adapter_sdxl.safetensors")), new)
+    try:
+        assert look(webui)[0][0].startswith("another with image encoder")
+        assert said in look(webui)[0][0]
+        assert said not in look(webui, adapter="another")[0][0]
+        webui.txt2img(**style({**UNIT, "adapter": "ip-adapter_sdxl"}))
+        assert said in look(webui)[0][0]  # only auto's choice counts
+        webui.txt2img(**style(UNIT))
+        assert "For the last picture" not in look(webui)[0][0]
+    finally:
+        new.unlink()
+    assert "For the last picture auto took another;" in look(webui)[0][0]
+    SESSION.clear()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The library of styles: found by their names and by nothing else."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -10,14 +11,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save, save_file
+from safetensors.torch import load_file, save, save_file
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.files.own_files import TEMPORARY, create_file
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import read_style, write_style
+from lib_instantstyle.styles.header import METADATA_KEY
 from lib_instantstyle.styles.library import SavedStyle, StyleLibrary
+from tests.unit.odd_folders import check_answer
 from tests.unit.styles import INFO, style
 
 
@@ -248,3 +252,68 @@ def test_what_a_stopped_process_left_goes_with_the_next_style(library):
     os.utime(young)
     library.take_in(library.find("ink").path.read_bytes(), "new")
     assert not old.exists() and young.exists() and other.exists()
+
+
+DEEP = 900
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '{"preset": "\\ud800"}',
+        '{"content": "a cat \\ud800"}',
+        '{"adapter": "\\udc83"}',
+        '{"lora": "\\udfff\\ud800"}',
+        json.dumps({"blocks": nested(DEEP)}),
+        json.dumps({"weight": nested(DEEP)}),
+        "[" * 100_000 + "]" * 100_000,
+        '{"weight": 1' + "0" * 4000 + "}",
+        '{"seed": 1' + "0" * 5000 + "}",
+        '{"weight": NaN}',
+        '{"start": -Infinity}',
+        '{"weight": 1e999}',
+        '{"blocks": {"x": NaN}}',
+        '{"blocks": {"\\ud800": 1}}',
+        '{"\\ud800": 1}',
+        '{"image": "/etc/passwd"}',
+        '{"weight": {"weight": 1}}',
+        '{"crop": "centre"}',
+        '"weight"',
+        "null",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_settings_that_no_unit_can_have_refuse_their_own_file_alone(library, settings):
+    """The list goes to a page and into JSON, all styles in one answer."""
+    sound = library.find("ink").path
+    header = read_header(sound)
+    content = json.loads(header.metadata[METADATA_KEY])
+    content["settings"] = "HERE"
+    text = json.dumps(content).replace('"HERE"', settings)
+    tensors = {name: tensor.clone() for name, tensor in load_file(sound).items()}
+    data = save(tensors, {**header.metadata, METADATA_KEY: text})
+    with pytest.raises(InstantStyleError, match="no sound style"):
+        library.take_in(data, "imported")
+    (library.folder / "odd.safetensors").write_bytes(data)  # put there by hand
+    assert len(library.styles()) == 3
+    ((name, sentence),) = library.refused()
+    assert name == "odd" and len(sentence) < 250
+    check_answer(
+        [name, sentence, [dict(each.info.settings) for each in library.styles()]], library.folder
+    )
+    with pytest.raises(InstantStyleError, match="no sound style"):
+        library.find("odd")
+
+
+def test_a_style_is_read_back_whatever_its_encoder_is_called(library):
+    for encoder in ("水彩　bigG", "a\u00a0b", "👩‍🎨"):
+        write_style(library.path_of("named"), style(replace(INFO, encoder=encoder)))
+        assert library.find("named").info.encoder == encoder
+        library.delete("named")

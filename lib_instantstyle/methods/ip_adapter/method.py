@@ -34,7 +34,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
-from lib_instantstyle.methods.ip_adapter.status import describe
+from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose, describe_layers
@@ -42,10 +42,12 @@ from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import is_remembered
 from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
+from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
@@ -103,6 +105,8 @@ class IPAdapter(Method):
         infotext: dict[str, str] = {}
         for unit, found in checked:
             adapter = found.choice.adapter
+            if unit.adapter == AUTO and not unit.style:
+                SESSION.of(LastAuto).names[context.known_layers.layout.id] = adapter.name
             _save_crops(found, context)
             _keep_pictures(found, context)
             with naming(unit):

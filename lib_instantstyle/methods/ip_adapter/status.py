@@ -17,9 +17,11 @@ from lib_instantstyle.methods.base import StatusText
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 from lib_instantstyle.models.clip_kind import TITLES
 from lib_instantstyle.models.selection import Choice, choose, describe_layers
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.plan import layer_weights
 from lib_instantstyle.units.block_map import block_map
+from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.unit import Unit
 
 _TO_DOWNLOAD = "Models to download, below, lists the usual ones."
@@ -30,6 +32,13 @@ _PRECISE = {
     ("layout precise", "sd15"): "weight 0.6 and 0.35 away from the rest",
 }
 _MANY_BLOCKS = ("original", "strong style", "strong style+composition")
+
+
+class LastAuto:
+    """Which adapter `auto` took for the last picture, by layout: a new file may change that."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
 
 
 def describe(unit: Unit, context: Context) -> StatusText:
@@ -52,6 +61,7 @@ def describe(unit: Unit, context: Context) -> StatusText:
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [
         _what_gets_in(selected, choice, layers),
+        _about_auto(unit, choice, layers),
         _about_content(choice, context),
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
@@ -69,6 +79,13 @@ def _what_gets_in(selected: Collection[int], choice: Choice, layers: UnetLayers)
     if choice.muted:
         text += f", and holds nothing for {describe_layers(choice.muted, layers)}"
     return f"{text}."
+
+
+def _about_auto(unit: Unit, choice: Choice, layers: UnetLayers) -> str:
+    last = SESSION.of(LastAuto).names.get(layers.layout.id)
+    if unit.adapter != AUTO or unit.style or last in (None, choice.adapter.name):
+        return ""
+    return f"For the last picture auto took {last}; choose it by its name to have it again."
 
 
 def _about_content(choice: Choice, context: Context) -> str:
