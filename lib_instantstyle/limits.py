@@ -11,9 +11,7 @@ KIB, MIB = 2**10, 2**20
 TEXT_CHARACTERS = 1024  # of a name or a text in a field: more words than any text encoder reads
 BLOCKS_CHARACTERS = 16 * KIB  # of block weights: each layer of SDXL by its longest name has 4,000
 BLOCK_ENTRIES = 256  # of block weights: SDXL has 11 transformers, in 70 layers
-INFOTEXT_CHARACTERS = (
-    64 * KIB
-)  # of a unit's line: all fields full, each letter escaped, have 40,000
+INFOTEXT_CHARACTERS = 64 * KIB  # of a unit's line: all its texts full and escaped have less
 TAG_CHARACTERS = 4 * KIB  # of a tag in the prompt: it sets a few fields
 DIGITS = 20  # of a whole number, as many as 64 bits need; reading longer ones takes their square
 DEPTH = 64  # of brackets in JSON: a request for a picture has 8, Python stands some hundreds

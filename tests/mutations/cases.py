@@ -93,7 +93,7 @@ MUTATIONS = [
              "        if not _is_finite(tensor):", "        if False:",
              "tests/unit/test_image_encoder.py tests/unit/test_adapter_types.py"),
     Mutation("exif rotation ignored", "references/pictures.py",
-             "image = ImageOps.exif_transpose(image)", "pass", "tests/unit/test_pictures.py"),
+             "turned = ImageOps.exif_transpose(before)", "pass", "tests/unit/test_pictures.py"),
     Mutation("content is added", "content/subtraction.py",
              "left: torch.Tensor = image - scale", "left: torch.Tensor = image + scale",
              "tests/unit/test_content.py"),
