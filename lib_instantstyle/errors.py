@@ -8,7 +8,8 @@ import re
 # surrogate pair (a file name that is not UTF-8 has them) fit no encoding, and marks of direction
 # turn the rest of a line round.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_QUOTED_PATH = re.compile(r"""(['"])(?:[A-Za-z]:|file:/)?[\\/](?:(?!\1).)*[\\/]""")
+_FOLDERS = r"(?:[A-Za-z]:|file:/)?[\\/]"
+_QUOTED_PATH = re.compile(rf"""'{_FOLDERS}[^']*[\\/]|"{_FOLDERS}[^"]*[\\/]""")
 _PATH = re.compile(r"""(?<![\w:/\\.])(?:[A-Za-z]:|file:/)?[\\/](?:[^\s'"\\/]+[\\/])+""")
 
 
@@ -56,7 +57,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return printable(str(error.strerror))
     text = " ".join(str(error).split())
-    return printable(_PATH.sub("", _QUOTED_PATH.sub(r"\1", text)))
+    return printable(_PATH.sub("", _QUOTED_PATH.sub(lambda found: found[0][0], text)))
 
 
 def _escape(found: re.Match[str]) -> str:

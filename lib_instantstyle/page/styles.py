@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.limits import STYLE_BYTES
@@ -148,6 +147,8 @@ def export(name: str) -> Path:
 
     One folder for all, and one copy of each style: they are deleted when the WebUI ends.
     """
+    from lib_instantstyle.files.model_file import read_errors  # not needed to build the page
+
     style = library(TABLE).find(_picked(name))
     copy = SESSION.of(_Exports).folder / style.path.name
     with read_errors(style.path):

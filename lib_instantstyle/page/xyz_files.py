@@ -13,7 +13,6 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, reason, shorten
 from lib_instantstyle.files.folder import is_passed_over, shown_name
-from lib_instantstyle.files.model_file import open_regular
 from lib_instantstyle.hosts.xyz_grid import may_name_files
 
 MAX_FILES = 256  # of one folder
@@ -46,6 +45,7 @@ def pictures_in(p: Any, typed: str) -> Sequence[str]:
 
 def read_picture(path: str) -> str:
     """The file as base64 text; raises InstantStyleError if it cannot be read or is too large."""
+    from lib_instantstyle.files.model_file import open_regular
     from lib_instantstyle.limits import PICTURE_BYTES
 
     try:

@@ -146,6 +146,8 @@ class Names(ast.NodeVisitor):
             return [texts[0]]
         if function in BY_NAME and texts:
             return [f"{owner}.{texts[0]}" for owner in self.resolve(node.args[0])]
+        if function == "live.sd_model":  # of ours: the attribute, where the queue lock is held
+            return [f"{owner}.sd_model" for owner in self.resolve(node.args[0])]
         if function in self._returns:
             return self.resolve(self._returns[function])
         return [f"{name}()" for name in self.resolve(node.func)]

@@ -80,10 +80,6 @@ def test_content_that_is_not_subtracted_is_measured_all_the_same(host):
     assert set(text_to_leak(line["InstantStyle 3 leak"])) == {"content", "reference"}
 
 
-def test_who_does_not_ask_gets_no_meter(host):
-    assert meters(host, leak_meter=False) == ()
-
-
 def test_the_encoder_stays_for_the_pictures_of_a_batch_and_no_longer(host):
     image, _ = reference()
     found = meters(host)

@@ -17,8 +17,7 @@ from lib_instantstyle.methods.b_lora.layers import lora_halves
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.references.pictures import Picture
-from lib_instantstyle.references.vector_files import EmbeddingFiles
-from lib_instantstyle.references.vectors import ImageEmbeds
+from lib_instantstyle.references.vectors import EmbeddingFiles, ImageEmbeds
 from lib_instantstyle.references.views import reference_input
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
