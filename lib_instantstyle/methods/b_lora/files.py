@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson
 from lib_instantstyle.files.model_file import read_errors, read_metadata
 from lib_instantstyle.files.tensors import open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
@@ -55,7 +56,7 @@ def read_terms(
             for layer in layers:
                 if layer.alpha is None:
                     name = f"{block.diffusers}.{layer.path}"
-                    scale = scale_in_metadata(metadata, name, layer.rank)
+                    scale = _scale(metadata, name, layer.rank, path)
                 else:
                     scale = float(read(layer.alpha)) / layer.rank
                 down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
@@ -68,3 +69,10 @@ def read_terms(
                     check_range(number, path.name)
                 terms.append(term)
     return terms
+
+
+def _scale(metadata: Mapping[str, str], layer: str, rank: int, path: Path) -> float:
+    try:
+        return scale_in_metadata(metadata, layer, rank)
+    except UnreadableJson as error:
+        raise InstantStyleError(f"{path.name} has metadata that cannot be read: {error}.") from None

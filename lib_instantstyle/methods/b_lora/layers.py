@@ -164,6 +164,7 @@ def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> flo
     """The scale of the product of the factors of `layer` (its diffusers name).
 
     alpha / rank, or alpha / sqrt(rank) if rank-stabilised; 1 if the metadata has no alpha.
+    Raises UnreadableJson for metadata beyond the budgets.
     """
     config = _config(metadata)
     alpha = config.get("lora_alpha")
@@ -173,16 +174,15 @@ def scale_in_metadata(metadata: Mapping[str, str], layer: str, rank: int) -> flo
         alpha = next(named, alpha)
     if not isinstance(alpha, (int, float)):
         return 1.0
-    try:
-        return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
-    except OverflowError:  # a whole number of hundreds of digits
-        return math.inf
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
 
 
 def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     try:
         content = read_json(metadata.get(_KEY, "{}"))
-    except UnreadableJson:
+    except UnreadableJson as error:
+        if error.position is None:
+            raise
         return {}
     if not isinstance(content, dict):
         return {}
