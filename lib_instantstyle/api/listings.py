@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_instantstyle import NAME, __version__
 from lib_instantstyle.errors import InstantStyleError
@@ -12,6 +12,9 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, scan
 from lib_instantstyle.styles.library import SavedStyle, library
 from lib_instantstyle.units.presets import PRESETS, Preset
+
+if TYPE_CHECKING:
+    from lib_instantstyle.unet.layers import UnetLayers
 
 Listing = dict[str, Any]
 
@@ -23,9 +26,16 @@ def version() -> Listing:
 
 def adapters() -> Listing:
     """The IP-Adapters and image encoders found, and the files refused, each with its problem."""
+    from lib_instantstyle.hosts.checkpoint import chosen_layers
+
     catalog = scan(model_folders())
+    layers: UnetLayers | InstantStyleError
+    try:
+        layers = chosen_layers()
+    except InstantStyleError as error:
+        layers = error
     return {
-        "adapters": [_adapter(file, catalog) for file in catalog.adapters],
+        "adapters": [_adapter(file, catalog, layers) for file in catalog.adapters],
         "encoders": [
             {"name": file.name, "vector": file.kind.embedding_width, "hidden": file.kind.width}
             for file in catalog.image_encoders
@@ -34,13 +44,16 @@ def adapters() -> Listing:
     }
 
 
-def _adapter(file: AdapterFile, catalog: Catalog) -> Listing:
-    from lib_instantstyle.hosts.checkpoint import chosen_layers
+def _adapter(
+    file: AdapterFile, catalog: Catalog, layers: UnetLayers | InstantStyleError
+) -> Listing:
     from lib_instantstyle.models.selection import choose
 
     encoder, problem = None, None
     try:
-        encoder = choose(file.name, catalog, chosen_layers()).image_encoder.name
+        if isinstance(layers, InstantStyleError):
+            raise layers
+        encoder = choose(file.name, catalog, layers).image_encoder.name
     except InstantStyleError as error:
         problem = str(error)
     layout = file.kind.layout

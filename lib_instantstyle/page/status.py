@@ -44,20 +44,31 @@ def lines(values: Sequence[object]) -> list[str]:
     count = len(values) // len(TABLE.page_fields)
     units = TABLE.page_values([*values, *[""] * (count * len(TABLE.pictures))])
     serial = SESSION.of(_Serial).next()
+    context = _context()
     return [
-        f'<div data-answer="{serial}">{_line(unit, number)}</div>'
+        f'<div data-answer="{serial}">{_line(unit, number, context)}</div>'
         for number, unit in enumerate(units, start=1)
     ]
 
 
-def _line(values: Mapping[str, object], number: int) -> str:
+def _context() -> Any:
+    """The Context of the chosen checkpoint, for all units; the error if there is none."""
     # These open model files, which must not happen before the accordion is opened.
     from lib_instantstyle.hosts.checkpoint import chosen_layers
     from lib_instantstyle.hosts.context import Context
 
     try:
+        return Context(None, layers=chosen_layers())
+    except (InstantStyleError, OSError) as error:
+        return error
+
+
+def _line(values: Mapping[str, object], number: int, context: Any) -> str:
+    try:
         unit = TABLE.parse_unit({**values, "enabled": True}, number)
-        found = load(unit.method).describe(unit, Context(None, layers=chosen_layers()))
+        if isinstance(context, Exception):
+            raise context
+        found = load(unit.method).describe(unit, context)
     except InstantStyleError as error:
         return _html(error_sentence(error, number), values, is_problem=True)
     except OSError as error:  # whatever has become of a file in the meantime

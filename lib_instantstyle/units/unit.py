@@ -80,6 +80,9 @@ class Table:
         self.fields: Mapping[str, Field] = {each.name: each for each in found}
         if len(self.fields) != len(found) or len(self.methods) != len(methods):
             raise ValueError("a method or a field is declared twice")
+        places = [each.place for each in found if each.place]
+        if len({*places}) != len(places):
+            raise ValueError("two fields have one place in the API's positional form")
         self.page_fields = tuple(name for name, each in self.fields.items() if not each.is_picture)
         pictures = [each for each in found if isinstance(each.control, DropZone)]
         pictures.sort(key=lambda each: each.control.place)  # type: ignore[union-attr]

@@ -25,11 +25,12 @@ STYLE = 6  # transformer index of SDXL's style block
 SDXL_FULL = replace(
     SDXL_TINY,
     model_channels=320,
+    channel_mult=(1, 2, 4),
     context_dim=2048,
     num_head_channels=64,
     adm_in_channels=2816,
 )
-SD15_FULL = replace(SD15_TINY, model_channels=320, context_dim=768)
+SD15_FULL = replace(SD15_TINY, model_channels=320, channel_mult=(1, 2, 4, 4), context_dim=768)
 
 
 class StyleBlock(nn.Module):
