@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lib_instantstyle.files.json_text import UnreadableJson
 from lib_instantstyle.files.tensor_info import TensorInfo
 from lib_instantstyle.methods.b_lora.layers import lora_halves, scale_in_metadata
 from lib_instantstyle.models.lora_files import find_lora, lora_files
@@ -81,7 +82,13 @@ def test_other_kinds_elsewhere_do_not_matter():
     assert len(lora_halves(infos(shapes))["style"]) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"unet.lora_alpha": "8"}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"unet.lora_alpha": 1' + "0" * 400 + "}"])
+def test_metadata_beyond_the_budgets_is_refused(text):
+    with pytest.raises(UnreadableJson):
+        scale_in_metadata({"lora_adapter_metadata": text}, "a.to_q", 4)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"unet.lora_alpha": "8"}'])
 def test_metadata_that_says_nothing(text):
     assert scale_in_metadata({"lora_adapter_metadata": text}, "a.to_q", 4) == 1.0
 
