@@ -61,7 +61,6 @@ def process_batch(p: Any, number: int) -> None:
         getattr(p, state.RUN).watch(p)
 
 
-@in_generation()
 def process_before_every_sampling(p: Any) -> None:
     """Have the sampler that runs next do so with the hooks on the UNet."""
     if hasattr(p, state.RUN):
@@ -75,7 +74,6 @@ def postprocess_image_after_composite(p: Any, pp: Any) -> None:
         getattr(p, state.RUN).measure_leak(p, pp.image)
 
 
-@in_generation()
 def on_cfg_denoiser(params: Any) -> None:
     """Called before each step of the denoiser of any generation."""
     run = getattr(getattr(params.denoiser, "p", None), state.RUN, None)

@@ -51,6 +51,7 @@ def test_it_draws_no_random_numbers(webui):
     assert run(webui, seed=1, unit=None).pixels != run(webui, seed=2, unit=None).pixels
 
 
+@pytest.mark.usefixtures("as_in_generation")
 def test_encoding_the_reference_takes_no_number_from_others(webui, monkeypatch):
     """Real WebUIs draw a latent from what the VAE says; the next picture would be another."""
     from lib_instantstyle.hosts import current
