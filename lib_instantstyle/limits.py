@@ -1,6 +1,6 @@
 """How much a file, text or request may ask for: every budget, each with its reason.
 
-Whoever reads something from outside compares it with these before anything is multiplied by it.
+Code that reads input compares it with these before the work grows with the input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The handlers of the GET routes: what there is to choose from, without paths of this machine."""
+"""The handlers of the GET routes: lists of models, styles, presets and blocks, without paths."""
 
 from __future__ import annotations
 

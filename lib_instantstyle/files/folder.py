@@ -39,8 +39,8 @@ class ModelEntry:
 
     @property
     def identity(self) -> str:
-        """Equal for names of one file, however one gets there."""
-        if self.problem:  # it leads nowhere: its own place is what there is
+        """The same for all names and links of one file."""
+        if self.problem:  # it cannot be followed: its own path tells it from others
             return str(Path(_real(self.path.parent), self.path.name))
         return _real(self.path)
 

@@ -1,7 +1,7 @@
 """JSON from outside, within its budgets.
 
-Python before 3.11 reads a whole number in the square of its digits, and every Python gives up, or
-leaves it to whoever looks at the result, where brackets lie too deep in one another.
+Python before 3.11 needs time that grows with the square of the digits of a whole number. No Python
+reads brackets that are nested too deep, or later code fails on the result.
 """
 
 from __future__ import annotations

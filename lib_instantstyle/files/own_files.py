@@ -21,7 +21,7 @@ _ABANDONED = 3600.0  # seconds after which no process is still writing a tempora
 def write_file(path: Path, data: bytes) -> None:
     """Write `data` to `path`, in place of what is there, making its folder if need be.
 
-    Whoever reads at the same time sees the old file or the new one. Raises OSError.
+    A reader at the same time gets the old file or the new one. Raises OSError.
     """
     with _beside(path, data) as temporary:
         temporary.replace(path)

@@ -1,6 +1,6 @@
 """The contents of a file that `torch.save` wrote, without torch and without unpickling.
 
-Since torch 1.6 such a file (.bin, .pth, .pt) is a plain zip: `<name>/data.pkl` says what there is,
+Since torch 1.6 such a file (.bin, .pth, .pt) is a plain zip: `<name>/data.pkl` lists the tensors,
 `<name>/data/<key>` holds the values of one storage. The pickle is read symbolically; one that
 names anything but tensors is refused, and so is any size that the zip does not back. The tensors
 are read at the places found here (files/tensors.py): a second reader of the same file, such as

@@ -27,14 +27,14 @@ def sd_model(p: Any) -> Any:
 
 
 def require(what: str) -> None:
-    """Raise RuntimeError if this thread would use `what` while another makes a picture with it."""
+    """Raise RuntimeError if this thread does not hold the lock; `what` is for the sentence."""
     if not is_held():
         raise RuntimeError(f"{what} was used without the WebUI's queue lock")
 
 
 @contextmanager
 def in_generation() -> Iterator[None]:
-    """For code that the WebUI calls in a generation, and which the lock is held for already."""
+    """For code that the WebUI calls in a generation: the WebUI holds the lock already."""
     _thread.depth = getattr(_thread, "depth", 0) + 1
     try:
         yield

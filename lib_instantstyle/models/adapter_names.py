@@ -1,4 +1,4 @@
-"""The names of an IP-Adapter's tensors, whoever saved it.
+"""The names of an IP-Adapter's tensors, by the tools that save adapters.
 
 Released files say `image_proj.*` and `ip_adapter.N.*`. Those saved straight from training say
 `image_proj_model.*` and `adapter_modules.N.*`, often beside a whole `unet.*`, whose attention

@@ -145,7 +145,7 @@ def _look(path: Path) -> _Kinds:
     try:
         tensors = read_tensors(path)
     except InstantStyleError as error:
-        return (str(error),)  # the error itself would keep alive whoever looked first
+        return (str(error),)  # the error itself would keep its whole call stack alive
     try:
         adapter = adapter_kind(tensors)
     except InstantStyleError as error:

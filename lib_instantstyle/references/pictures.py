@@ -46,7 +46,7 @@ class Picture:
             object.__setattr__(self, "size", self.image.size)
 
 
-Claim = Callable[[int], None]  # told of so many pixels, about to be decoded
+Claim = Callable[[int], None]  # called with a number of pixels, before they are decoded
 
 
 def decode_picture(
@@ -87,31 +87,15 @@ def decode_picture(
 def read_picture(
     data: bytes, label: str = "image", below: Colour | None = None, claim: Claim | None = None
 ) -> Picture:
-    """The picture in the bytes of a file. Raises InstantStyleError as `decode_picture` does."""
+    """The picture in the bytes of a file: upright, RGB, of an animation the first frame.
+
+    Raises InstantStyleError as `decode_picture` does.
+    """
     opened = _opened(data, label)
     if claim is not None:
         claim(opened.width * opened.height)
     image, size = _upright(opened, label, below)
     return Picture(image, hashlib.sha256(data).hexdigest(), size=size)
-
-
-def open_picture(data: bytes, label: str = "image", below: Colour | None = None) -> Image.Image:
-    """Open the bytes of a picture file as an upright RGB picture (an animation's first frame).
-
-    Raises InstantStyleError as `decode_picture` does.
-    """
-    return upright_rgb(_opened(data, label), label, below)
-
-
-def upright_rgb(
-    image: Image.Image, label: str = "image", below: Colour | None = None
-) -> Image.Image:
-    """`image` as an upright RGB picture; transparency becomes CLIP's mean colour, or `below`.
-
-    One with more than WHOLE_PIXELS becomes smaller. Raises InstantStyleError as `decode_picture`
-    does.
-    """
-    return _upright(image, label, below)[0]
 
 
 def _opened(data: bytes, label: str) -> Image.Image:
@@ -132,7 +116,10 @@ def _check_pixels(image: Image.Image) -> None:
 def _upright(
     image: Image.Image, label: str, below: Colour | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """`upright_rgb`, and the size that it came in."""
+    """`image` upright and RGB, and its size in the file; transparency becomes `below`.
+
+    A picture of more than WHOLE_PIXELS becomes smaller.
+    """
     with _refusing(label):
         _check_pixels(image)
         width, height = image.size

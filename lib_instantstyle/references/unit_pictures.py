@@ -125,7 +125,7 @@ def pictures_of(
         with noting():
             references.append(of_request.picture(reference.image, host))
             weights.append(reference.weight)
-    # What is transparent in a mask is not meant.
+    # Transparent parts of a mask count as black.
     for name, below in (("negative_image", None), ("reference_mask", BLACK), ("mask", BLACK)):
         if text := getattr(unit, name):
             with noting():

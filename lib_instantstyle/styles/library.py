@@ -220,7 +220,7 @@ def _read(path: Path, table: Table) -> StyleInfo | str | None:
         if info is not None:
             check_name(path.stem)
     except InstantStyleError as error:
-        return str(error)  # the error itself would keep alive whoever looked first
+        return str(error)  # the error itself would keep its whole call stack alive
     return info
 
 

@@ -55,7 +55,7 @@ class Clock:
 
 
 class Injection:
-    """A plan on a UNet. Whoever makes one detaches it, however the sampling ends."""
+    """A plan on a UNet. The code that makes one must detach it, also after an error."""
 
     def __init__(self, plan: Plan, clock: Clock, meter: EffectMeter | None = None) -> None:
         self._plan = plan

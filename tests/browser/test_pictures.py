@@ -162,7 +162,7 @@ def test_a_large_picture_is_scaled_down_and_the_encoder_sees_the_same(page, tmp_
     """What the page sends of a large photo gives the vector that the API gets from all of it."""
     import torch
 
-    from lib_instantstyle.references.pictures import open_picture
+    from lib_instantstyle.references.pictures import read_picture
     from tests.engine import clip_pixels
 
     grain = np.random.default_rng(0).normal(0, 6, (2400, 3200, 3))
@@ -176,7 +176,7 @@ def test_a_large_picture_is_scaled_down_and_the_encoder_sees_the_same(page, tmp_
     sent = base64.b64decode(box(page).input_value().split(",")[1])
     assert Image.open(io.BytesIO(sent)).size == (1024, 768)
     whole, scaled = (
-        clip_pixels(open_picture(data), 224).flatten()
+        clip_pixels(read_picture(data).image, 224).flatten()
         for data in ((tmp_path / "large.jpg").read_bytes(), sent)
     )
     # The encoder's input already agrees; a smooth function of it agrees more.

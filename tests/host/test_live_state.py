@@ -1,4 +1,4 @@
-"""The checkpoint in memory is used by whoever holds the WebUI's queue lock, and by nobody else."""
+"""Only code that holds the WebUI's queue lock uses the checkpoint in memory."""
 
 import shutil
 import time

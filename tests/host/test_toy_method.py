@@ -27,7 +27,8 @@ def found(tmp_path_factory):
 
 def test_it_paints_as_itself(found):
     assert found["status"] == 200
-    assert found["painted"] and found["as itself"] and found["as nobody else"]
+    assert found["changes the picture"]
+    assert found["nothing at amount 0"] and found["no other method acts"]
 
 
 def test_it_is_described_and_checked_by_page_plan_and_generation_alike(found):

@@ -142,9 +142,9 @@ def _seen(webui, toy, answer) -> dict[str, object]:
     controls = webui.script("InstantStyle").controls
     axes = webui.script("X/Y/Z plot").current_axis_options
     return {
-        "painted": differs(toy),
-        "as itself": not differs({**toy, "toy_amount": 0}),
-        "as nobody else": not differs({"method": "toy", "toy_amount": 0, **UNIT}),
+        "changes the picture": differs(toy),
+        "nothing at amount 0": not differs({**toy, "toy_amount": 0}),
+        "no other method acts": not differs({"method": "toy", "toy_amount": 0, **UNIT}),
         "infotext": answer.infotexts[0],
         "pasted": [paster(1, name)(params) for name in ("method", "toy_amount", "toy_sign")],
         "status line": status.lines(values)[0],

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps, features
 
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.references.pictures import NOTHING, decode_picture, open_picture, upright_rgb
+from lib_instantstyle.references.pictures import NOTHING, decode_picture, read_picture
+from lib_instantstyle.references.rgb import to_rgb
 
 
 def png(width=8, height=8, color="red"):
@@ -126,7 +127,7 @@ def gradient(mode="RGB", width=20, height=10):
 def test_picture_formats(file_format):
     if file_format == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
-    image = open_picture(encoded(gradient(), file_format))
+    image = read_picture(encoded(gradient(), file_format)).image
     assert image.size == (20, 10) and image.mode == "RGB"
     error = np.abs(np.asarray(image, float) - np.asarray(gradient(), float))
     assert error.mean() < 12
@@ -139,7 +140,7 @@ def test_picture_formats(file_format):
 )  # fmt: skip
 def test_modes_that_pillow_converts(mode, file_format):
     image = gradient(mode)
-    found = open_picture(encoded(image, file_format))
+    found = read_picture(encoded(image, file_format)).image
     error = np.abs(np.asarray(found, float) - np.asarray(image.convert("RGB"), float))
     assert found.mode == "RGB" and error.mean() < 12
 
@@ -150,7 +151,7 @@ SIXTEEN = np.linspace(0, 65535, 200).reshape(10, 20)
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
 def test_sixteen_bit_grey_is_scaled_not_clipped(file_format):
     data = encoded(Image.fromarray(SIXTEEN.astype(np.uint16)), file_format)
-    found = np.asarray(open_picture(data))
+    found = np.asarray(read_picture(data).image)
     expected = np.round(SIXTEEN / 257)
     assert found.shape == (10, 20, 3)
     assert np.abs(found - expected[..., None]).max() <= 1
@@ -162,12 +163,12 @@ def test_deeper_greys_are_scaled_too():
     share = Image.fromarray((SIXTEEN / 65535).astype(np.float32))
     levels = Image.fromarray((SIXTEEN / 257).astype(np.float32))
     for image, top in ((whole, 234), (share, 255), (levels, 255)):
-        found = np.asarray(upright_rgb(image))
+        found = np.asarray(to_rgb(image))
         assert abs(int(found.max()) - top) <= 1 and found.min() == 0
         expected = SIXTEEN / SIXTEEN.max() * top
         assert np.abs(found[..., 0] - expected).max() <= 1.5
     holes = np.array([[np.nan, np.inf, 0.5, 1.0]], np.float32)
-    assert np.asarray(upright_rgb(Image.fromarray(holes)))[0, :, 0].tolist() == [0, 0, 128, 255]
+    assert np.asarray(to_rgb(Image.fromarray(holes)))[0, :, 0].tolist() == [0, 0, 128, 255]
 
 
 def half_transparent(mode):
@@ -183,14 +184,16 @@ def half_transparent(mode):
 )
 def test_what_is_transparent_is_the_mean_colour(mode, file_format):
     options = {"lossless": True} if file_format == "WEBP" else {}
-    found = np.asarray(open_picture(encoded(half_transparent(mode), file_format, **options)), float)
+    found = np.asarray(
+        read_picture(encoded(half_transparent(mode), file_format, **options)).image, float
+    )
     assert (found[:, :10] == NOTHING).all()
     expected = np.asarray(gradient().convert("L" if mode == "LA" else "RGB").convert("RGB"), float)
     assert np.abs(found[:, 10:] - expected[:, 10:]).mean() < 12
 
 
 def test_half_transparent_is_half_the_mean_colour():
-    image = open_picture(encoded(Image.new("RGBA", (4, 4), (255, 1, 0, 128))))
+    image = read_picture(encoded(Image.new("RGBA", (4, 4), (255, 1, 0, 128)))).image
     share = 128 / 255
     expected = [round(c * share + n * (1 - share)) for c, n in zip((255, 1, 0), NOTHING)]
     assert np.abs(np.asarray(image)[0, 0].astype(int) - expected).max() <= 1
@@ -204,19 +207,19 @@ def test_palettes_and_single_colours_can_be_transparent():
         encoded(palette, "PNG", transparency=key),
         encoded(palette, "GIF", transparency=key),
     ):
-        found = np.asarray(open_picture(data))
+        found = np.asarray(read_picture(data).image)
         assert (found[hidden] == NOTHING).all() and not (found[~hidden] == NOTHING).all(-1).any()
     grey = gradient("L")
     key = grey.getpixel((5, 5))
-    found = np.asarray(open_picture(encoded(grey, "PNG", transparency=key)))
+    found = np.asarray(read_picture(encoded(grey, "PNG", transparency=key)).image)
     assert (found[5, 5] == NOTHING).all() and (found[0, 0] != NOTHING).any()
-    found = np.asarray(open_picture(encoded(gradient(), "PNG", transparency=(60, 125, 80))))
+    found = np.asarray(read_picture(encoded(gradient(), "PNG", transparency=(60, 125, 80))).image)
     assert (found[5, 5] == NOTHING).all() and tuple(found[0, 1]) == (12, 0, 8)
     deep = encoded(Image.fromarray(SIXTEEN.astype(np.uint16)), "PNG")
     chunk = b"tRNS" + struct.pack(">H", 65535)
     chunk = struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk))
     at = deep.index(b"IDAT") - 4
-    found = np.asarray(open_picture(deep[:at] + chunk + deep[at:]))
+    found = np.asarray(read_picture(deep[:at] + chunk + deep[at:]).image)
     assert tuple(found[-1, -1]) == NOTHING and tuple(found[0, 0]) == (0, 0, 0)
 
 
@@ -226,7 +229,7 @@ def test_an_animation_is_its_first_frame(file_format):
     options = {"lossless": True} if file_format == "WEBP" else {}
     data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
     assert Image.open(io.BytesIO(data)).n_frames == 3
-    assert open_picture(data).getpixel((4, 4)) == (255, 0, 0)
+    assert read_picture(data).image.getpixel((4, 4)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -241,7 +244,7 @@ def test_a_photograph_is_turned_upright(orientation, file_format):
     stored = gradient() if turned is None else gradient().transpose(turned)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = open_picture(encoded(stored, file_format, exif=exif))
+    found = read_picture(encoded(stored, file_format, exif=exif)).image
     assert found.size == (20, 10)
     error = np.abs(np.asarray(found, float) - np.asarray(gradient(), float))
     assert error.mean() < 12
@@ -263,11 +266,11 @@ def test_damaged_camera_notes_do_not_cost_the_picture(file_format, notes):
     data = encoded(gradient(), file_format, exif=b"Exif\0\0" + notes)
     with pytest.raises((SyntaxError, struct.error)):
         ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    assert open_picture(data).size == (20, 10)
+    assert read_picture(data).image.size == (20, 10)
 
 
 def test_one_pixel():
-    assert open_picture(png(1, 1)).size == (1, 1)
+    assert read_picture(png(1, 1)).image.size == (1, 1)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
@@ -275,7 +278,7 @@ def test_a_picture_cut_short_is_refused_with_a_sentence(file_format):
     data = encoded(gradient(width=200, height=200), file_format)
     for end in range(0, len(data) - 40, max(1, len(data) // 25)):
         with pytest.raises(InstantStyleError, match="image cannot be read as a picture"):
-            open_picture(data[:end])
+            read_picture(data[:end])
 
 
 def test_bombs_are_refused_before_they_go_off():
@@ -293,7 +296,7 @@ def test_bombs_are_refused_before_they_go_off():
         tracemalloc.start()
         try:
             with pytest.raises(InstantStyleError, match=sentence):
-                open_picture(data)
+                read_picture(data)
             assert tracemalloc.get_traced_memory()[1] < 50_000_000
         finally:
             tracemalloc.stop()

@@ -236,9 +236,9 @@ def test_saving_refuses_before_it_encodes(folder, encoders):
 
 
 def test_the_thumbnail_is_a_small_jpeg_of_the_first_reference(folder):
-    from lib_instantstyle.references.pictures import open_picture
+    from lib_instantstyle.references.pictures import read_picture
 
-    image = open_picture(save().info.thumbnail)
+    image = read_picture(save().info.thumbnail).image
     assert image.size == (70, 90)  # that of the reference, which is small already
 
 

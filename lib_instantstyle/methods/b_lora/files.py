@@ -61,10 +61,11 @@ def read_terms(
                     scale = float(read(layer.alpha)) / layer.rank
                 down, up = (read(name).flatten(1) for name in (layer.down, layer.up))
                 amount = amounts[half] * scale
-                largest = largest_of(down, up)
+                ends = largest_of(down), largest_of(up)
+                largest = max(ends)
                 term = LoraTerm(block, layer.path, amount, down, up, when, largest, path.name)
                 # An entry of the matrix that is added is at most the last of these.
-                product = amount * layer.rank * largest_of(down) * largest_of(up)
+                product = amount * layer.rank * ends[0] * ends[1]
                 for number in (largest, abs(amount), abs(product)):
                     check_range(number, path.name)
                 terms.append(term)
