@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError, NoReference
@@ -132,9 +133,8 @@ class Pass(Protocol):
     def context(self) -> Context:
         """The context of the generation, with the layers of that UNet."""
 
-    @property
-    def steps(self) -> int:
-        """The number of steps that it executes."""
+    def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
+        """Its completed share before an evaluation; see SamplerProgress.fraction."""
 
     @property
     def rows(self) -> Rows | None:

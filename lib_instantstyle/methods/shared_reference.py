@@ -86,7 +86,7 @@ class SharedReference(AttentionPart):
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
 
-            with torch.no_grad(), around_model_calls(p, current.steps, attention.sigmas, enter):
+            with torch.no_grad(), around_model_calls(p, current.fraction, attention.sigmas, enter):
                 yield
 
     def _features(

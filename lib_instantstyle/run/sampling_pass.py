@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -36,7 +37,6 @@ class SamplingPass:
         p = context.p
         self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
         self.context = context
-        self.steps = steps
         self.unet = context.unet
         self._unet: nn.Module = context.unet  # the one that the hooks are on now
         self.rows: Rows | None = None  # codes of the rows of the UNet call under way
@@ -50,13 +50,16 @@ class SamplingPass:
             self._clock.latent,
         )
         self._injection = Injection(plan, clock, meter)
+        self._exits = ExitStack()
 
     def __enter__(self) -> SamplingPass:
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._injection.detach)
             self._injection.attach(self._unet, self.context.known_layers)
-        except BaseException:
-            self._injection.detach()
-            raise
+            stack.enter_context(
+                self._clock.progress.watching(getattr(self.context.p, "sampler", None))
+            )
+            self._exits = stack.pop_all()
         return self
 
     def __exit__(
@@ -65,7 +68,11 @@ class SamplingPass:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._injection.detach()
+        self._exits.__exit__(kind, error, trace)
+
+    def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
+        """See Pass."""
+        return self._clock.progress.fraction(denoiser, level)
 
     def clear(self) -> None:
         """Remove all hooks, in case leaving the context failed half-way."""
