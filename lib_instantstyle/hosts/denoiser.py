@@ -19,7 +19,7 @@ from lib_instantstyle.unet.rows import (
 )
 
 AMBIGUOUS = (
-    "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
+    "another extension rearranges prompt and negative prompt, and which rows are "
     "which cannot be told for sure; they were taken in their usual order."
 )
 

@@ -112,10 +112,15 @@ class Findings:
 
 
 @contextmanager
-def naming(unit: Unit) -> Iterator[None]:
-    """Put the unit's number, or its tag, before an InstantStyleError raised in this block."""
+def naming(unit: Unit, context: Context) -> Iterator[None]:
+    """A block that is about `unit`.
+
+    The unit's number, or its tag, is put before an InstantStyleError raised in it. Sentences for
+    the user are noted for the unit.
+    """
     try:
-        yield
+        with context.about(unit.number):
+            yield
     except NoReference:
         raise
     except InstantStyleError as error:
@@ -211,12 +216,12 @@ class Method(ABC):
         checked: list[tuple[Unit, Any]] = []
         for unit in units:
             findings = Findings(unit)
-            with naming(unit):
+            with naming(unit, context):
                 found = self.check(unit, context, findings)
-            if found is not None:
-                checked.append((unit, found))
-                for remark in findings.plan.remarks:
-                    context.notify(remark)
+                if found is not None:
+                    checked.append((unit, found))
+                    for remark in findings.plan.remarks:
+                        context.notify(remark)
         part = self.part(checked, context)
         part.all_units = tuple(units)
         return part

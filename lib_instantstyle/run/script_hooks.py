@@ -7,10 +7,11 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.live import in_generation
-from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
+from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
+from lib_instantstyle.run.notes import note
 from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
@@ -31,8 +32,7 @@ def before_process(p: Any) -> None:
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check and prepare the units, or refuse the generation."""
     try:
-        units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
-        units = _without_untouched(p, units)
+        units = _acting(p, _without_untouched(p, TABLE.parse_arguments(arguments)))
         if units:
             setattr(p, state.UNITS, units)
             _start(p, units)
@@ -53,7 +53,7 @@ def process_batch(p: Any, number: int) -> None:
             if hasattr(p, state.RUN):
                 delattr(p, state.RUN)
             units = getattr(p, state.UNITS, [])
-            _start(p, [*units, *units_of(tags, UNITS + 1, TABLE)])
+            _start(p, [*units, *_acting(p, units_of(tags, UNITS + 1, TABLE))])
     except Exception as error:
         _refuse(p, "sample", error)
         return
@@ -85,14 +85,22 @@ def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
     """`units` without those of the page that are on and otherwise at their defaults.
 
     The WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
-    generation; a comment says that it has no reference. API requests are left as they are.
+    generation; a note says that it has no reference. API requests are left as they are.
     """
     if getattr(p, "is_api", False):
         return list(units)
     for unit in units:
         if unit.is_untouched:
-            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
+            note(p, unit.number, NO_REFERENCE.format(unit.number))
     return [unit for unit in units if not unit.is_untouched]
+
+
+def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
+    """The `units` that can change the picture; of the others a note says why they do not."""
+    for unit in units:
+        for reason in unit.why_idle:
+            note(p, unit.number, f"{unit.title}: {reason}")
+    return [unit for unit in units if unit.acts]
 
 
 def _start(p: Any, units: Sequence[Unit]) -> None:
@@ -124,4 +132,4 @@ def _refuse(p: Any, method: str, error: Exception) -> None:
     def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise InstantStyle(sentence)
 
-    wrap_next_call(p, method, around)
+    wrap_calls(p, method, around)

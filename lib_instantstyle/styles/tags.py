@@ -153,7 +153,7 @@ def of_request(given: Mapping[str, object]) -> Tags:
 
 
 def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
-    """The acting units of `tags`, with the fields of `table`, numbered from `first`.
+    """The units of `tags`, with the fields of `table`, numbered from `first`.
 
     Raises InstantStyleError, naming the tag, for an unknown style or a wrong value.
     """
@@ -170,7 +170,7 @@ def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
             raise InstantStyleError(f"{tag.text}: {error}") from None
         unit = unit_of(tag, saved.info.settings, place, table)
         units.append(unit if which == BOTH else in_pass(unit, which))
-    return [unit for unit in units if unit.acts]
+    return units
 
 
 def _check_prompts(p: Any, number: int) -> None:

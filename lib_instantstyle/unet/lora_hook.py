@@ -40,6 +40,7 @@ class LoraHook:
             amount = term.amount * self._call.strengths[term.when]
             output = torch.add(output, F.linear(F.linear(x, down), up), alpha=amount)
         self.fired += 1
+        self._call.acted.update(term.unit for term in acting)
         return output
 
     def _factors(self, term: LoraTerm, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

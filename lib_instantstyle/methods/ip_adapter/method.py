@@ -107,9 +107,9 @@ class IPAdapter(Method):
             adapter = found.choice.adapter
             if unit.adapter == AUTO and not unit.style:
                 SESSION.of(LastAuto).names[context.known_layers.layout.id] = adapter.name
-            _save_crops(found, context)
-            _keep_pictures(found, context)
-            with naming(unit):
+            with naming(unit, context):
+                _save_crops(found, context)
+                _keep_pictures(found, context)
                 ready = found, unit_features(found, context)
             by_adapter.setdefault(adapter.path, []).append(ready)
             if not unit.tag:  # a tag stands in the prompt, which infotext holds already
@@ -125,7 +125,7 @@ class IPAdapter(Method):
 
     @torch.no_grad()
     def style_of(self, unit: Unit, context: Context) -> Style:
-        with naming(unit):
+        with naming(unit, context):
             checked = self.check(unit, context, Findings(unit))
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
@@ -216,7 +216,7 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
     adapter = group[0][0].choice.adapter
     stacks = [features for _, (features, _) in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})
-    with naming(group[0][0].unit):
+    with naming(group[0][0].unit, context):
         device = context.host.device()
         tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), device)
         banks = keys_and_values(adapter.path, numbers, tokens)
@@ -231,7 +231,7 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
             mask = checked.pictures.mask
             term = attention_term(layer, weight, bank, checked.unit, weights, mask)
             term = replace(term, source=adapter.path.name)
-            with naming(checked.unit):
+            with naming(checked.unit, context):
                 check_range(term.largest, term.source)
             terms.append(term)
     return terms
