@@ -50,7 +50,7 @@ def wrap_calls(owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Make every call of `owner.name(*args)` a call of `around(previous, *args)`.
 
     Calls that are made within such a call go straight to `previous`. Wrapping again replaces the
-    wrapper. If another extension has wrapped it, it stays when it is taken off, and passes calls on.
+    wrapper. Where another extension has wrapped it, a wrapper that is off passes calls on.
     """
     unwrap(owner, name)
     wrapper = _Wrapper(owner, name, around)
@@ -59,7 +59,7 @@ def wrap_calls(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def unwrap(owner: Any, name: str) -> None:
-    """Take our wrapper off `owner.name`, if there is one; also if `owner` is a copy of its owner."""
+    """Take our wrapper off `owner.name`, if there is one; `owner` may be a copy of its owner."""
     in_place = vars(owner).get(name)
     if hasattr(in_place, "put_back"):  # its class is another after a reload of the extension
         in_place.put_back(owner)

@@ -120,7 +120,8 @@ class Run:
                 self._tell(p)
                 return result
             finally:  # these hold the UNet, and another extension may hold `p`
-                unwrap(p.sampler, "launch_sampling")
+                if getattr(p, "sampler", None) is not None:
+                    unwrap(p.sampler, "launch_sampling")
                 self._passes = []
                 self._context = self._context.without_unet()
 

@@ -11,17 +11,18 @@ from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
-from lib_instantstyle.run.notes import note
+from lib_instantstyle.run.notes import note, notes_of, reset_notes
 from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
+_WRAPPED = ("init", "sample")  # methods of `p`
+
 
 def before_process(p: Any) -> None:
     """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it."""
-    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
-        del p.extra_generation_params[key]
-    for name in ("init", "sample"):
+    _clear_infotext(p)
+    for name in _WRAPPED:
         unwrap(p, name)
     for name in state.ALL:
         if hasattr(p, name):
@@ -33,6 +34,7 @@ def process(p: Any, arguments: Sequence[object]) -> None:
     """Check and prepare the units, or refuse the generation."""
     try:
         units = _acting(p, _without_untouched(p, TABLE.parse_arguments(arguments)))
+        setattr(p, state.NOTES, notes_of(p))
         if units:
             setattr(p, state.UNITS, units)
             _start(p, units)
@@ -46,12 +48,16 @@ def process_batch(p: Any, number: int) -> None:
 
     Tags are read here because other scripts may change the prompts until now.
     """
+    for name in _WRAPPED:
+        unwrap(p, name)
     try:
         tags = of_batch(p, number)
         if tags != getattr(p, state.TAGS, ()):
             setattr(p, state.TAGS, tags)
             if hasattr(p, state.RUN):
                 delattr(p, state.RUN)
+            _clear_infotext(p)
+            reset_notes(p, getattr(p, state.NOTES, {}))
             units = getattr(p, state.UNITS, [])
             _start(p, [*units, *_acting(p, units_of(tags, UNITS + 1, TABLE))])
     except Exception as error:
@@ -95,11 +101,16 @@ def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
     return [unit for unit in units if not unit.is_untouched]
 
 
+def _clear_infotext(p: Any) -> None:
+    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
+        del p.extra_generation_params[key]
+
+
 def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
     """The `units` that can change the picture; of the others a note says why they do not."""
     for unit in units:
-        for reason in unit.why_idle:
-            note(p, unit.number, f"{unit.title}: {reason}")
+        for sentence in unit.why_idle:
+            note(p, unit.number, f"{unit.title}: {sentence}")
     return [unit for unit in units if unit.acts]
 
 

@@ -5,4 +5,5 @@ from __future__ import annotations
 RUN = "_instantstyle_run"
 UNITS = "_instantstyle_units"  # the units of the request
 TAGS = "_instantstyle_tags"  # the tags in the prompts from which the run has made units
-ALL = (RUN, UNITS, TAGS)
+NOTES = "_instantstyle_notes"  # what infotext says of those units that change nothing
+ALL = (RUN, UNITS, TAGS, NOTES)

@@ -131,7 +131,9 @@ class Plan:
     def acting_units(self, steps: int) -> set[int]:
         """The units of which a term acts in some step of a pass of `steps` steps."""
         whens = {when for when in self._whens if when.acting_steps(steps)}
-        return {term.unit for term in (*self.terms, *self.loras) if term.when in whens}
+        return {term.unit for term in self.terms if term.when in whens} | {
+            term.unit for term in self.loras if term.when in whens
+        }
 
     @cached_property
     def _whens(self) -> frozenset[When]:

@@ -56,6 +56,8 @@ class Unit:
             reasons.append("it is off.")
         if not any(getattr(self, name) for name in self.table.strengths):
             reasons.append("it changes nothing, because its weight is 0.")
+        if self.image and not any(reference.weight for reference in self.image):
+            reasons.append("it changes nothing, because the weight of each reference is 0.")
         if self.start >= self.end:
             reasons.append(
                 f"it changes nothing, because start ({self.start:g}) is not before end "
