@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from tests.host.generations import CONTENT, UNIT, difference, style
+from tests.miniature import harness
 
 NOTE = "InstantStyle 1 note"
 
@@ -182,3 +184,28 @@ def test_half_of_a_reference_is_half_of_the_unit(webui):
     assert difference(half.images[0], own.images[0]) <= 1
     assert difference(half.images[0], averaged.images[0]) <= 1
     assert difference(half.images[0], whole.images[0]) > 2
+
+
+def test_a_mask_in_tiles_is_said_to_be_repeated(webui, monkeypatch):
+    """As in SD upscale, which makes four pictures of one `p`, none of which says where it lies."""
+    from modules import processing, scripts
+
+    class Tiles(scripts.Script):
+        def title(self):
+            return "SD upscale"
+
+        def run(self, p, *args):
+            return [processing.process_images(p) for _ in range(2)][-1]
+
+    tiles = Tiles()
+    runner = scripts.scripts_img2img
+    tiles.args_from = tiles.args_to = len(runner.inputs)
+    monkeypatch.setattr(runner, "selectable_scripts", [*runner.selectable_scripts, tiles])
+    mask = harness.to_base64(Image.new("L", (64, 64), 255))
+    request = {"script_name": "SD upscale", "script_args": []}
+    answer = webui.img2img(CONTENT, **request, **style({**UNIT, "mask": mask}))
+    assert "the mask is repeated in each of them" in answer.parameters[NOTE]
+    request_of_plan = {"init_images": [mask], **request, **style({**UNIT, "mask": mask})}
+    (unit,) = webui.post("/instantstyle/plan", request_of_plan).json()["units"]
+    assert any("the mask is repeated" in remark for remark in unit["remarks"])
+    assert NOTE not in webui.img2img(CONTENT, **request, **style(UNIT)).parameters

@@ -17,6 +17,7 @@ from lib_instantstyle.content.subtraction import (
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
+from lib_instantstyle.hosts.settings import tile_script
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -38,6 +39,7 @@ from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose, describe_layers
+from lib_instantstyle.references.crops import marked_box
 from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import is_remembered
@@ -75,11 +77,15 @@ class IPAdapter(Method):
             with findings.noting():
                 weights = layer_weights(unit, layers)
                 if not weights:  # nothing to add, nothing to check
-                    if unit.blocks and unit.weight:
+                    if unit.acts:
                         findings.idle("it changes nothing, because no block has a weight.")
                     return None
                 findings.plan.blocks = _block_plans(weights, layers)
         pictures = pictures_of(unit, context, findings.noting)
+        if pictures.reference_mask is not None:
+            for picture in pictures.references:
+                with findings.noting():
+                    marked_box(picture.image, pictures.reference_mask.image)
         if layers is None or not weights:
             _note_references(findings, pictures, None, context)
             return None
@@ -202,6 +208,10 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             f"{describe_layers(muted, context.known_layers)}; this part stays without style."
         )
     unit, p = checked.unit, context.p
+    if unit.mask and (script := tile_script(p)):
+        findings.remark(
+            f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
+        )
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:

@@ -47,18 +47,17 @@ def attention_term(
         value[-1:].expand(count, -1, -1) * shares * unit.negative_weight,
     )
     if unit.combine != EACH:  # as many negative tokens as the prompt's
-        prompt, negative = (
-            (keys.reshape(1, -1, keys.shape[-1]), values.reshape(1, -1, values.shape[-1]))
-            for keys, values in (prompt, negative)
-        )
+        width = key.shape[-1]
+        prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
+        negative = (negative[0].reshape(1, -1, width), negative[1].reshape(1, -1, width))
     if block_weight.negated:
         # A value of zero adds nothing, whatever the key.
         negative = (prompt[0], prompt[1] * unit.negative_weight)
         prompt = (prompt[0], torch.zeros_like(prompt[1]))
     factor = 1.0
     banks = []
-    for keys_and_values in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
+    for keys, values in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, keys, values, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
     keys, values = (torch.cat(parts) for parts in zip(*banks))
