@@ -18,20 +18,3 @@ def note(p: Any, number: int, sentence: str) -> None:
     written = p.extra_generation_params.get(key, "")
     if sentence not in written:
         p.extra_generation_params[key] = f"{written} {sentence}".strip()
-
-
-def notes_of(p: Any) -> dict[str, str]:
-    """The notes of `p`, by key."""
-    return {key: text for key, text in p.extra_generation_params.items() if _is_note(key)}
-
-
-def reset_notes(p: Any, notes: dict[str, str]) -> None:
-    """Replace the notes of `p` by `notes`, which an earlier `notes_of` returned."""
-    for key in notes_of(p):
-        del p.extra_generation_params[key]
-    p.extra_generation_params.update(notes)
-
-
-def _is_note(key: str) -> bool:
-    before, _, after = NOTE_KEY.partition("{}")
-    return key.startswith(before) and key.endswith(after)

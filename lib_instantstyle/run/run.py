@@ -25,14 +25,14 @@ from lib_instantstyle.methods.base import Part
 from lib_instantstyle.references.unit_pictures import RequestPictures
 from lib_instantstyle.run import effect, state
 from lib_instantstyle.run.leak import leak_meters, measure
-from lib_instantstyle.run.notes import note, notes_of, reset_notes
+from lib_instantstyle.run.notes import note
 from lib_instantstyle.run.sampling_pass import SamplingPass
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import remove_all_hooks
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.units.choices import BOTH
-from lib_instantstyle.units.infotext import INFOTEXT_KEY
+from lib_instantstyle.units.infotext import INFOTEXT_KEY, NOTE_KEY
 from lib_instantstyle.units.unit import Unit
 
 _NO_STEP = "no sampling step falls between start and end"
@@ -57,7 +57,8 @@ class Run:
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
-        self._notes_before_sampling: dict[str, str] = {}
+        self._is_sampling = False  # True from the first batch on
+        self._written: dict[str, str | None] = {}  # notes of the batch: what stood there before
 
     @property
     def infotext(self) -> dict[str, str]:
@@ -75,8 +76,7 @@ class Run:
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
-        self._tell(p)
-        self._notes_before_sampling = notes_of(p)
+        self.tell(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -108,7 +108,8 @@ class Run:
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
-            reset_notes(p, self._notes_before_sampling)
+            self._take_back(p)
+            self._is_sampling = True
             p.extra_generation_params.update(self.infotext)
             for part in self._parts:
                 part.replaced = 0
@@ -117,7 +118,7 @@ class Run:
                 result = sample(*args, **kwargs)
                 self._check_effect(p)
                 self._report(p)
-                self._tell(p)
+                self.tell(p)
                 return result
             finally:  # these hold the UNet, and another extension may hold `p`
                 if getattr(p, "sampler", None) is not None:
@@ -158,13 +159,28 @@ class Run:
     def _notify(self, sentence: str) -> None:
         self._notes.append((self._context.subject, sentence))
 
-    def _tell(self, p: Any) -> None:
+    def tell(self, p: Any) -> None:
         """Tell the user what was noted; what is about no unit stands with the first one."""
         for number, sentence in self._notes:
             about = self._units[min(self._units) if number is None else number]
             name = f"{about.tag}: " if number and about.tag and about.tag not in sentence else ""
-            note(p, about.number, name + sentence)
+            self._note(p, about.number, name + sentence)
         self._notes.clear()
+
+    def _note(self, p: Any, number: int, sentence: str) -> None:
+        key = NOTE_KEY.format(number)
+        before = p.extra_generation_params.get(key)
+        note(p, number, sentence)
+        if self._is_sampling:
+            self._written.setdefault(key, before)
+
+    def _take_back(self, p: Any) -> None:
+        """Take back the notes of the batch before."""
+        for key, before in self._written.items():
+            p.extra_generation_params[key] = before
+            if before is None:
+                del p.extra_generation_params[key]
+        self._written.clear()
 
     def _check_effect(self, p: Any) -> None:
         """Raise an error if the sampling went past the hooks.
@@ -192,7 +208,7 @@ class Run:
                 else:
                     why = _NO_STEP if unit.hires_pass == BOTH else _NO_PASS
                 p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)
-                note(p, unit.number, f"{unit.title}: it changed nothing, because {why}.")
+                self._note(p, unit.number, f"{unit.title}: it changed nothing, because {why}.")
 
     def measure_leak(self, p: Any, image: Any) -> None:
         """Write the leak meters' lines about the finished picture `image` (PIL) into infotext."""
@@ -203,7 +219,7 @@ class Run:
             found = measure(self._leak_meters, image, self._context, last)
         except Exception as error:  # the picture is there; what is only printed would be missed
             number = self._leak_meters[0].number
-            note(p, number, f"the leak could not be measured ({reason(error)}).")
+            self._note(p, number, f"the leak could not be measured ({reason(error)}).")
             return
         p.extra_generation_params.update(found)
 
@@ -217,7 +233,7 @@ class Run:
         p.extra_generation_params.update(effect.infotext(found))
         remark = effect.remark(found)
         if remark:
-            note(p, found[0].unit, remark)
+            self._note(p, found[0].unit, remark)
 
 
 def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
@@ -237,5 +253,7 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     Raises InstantStyleError, naming the unit, if one cannot act.
     """
     run = Run(units, p)
-    if not run.is_empty:
+    if run.is_empty:
+        run.tell(p)
+    else:
         run.begin(p)

@@ -11,7 +11,7 @@ from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
-from lib_instantstyle.run.notes import note, notes_of, reset_notes
+from lib_instantstyle.run.notes import note
 from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
@@ -33,11 +33,10 @@ def before_process(p: Any) -> None:
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check and prepare the units, or refuse the generation."""
     try:
-        units = _acting(p, _without_untouched(p, TABLE.parse_arguments(arguments)))
-        setattr(p, state.NOTES, notes_of(p))
+        units = TABLE.parse_arguments(arguments)
         if units:
             setattr(p, state.UNITS, units)
-            _start(p, units)
+            _start(p, _acting(p, units))
     except Exception as error:
         _refuse(p, "init", error)
 
@@ -57,9 +56,8 @@ def process_batch(p: Any, number: int) -> None:
             if hasattr(p, state.RUN):
                 delattr(p, state.RUN)
             _clear_infotext(p)
-            reset_notes(p, getattr(p, state.NOTES, {}))
-            units = getattr(p, state.UNITS, [])
-            _start(p, [*units, *_acting(p, units_of(tags, UNITS + 1, TABLE))])
+            units = [*getattr(p, state.UNITS, []), *units_of(tags, UNITS + 1, TABLE)]
+            _start(p, _acting(p, units))
     except Exception as error:
         _refuse(p, "sample", error)
         return
@@ -87,31 +85,27 @@ def on_cfg_denoiser(params: Any) -> None:
         run.begin_step(params)
 
 
-def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
-    """`units` without those of the page that are on and otherwise at their defaults.
-
-    The WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
-    generation; a note says that it has no reference. API requests are left as they are.
-    """
-    if getattr(p, "is_api", False):
-        return list(units)
-    for unit in units:
-        if unit.is_untouched:
-            note(p, unit.number, NO_REFERENCE.format(unit.number))
-    return [unit for unit in units if not unit.is_untouched]
-
-
 def _clear_infotext(p: Any) -> None:
     for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
         del p.extra_generation_params[key]
 
 
 def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
-    """The `units` that can change the picture; of the others a note says why they do not."""
+    """The `units` that can change the picture; of the others a note says why they do not.
+
+    A unit of the page that is on and otherwise at its defaults is left out. The WebUI switches an
+    accordion on when it is opened, so such a unit is no reason to refuse a generation.
+    """
+    acting = []
     for unit in units:
-        for sentence in unit.why_idle:
-            note(p, unit.number, f"{unit.title}: {sentence}")
-    return [unit for unit in units if unit.acts]
+        reasons = [f"{unit.title}: {sentence}" for sentence in unit.why_idle]
+        if unit.is_untouched and not unit.tag and not getattr(p, "is_api", False):
+            reasons = [NO_REFERENCE.format(unit.number)]
+        for sentence in reasons:
+            note(p, unit.number, sentence)
+        if not reasons:
+            acting.append(unit)
+    return acting
 
 
 def _start(p: Any, units: Sequence[Unit]) -> None:

@@ -5,5 +5,4 @@ from __future__ import annotations
 RUN = "_instantstyle_run"
 UNITS = "_instantstyle_units"  # the units of the request
 TAGS = "_instantstyle_tags"  # the tags in the prompts from which the run has made units
-NOTES = "_instantstyle_notes"  # what infotext says of those units that change nothing
-ALL = (RUN, UNITS, TAGS, NOTES)
+ALL = (RUN, UNITS, TAGS)

@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib_instantstyle.errors import InstantStyleError, reason
+from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
-from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, When
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see unet/rows.py)

@@ -15,6 +15,7 @@ from lib_instantstyle.content.subtraction import (
     describe_subtraction,
 )
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.hosts.settings import tile_script
@@ -47,7 +48,6 @@ from lib_instantstyle.references.views import has_negative_input, input_views, r
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
-from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
 from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from lib_instantstyle.files.tensors import largest_of
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.unet.masks import Mask
-from lib_instantstyle.unet.number_range import largest_of
 from lib_instantstyle.unet.plan import AttentionTerm, when_of
 from lib_instantstyle.units.choices import EACH
 from lib_instantstyle.units.presets import BlockWeight
