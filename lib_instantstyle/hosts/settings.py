@@ -63,7 +63,7 @@ def tile_script(p: Any) -> str:
     """
     scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", ())
     chosen = next(iter(getattr(p, "script_args", None) or ()), None)
-    title = str(getattr(p, "script_name", ""))
+    title = str(vars(p).get("script_name", ""))
     if isinstance(chosen, int) and 0 < chosen <= len(scripts):
         title = str(scripts[chosen - 1].title())
     return title if "upscale" in title.lower() else ""

@@ -12,6 +12,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_errors, read_tensors
 from lib_instantstyle.hosts import lora_folders
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
@@ -81,8 +82,8 @@ class BLora(Method):
                     BlockPlan(block.index, block.diffusers, amount, False, len(layers))
                 )
             lacking: list[str] = []
-            if context.unet is not None:
-                with _finishing(chosen.path):
+            with queue_lock_if_free() as free, _finishing(chosen.path):
+                if context.unet is not None and free:
                     lacking = check_lora(chosen.halves, context.unet)
             for remark in _remarks(unit, chosen, lacking):
                 findings.remark(remark)
