@@ -56,19 +56,6 @@ def with_prompt_styles(prompt: str, names: Sequence[str], negative: bool = False
     return str(apply(prompt, names))
 
 
-def tile_script(p: Any) -> str:
-    """The title of the chosen script that makes the picture tile by tile with one `p`, or "".
-
-    SD upscale and Ultimate SD upscale do; p: a generation, or the request for one.
-    """
-    scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", ())
-    chosen = next(iter(getattr(p, "script_args", None) or ()), None)
-    title = str(vars(p).get("script_name", ""))
-    if isinstance(chosen, int) and 0 < chosen <= len(scripts):
-        title = str(scripts[chosen - 1].title())
-    return title if "upscale" in title.lower() else ""
-
-
 def register_settings() -> None:
     """Add our settings to the WebUI's; values that the user has saved are kept."""
     shared.opts.add_option(

@@ -28,7 +28,13 @@ def files() -> list[Path]:
     rooms = [path for room in _ROOMS for path in (package / room).rglob("*.py")]
     progress = package / "unet" / "progress.py"  # it reads the WebUI's sampler
     return sorted(
-        [*rooms, progress, *(ROOT / "scripts").glob("*.py"), ROOT / "preload.py", ROOT / "install.py"]
+        [
+            *rooms,
+            progress,
+            *(ROOT / "scripts").glob("*.py"),
+            ROOT / "preload.py",
+            ROOT / "install.py",
+        ]
     )
 
 

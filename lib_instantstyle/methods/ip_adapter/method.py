@@ -18,7 +18,6 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
-from lib_instantstyle.hosts.settings import tile_script
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -208,7 +207,7 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             f"{describe_layers(muted, context.known_layers)}; this part stays without style."
         )
     unit, p = checked.unit, context.p
-    if unit.mask and (script := tile_script(p)):
+    if unit.mask and (script := context.tile_script):
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
