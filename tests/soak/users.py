@@ -209,9 +209,22 @@ def save_a_style(house: House, user: User) -> str:
 
 
 def change_the_checkpoint(house: House, user: User) -> str:
+    """Load another one, or choose it, which in the Forge family loads nothing yet.
+
+    A1111 sets the choice before it waits for its queue: a picture of somebody else that begins in
+    that moment is made with it, with or without us. So the choice is made under the lock here.
+    """
+    from modules import call_queue, sd_models
+
     name = user.chance.choice([each.checkpoint for each in house.users])
-    answer = house.webui.post("/sdapi/v1/options", {"sd_model_checkpoint": f"{name}.safetensors"})
-    return "" if answer.status_code == 200 else answer.text
+    if user.chance.random() < 0.5:
+        chosen = {"override_settings": {"sd_model_checkpoint": name}}
+        house.webui.txt2img(seed=31, override_settings_restore_afterwards=False, **chosen)
+        return ""
+    with call_queue.queue_lock:
+        info = sd_models.get_closet_checkpoint_match(f"{name}.")
+        house.webui.shared.opts.data["sd_model_checkpoint"] = info.title
+    return ""
 
 
 def look_around(house: House, user: User) -> str:
