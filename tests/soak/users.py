@@ -209,12 +209,12 @@ def save_a_style(house: House, user: User) -> str:
 
 
 def change_the_checkpoint(house: House, user: User) -> str:
-    """Load another one, or choose it, which in the Forge family loads nothing yet.
+    """By a picture that keeps its own, or as the settings do; in Forge that loads nothing yet.
 
-    A1111 sets the choice before it waits for its queue: a picture of somebody else that begins in
-    that moment is made with it, with or without us. So the choice is made under the lock here.
+    A WebUI sets the choice before it waits for its queue: a picture of somebody else that begins
+    in that moment is made with it, with or without us. So it is chosen under the lock here.
     """
-    from modules import call_queue, sd_models
+    from modules import call_queue, host, sd_models
 
     name = user.chance.choice([each.checkpoint for each in house.users])
     if user.chance.random() < 0.5:
@@ -224,6 +224,7 @@ def change_the_checkpoint(house: House, user: User) -> str:
     with call_queue.queue_lock:
         info = sd_models.get_closet_checkpoint_match(f"{name}.")
         house.webui.shared.opts.data["sd_model_checkpoint"] = info.title
+        host.checkpoint_chosen()
     return ""
 
 
