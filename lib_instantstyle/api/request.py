@@ -11,8 +11,10 @@ from fastapi import Request
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
+from lib_instantstyle.hosts import settings
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.run.requested import RequestedGeneration
+from lib_instantstyle.styles.tags import TRUE
 
 _STRENGTH = 0.75  # the WebUI's default for img2img
 
@@ -63,30 +65,33 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
 
     Raises InstantStyleError for a number that is none, or out of range.
     """
+    override = given.get("override_settings")
+    override = override if isinstance(override, Mapping) else {}
     steps = whole_in(given, "steps", 20, limits.STEPS)
     second = whole_in(given, "hr_second_pass_steps", 0, limits.STEPS) or steps
     known = RequestedGeneration(
         steps,
-        second if given.get("enable_hr") is True else 0,
+        second if is_true(given.get("enable_hr")) else 0,
         number_in(given, "cfg_scale", 7.0),
-        checkpoint=_override(given),
+        override=override,
     )
     images = given.get("init_images")
     if "alwayson_scripts" not in given and not images:
         return known
     refiner = given.get("refiner_checkpoint")
+    strength = number_in(given, "denoising_strength", _STRENGTH)
     return replace(
         known,
+        steps=settings.img2img_steps(steps, strength, override) if images else steps,
         init_images=images if isinstance(images, list) else (),
-        denoising_strength=number_in(given, "denoising_strength", _STRENGTH),
+        denoising_strength=strength,
         batch_size=whole_in(given, "batch_size", 1, limits.BATCH),
         refiner_checkpoint_info=None if refiner in (None, "", "None", "none") else refiner,
         is_known=True,
+        script_name=str(given.get("script_name") or ""),
     )
 
 
-def _override(given: Mapping[str, object]) -> str:
-    """The checkpoint in the request's override settings; "" if there is none."""
-    settings = given.get("override_settings")
-    name = settings.get("sd_model_checkpoint") if isinstance(settings, Mapping) else None
-    return name if isinstance(name, str) else ""
+def is_true(value: object) -> bool:
+    """Whether the WebUI's API takes `value` for true."""
+    return str(value).lower() in TRUE

@@ -14,9 +14,9 @@ from lib_instantstyle.clip.text_encoder import check_length, load_text_encoder
 from lib_instantstyle.clip.transformer import MakeRoom, take_room
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_errors
+from lib_instantstyle.files.tensors import check_range, largest_of
 from lib_instantstyle.models.catalog import TextEncoderFile
 from lib_instantstyle.session import SESSION
-from lib_instantstyle.unet.number_range import check_range, largest_of
 
 BATCH = 64  # texts
 CAPACITY = 512  # vectors of 5 kB

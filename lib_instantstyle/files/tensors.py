@@ -1,4 +1,4 @@
-"""Tensors read one by one from model files, in the names this package uses.
+"""Tensors read one by one from model files, in the names this package uses, and their range.
 
 They are read, not mapped: a file that is exchanged or cut short while its tensors are in use
 changes nothing in them, and what was checked is what is loaded.
@@ -25,6 +25,8 @@ _DTYPES = {
     "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
 _PIECE = 2**20  # numbers
+# Normalisations sum the squares of up to 2^23 numbers: of larger ones not even in 32 bits.
+LARGEST = 2.0**52
 
 
 class TensorReader:
@@ -150,3 +152,23 @@ def fill(module: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) ->
         owner, _, attribute = name.rpartition(".")
         # load_state_dict(assign=True) does the same, from torch 2.1 on.
         setattr(module.get_submodule(owner), attribute, nn.Parameter(tensor, requires_grad=False))
+
+
+def largest_of(*tensors: torch.Tensor) -> float:
+    """The largest absolute value; NaN if one of the numbers is. Waits for the device once.
+
+    0 of tensors without numbers: empty ones, and those on the meta device.
+    """
+    held = [tensor for tensor in tensors if tensor.numel() and not tensor.is_meta]
+    ends = [end for tensor in held for end in (tensor.amax(), -tensor.amin())]
+    return float(torch.stack(ends).amax()) if ends else 0.0
+
+
+def check_range(largest: float, source: str, dtype: torch.dtype = torch.float32) -> None:
+    """Raise InstantStyleError, naming the file `source`, for what numbers of `dtype` cannot be."""
+    limit = min(LARGEST, torch.finfo(dtype).max)
+    if not largest <= limit:
+        raise InstantStyleError(
+            f"{source or 'the file'} leads to numbers of up to {largest:.3g} where up to "
+            f"{limit:.3g} are allowed ({str(dtype).removeprefix('torch.')}); choose another file."
+        )

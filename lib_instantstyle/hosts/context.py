@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -18,9 +19,10 @@ class Context:
 
     p: the generation, or a RequestedGeneration in a dry run; None if there is neither. unet: None
     if it is not in memory. layers: those of the UNet, or of the chosen checkpoint's file; None if
-    there is no checkpoint of a known family. notify: called with sentences for the user. kept: what
-    this request keeps, one object of each kind. host, catalog: the WebUI and the model files;
-    looked up at the first use if not given.
+    there is no checkpoint of a known family. notify: called with sentences for the user. subject:
+    the number of the unit that they are about; None for all. kept: what this request keeps, one
+    object of each kind. host, catalog: the WebUI and the model files; looked up at the first use
+    if not given.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Context:
         self.unet = unet
         self.layers = layers
         self.notify = notify
+        self.subject: int | None = None
         self.kept = Session()
         self._host = host
         self._catalog = catalog
@@ -48,6 +51,15 @@ class Context:
         """
         unet = current(p).unet(p)
         return cls(p, unet, find_layers(unet), notify)
+
+    @contextmanager
+    def about(self, number: int) -> Iterator[None]:
+        """A block whose sentences for the user are about unit `number`."""
+        previous, self.subject = self.subject, number
+        try:
+            yield
+        finally:
+            self.subject = previous
 
     def with_unet(self, p: Any, unet: nn.Module) -> Context:
         """The context with another UNet, to which hires fix or a refiner has changed."""

@@ -1,17 +1,13 @@
-"""The current step, read from the WebUI's CFG denoiser: the rows of UNet calls, and progress.
-
-The progress of samplers that choose their steps as they go is read from sigma.
-"""
+"""The current step, read from the WebUI's CFG denoiser: the rows of UNet calls, and progress."""
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.injection import UnetCall
+from lib_instantstyle.unet.progress import SamplerProgress
 from lib_instantstyle.unet.rows import (
     NEGATIVE,
     PROMPT,
@@ -21,12 +17,9 @@ from lib_instantstyle.unet.rows import (
     owners_of,
     row_code,
 )
-from lib_instantstyle.units.schedule import completed_fraction
 
-_LAST = 0.999  # the largest fraction: 1 would be the end of the pass
-_SMALLEST = 0.03  # least sigma of SD's noise schedule, if the sampler does not have it
 AMBIGUOUS = (
-    "InstantStyle: another extension rearranges prompt and negative prompt, and which rows are "
+    "another extension rearranges prompt and negative prompt, and which rows are "
     "which cannot be told for sure; they were taken in their usual order."
 )
 
@@ -47,7 +40,8 @@ class DenoiserClock:
     def __init__(
         self, steps: int, warn: Callable[[str], None], tells_images_apart: bool = False
     ) -> None:
-        self.steps = steps  # executed in this pass
+        """steps: executed in this pass."""
+        self.progress = SamplerProgress(steps)
         self._tells_images_apart = tells_images_apart
         self._warn = warn
         self._warned = False
@@ -55,23 +49,13 @@ class DenoiserClock:
         self._params: Any = None
         self._fresh = False
         self._fraction = 0.0
-        self._adaptive: SigmaProgress | None = None
         self.paused = False  # True during UNet calls outside the sampling
 
     def begin_step(self, params: Any) -> None:
         """Take the parameters that the WebUI passes to `on_cfg_denoiser`."""
         self._params = params
         self._fresh = True
-        denoiser = params.denoiser
-        sampler = getattr(denoiser, "sampler", None)
-        if self._adaptive is None and chooses_its_steps(sampler):
-            self._adaptive = SigmaProgress(sampler)
-        if self._adaptive is not None:
-            self._fraction = self._adaptive.fraction(float(params.sigma.flatten()[0]))
-            return
-        self._fraction = completed_fraction(
-            denoiser.step, denoiser.total_steps or self.steps, self.steps
-        )
+        self._fraction = self.progress.fraction(params.denoiser, params.sigma)
 
     def rows(self, call: UnetCall) -> tuple[int, ...] | None:
         """The codes of the rows of a UNet call (see unet/rows.py); None before the first step."""
@@ -199,34 +183,3 @@ def _repeats(denoiser: Any) -> list[int] | None:
 def _tokens(conditioning: Any) -> Any:
     """Tokens [rows, L, C] of a conditioning: a tensor for SD1.5, a dictionary for SDXL."""
     return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
-
-
-def chooses_its_steps(sampler: Any) -> bool:
-    """Whether `sampler` takes limits of sigma, and neither sigmas nor a number of steps.
-
-    Among k-diffusion's samplers that is DPM adaptive, whose number of evaluations is not known
-    beforehand.
-    """
-    try:
-        names = inspect.signature(sampler.func).parameters.keys()
-    except (AttributeError, TypeError, ValueError):
-        return False
-    return "sigma_min" in names and not names & {"n", "sigmas", "timesteps"}
-
-
-class SigmaProgress:
-    """The completed share of a pass, linear in the logarithm of sigma, as such samplers step."""
-
-    def __init__(self, sampler: Any) -> None:
-        sigmas = getattr(getattr(sampler, "model_wrap", None), "sigmas", None)
-        self._last = math.log(float(sigmas[0]) if sigmas is not None else _SMALLEST)
-        self._first: float | None = None
-
-    def fraction(self, sigma: float) -> float:
-        """The share before an evaluation at `sigma`; 0 at the first one."""
-        now = math.log(sigma)
-        if self._first is None:
-            self._first = now
-        span = self._first - self._last
-        done = (self._first - now) / span if span > 0 else 0.0
-        return min(max(done, 0.0), _LAST)

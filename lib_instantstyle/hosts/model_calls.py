@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from lib_instantstyle.unet.inversion import latent_scale
-from lib_instantstyle.units.schedule import completed_fraction
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Changes the denoised latents [B, 4, h, w] that an evaluation predicts."""
@@ -19,14 +18,15 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 @contextmanager
 def around_model_calls(
     p: Any,
-    steps: int,
+    progress: Callable[[Any, torch.Tensor], float],
     sigmas: Sequence[float],
     enter: Callable[[float, float, ExitStack], Change | None],
 ) -> Iterator[None]:
     """Call `enter(sigma, fraction, exits)` before each evaluation of p's sampler in this block.
 
-    sigmas: by timestep, 1000 of them. steps: executed in this pass. sigma: of the evaluation.
-    fraction: completed share of the pass. The contexts entered in `exits` end with the evaluation.
+    progress: see SamplerProgress.fraction. sigmas: by timestep, 1000 of them. sigma: of the
+    evaluation. fraction: completed share of the pass. The contexts entered in `exits` end with the
+    evaluation.
     The change that `enter` returns, if any, is applied to its output.
     """
     denoiser = p.sampler.model_wrap_cfg
@@ -35,10 +35,10 @@ def around_model_calls(
     changes: list[tuple[Change, float, torch.Tensor]] = []  # of the current evaluation
 
     def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        value = float((args[1] if len(args) > 1 else kwargs["sigma"]).flatten()[0])
+        level = args[1] if len(args) > 1 else kwargs["sigma"]
+        value = float(level.flatten()[0])
         sigma = sigma_of(value, sigmas) if in_timesteps else value
-        expected = denoiser.total_steps or steps
-        change = enter(sigma, completed_fraction(denoiser.step, expected, steps), exits)
+        change = enter(sigma, progress(denoiser, level), exits)
         changes[:] = [(change, sigma, args[0] if args else kwargs["x"])] if change else []
 
     def after(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modules import shared
@@ -15,6 +16,8 @@ PAGE_UNITS = "instantstyle_units"
 DEFAULT_UNITS = 3
 REFERENCES_MB, EMBEDDINGS_MB = "instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"
 DEFAULT_MB = 200
+_EXACT_STEPS = "img2img_fix_steps"
+_MOST_STRENGTH = 0.999  # as in sd_samplers_common.setup_img2img_steps
 _SECTION = ("instantstyle", "InstantStyle")
 
 
@@ -23,11 +26,47 @@ def page_units() -> int:
     return min(max(int(shared.opts.data.get(PAGE_UNITS, DEFAULT_UNITS)), 1), UNITS)
 
 
-def token_merging_ratio(img2img: bool) -> float:
-    """The share of tokens that the WebUI merges by its settings."""
-    of_both = shared.opts.data.get("token_merging_ratio", 0)
-    own = shared.opts.data.get("token_merging_ratio_img2img", 0) if img2img else 0
-    return float(own or of_both)
+def token_merging_ratio(img2img: bool, override: Mapping[str, Any]) -> float:
+    """The share of tokens that the WebUI merges by its settings.
+
+    override: settings that hold for one request in the place of the user's.
+    """
+    names = ["token_merging_ratio"]
+    if img2img and not override.get(names[0]):
+        names.insert(0, "token_merging_ratio_img2img")
+    ratios = (override.get(name, shared.opts.data.get(name)) for name in names)
+    return float(next(filter(None, ratios), 0))
+
+
+def img2img_steps(steps: int, strength: float, override: Mapping[str, Any]) -> int:
+    """The steps that img2img executes where `steps` are asked for, by the WebUI's settings."""
+    fixed = override.get(_EXACT_STEPS, shared.opts.data.get(_EXACT_STEPS, False))
+    return steps if fixed else int(min(strength, _MOST_STRENGTH) * steps) + 1
+
+
+def with_prompt_styles(prompt: str, names: Sequence[str], negative: bool = False) -> str:
+    """`prompt` with the user's prompt styles (styles.csv) of these names; unknown ones add nothing.
+
+    negative: whether it is a negative prompt.
+    """
+    styles = shared.prompt_styles
+    if not names or styles is None:
+        return prompt
+    apply = styles.apply_negative_styles_to_prompt if negative else styles.apply_styles_to_prompt
+    return str(apply(prompt, names))
+
+
+def tile_script(p: Any) -> str:
+    """The title of the chosen script that makes the picture tile by tile with one `p`, or "".
+
+    SD upscale and Ultimate SD upscale do; p: a generation, or the request for one.
+    """
+    scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", ())
+    chosen = next(iter(getattr(p, "script_args", None) or ()), None)
+    title = str(getattr(p, "script_name", ""))
+    if isinstance(chosen, int) and 0 < chosen <= len(scripts):
+        title = str(scripts[chosen - 1].title())
+    return title if "upscale" in title.lower() else ""
 
 
 def register_settings() -> None:

@@ -1,7 +1,8 @@
-"""Wrapping a method of one object for its next call only.
+"""Wrapping a method of one object until it is unwrapped.
 
 `p.init`, `p.sample` and `p.sampler.launch_sampling` are wrapped this way: other generations have
-other objects, and the wrapper is removed when it is called.
+other objects. Another extension may wrap our wrapper and call it more than once, so it acts in
+every call.
 """
 
 from __future__ import annotations
@@ -11,41 +12,64 @@ from typing import Any
 
 from lib_instantstyle.hosts.live import in_generation
 
-_MARK = "_instantstyle_replaced"  # attribute of the wrapper: the instance's earlier attribute
+_WRAPPERS = "_instantstyle_wrappers"  # attribute of the owner: its wrappers by name
 _NOTHING = object()
 
 
-def wrap_next_call(owner: Any, name: str, around: Callable[..., Any]) -> None:
-    """Make the next call of `owner.name(*args)` a call of `around(previous, *args)`.
+class _Wrapper:
+    """Stands in the instance of `owner` in the place of a method."""
 
-    A second call replaces the first wrapper. If another extension has wrapped our wrapper by then,
-    it stays, and later calls go straight to `previous`.
+    def __init__(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
+        self.owner = owner
+        self.is_on = True
+        self._replaced = vars(owner).get(name, _NOTHING)
+        self._previous = getattr(owner, name)
+        self._name = name
+        self._around = around
+        self._is_within = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._is_within or not self.is_on:
+            return self._previous(*args, **kwargs)
+        self._is_within = True
+        try:
+            with in_generation():
+                return self._around(self._previous, *args, **kwargs)
+        finally:
+            self._is_within = False
+
+    def put_back(self, owner: Any) -> None:
+        """Put what it replaced back into `owner`, its own or a copy of that."""
+        if self._replaced is _NOTHING:
+            delattr(owner, self._name)
+        else:
+            setattr(owner, self._name, self._replaced)
+
+
+def wrap_calls(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Make every call of `owner.name(*args)` a call of `around(previous, *args)`.
+
+    Calls that are made within such a call go straight to `previous`. Wrapping again replaces the
+    wrapper. Where another extension has wrapped it, a wrapper that is off passes calls on.
     """
     unwrap(owner, name)
-    previous = getattr(owner, name)
-    used = False
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        nonlocal used
-        if used:
-            return previous(*args, **kwargs)
-        used = True
-        if vars(owner).get(name) is wrapper:
-            unwrap(owner, name)
-        with in_generation():
-            return around(previous, *args, **kwargs)
-
-    setattr(wrapper, _MARK, vars(owner).get(name, _NOTHING))
+    wrapper = _Wrapper(owner, name, around)
+    setattr(owner, _WRAPPERS, {**vars(owner).get(_WRAPPERS, {}), name: wrapper})
     setattr(owner, name, wrapper)
 
 
 def unwrap(owner: Any, name: str) -> None:
-    """Remove our wrapper from `owner.name`, if it is there."""
-    wrapper = vars(owner).get(name)
-    replaced = getattr(wrapper, _MARK, None)
-    if replaced is None:
+    """Take our wrapper off `owner.name`, if there is one; `owner` may be a copy of its owner."""
+    in_place = vars(owner).get(name)
+    if hasattr(in_place, "put_back"):  # its class is another after a reload of the extension
+        in_place.put_back(owner)
+    wrappers = dict(vars(owner).get(_WRAPPERS, {}))
+    wrapper = wrappers.pop(name, None)
+    if wrapper is None:
         return
-    if replaced is _NOTHING:
-        delattr(owner, name)
+    if wrapper.owner is owner:
+        wrapper.is_on = False
+    if wrappers:
+        setattr(owner, _WRAPPERS, wrappers)
     else:
-        setattr(owner, name, replaced)
+        delattr(owner, _WRAPPERS)

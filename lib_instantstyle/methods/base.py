@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError, NoReference
@@ -111,10 +112,15 @@ class Findings:
 
 
 @contextmanager
-def naming(unit: Unit) -> Iterator[None]:
-    """Put the unit's number, or its tag, before an InstantStyleError raised in this block."""
+def naming(unit: Unit, context: Context) -> Iterator[None]:
+    """A block that is about `unit`.
+
+    The unit's number, or its tag, is put before an InstantStyleError raised in it. Sentences for
+    the user are noted for the unit.
+    """
     try:
-        yield
+        with context.about(unit.number):
+            yield
     except NoReference:
         raise
     except InstantStyleError as error:
@@ -132,9 +138,8 @@ class Pass(Protocol):
     def context(self) -> Context:
         """The context of the generation, with the layers of that UNet."""
 
-    @property
-    def steps(self) -> int:
-        """The number of steps that it executes."""
+    def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
+        """Its completed share before an evaluation; see SamplerProgress.fraction."""
 
     @property
     def rows(self) -> Rows | None:
@@ -211,12 +216,14 @@ class Method(ABC):
         checked: list[tuple[Unit, Any]] = []
         for unit in units:
             findings = Findings(unit)
-            with naming(unit):
+            with naming(unit, context):
                 found = self.check(unit, context, findings)
-            if found is not None:
-                checked.append((unit, found))
-                for remark in findings.plan.remarks:
-                    context.notify(remark)
+                if found is not None:
+                    checked.append((unit, found))
+                    for remark in findings.plan.remarks:
+                        context.notify(remark)
+                for sentence in findings.plan.idle:
+                    context.notify(f"{unit.title}: {sentence}")
         part = self.part(checked, context)
         part.all_units = tuple(units)
         return part

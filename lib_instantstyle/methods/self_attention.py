@@ -169,8 +169,9 @@ class AttentionMethod(Method):
     def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
         """See Method."""
         ((unit, reference),) = checked
-        for remark in self.remarks(unit, context.p):
-            context.notify(remark)
+        with context.about(unit.number):
+            for remark in self.remarks(unit, context.p):
+                context.notify(remark)
         blocks = self.blocks_of(unit, context.known_layers.layout)
         return self.attention_part(unit, blocks, reference.picture)
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.model_calls import Change, around_model_calls
 from lib_instantstyle.methods.base import Pass
 from lib_instantstyle.methods.self_attention import (
@@ -55,7 +56,7 @@ class SharedReference(AttentionPart):
     def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
         """The callback that uses `reference` in one evaluation of the model."""
 
-    def begin(self, p: Any, attention: AttentionContext) -> None:
+    def begin(self, attention: AttentionContext, context: Context) -> None:
         """Called before the sampling."""
 
     def change(self, sigma: float) -> Change | None:
@@ -74,7 +75,7 @@ class SharedReference(AttentionPart):
         with ExitStack() as stack:
             attention = stack.enter_context(self.hooks_installed(p, current))
             norms = stack.enter_context(norm_hooks(current.unet)) if self.shares_norms else None
-            self.begin(p, attention)
+            self.begin(attention, current.context)
             features_at = self._features(p, attention, norms, current)
 
             def enter(sigma: float, fraction: float, exits: ExitStack) -> Change | None:
@@ -86,7 +87,7 @@ class SharedReference(AttentionPart):
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
 
-            with torch.no_grad(), around_model_calls(p, current.steps, attention.sigmas, enter):
+            with torch.no_grad(), around_model_calls(p, current.fraction, attention.sigmas, enter):
                 yield
 
     def _features(

@@ -69,12 +69,14 @@ def _line(values: Mapping[str, object], number: int, context: Any) -> str:
         if isinstance(context, Exception):
             raise context
         found = load(unit.method).describe(unit, context)
+        idle = " ".join(sentence[0].upper() + sentence[1:] for sentence in unit.why_idle)
     except InstantStyleError as error:
         return _html(error_sentence(error, number), values, is_problem=True)
     except OSError as error:  # whatever has become of a file in the meantime
         return _html(f"A file cannot be read ({reason(error)}).", values, is_problem=True)
-    text = found.text if values["enabled"] else f"{_OFF} {found.text}"
-    return _html(text, values, found.is_problem, found.block_map)
+    text = idle or found.text
+    text = text if values["enabled"] else f"{_OFF} {text}"
+    return _html(text, values, found.is_problem or bool(idle), found.block_map)
 
 
 def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: Any = None) -> str:

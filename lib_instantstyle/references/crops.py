@@ -54,6 +54,16 @@ def masked(image: Image.Image, mask: Image.Image) -> Image.Image:
 
     Raises InstantStyleError where nothing is marked.
     """
+    levels, box = marked_box(image, mask)
+    nothing = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), NOTHING)
+    return Image.composite(image.crop(box), nothing, levels.crop(box))
+
+
+def marked_box(image: Image.Image, mask: Image.Image) -> tuple[Image.Image, PixelBox]:
+    """`mask` in grey levels, in the size of `image`, and the box that `masked` cuts out.
+
+    Raises InstantStyleError where nothing is marked.
+    """
     levels = mask.convert("L")
     if levels.size != image.size:
         levels = levels.resize(image.size, Image.Resampling.BICUBIC)
@@ -63,9 +73,7 @@ def masked(image: Image.Image, mask: Image.Image) -> Image.Image:
             "reference_mask is black everywhere; the part of the reference that counts must be "
             "white."
         )
-    box = square_box(marked, image.size)
-    nothing = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), NOTHING)
-    return Image.composite(image.crop(box), nothing, levels.crop(box))
+    return levels, square_box(marked, image.size)
 
 
 def square_box(box: PixelBox, size: tuple[int, int]) -> PixelBox:

@@ -18,12 +18,12 @@ from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.files.folder import CACHE_TAG
 from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.own_files import BoundedFolder
+from lib_instantstyle.files.tensors import check_range, largest_of
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.session import SESSION
-from lib_instantstyle.unet.number_range import check_range, largest_of
 
 # https://bford.info/cachedir/: backup programs pass such a folder over, and so does catalog.scan.
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"

@@ -102,14 +102,9 @@ def _parsed(values: Mapping[str, object], number: int) -> tuple[Unit, Findings]:
 def _note_steps(unit: Unit, context: Context, findings: Findings) -> None:
     """Note in which steps the unit acts, and why it would change nothing."""
     request = context.p
-    if not unit.enabled:
-        findings.idle("it is off.")
-    if not any(getattr(unit, name) for name in unit.table.strengths):
-        findings.idle("it changes nothing, because its weight is 0.")
+    for reason in unit.why_idle:
+        findings.idle(reason)
     if unit.start >= unit.end:
-        findings.idle(
-            f"it changes nothing, because start ({unit.start:g}) is not before end ({unit.end:g})."
-        )
         return
     if unit.hires_pass == HIRES and not request.hires_steps:
         findings.idle("it acts in hires fix's second pass only, and there is none.")

@@ -59,6 +59,6 @@ def remark(effects: Sequence[BlockEffect]) -> str | None:
     if not effects or strongest >= _WEAK:
         return None
     return (
-        f"InstantStyle: the style adds at most {strongest:.2%} to the text's attention, which "
+        f"the style adds at most {strongest:.2%} to the text's attention, which "
         "cannot be seen; raise weight, or choose more blocks."
     )

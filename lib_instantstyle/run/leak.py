@@ -107,7 +107,7 @@ def leak_to_text(content: float | None, reference: float) -> str:
 
 
 def _meter(unit: Unit, context: Context) -> LeakMeter:
-    with naming(unit):
+    with naming(unit, context):
         check_meter(unit, context)
         if unit.style:
             image_encoder, references = _saved_references(unit, context)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lib_instantstyle.hosts import settings
@@ -13,9 +13,9 @@ from lib_instantstyle.hosts import settings
 class RequestedGeneration:
     """Takes the place of the WebUI's `p` in the checks; with the defaults every method can act.
 
-    is_known: True if the request describes a generation, False if it has units alone.
-    hires_steps: of hires fix's second pass, 0 without it. checkpoint: the name in the request's
-    override settings, or "". sd_model: the checkpoint, if it is in memory.
+    steps: that it executes; in img2img fewer than were asked for. hires_steps: of hires fix's
+    second pass, 0 without it. is_known: True if the request describes a generation, False if it has
+    units alone. override: the request's own settings. sd_model: the checkpoint, if it is in memory.
     """
 
     steps: int = 20
@@ -26,9 +26,16 @@ class RequestedGeneration:
     batch_size: int = 2
     refiner_checkpoint_info: object | None = None
     is_known: bool = False
-    checkpoint: str = ""
+    override: Mapping[str, Any] = field(default_factory=dict)
     sd_model: Any = None
+    script_name: str = ""  # of the script that is chosen below the others
 
     def get_token_merging_ratio(self) -> float:
         """The ratio that the WebUI's settings have for such a generation."""
-        return settings.token_merging_ratio(bool(self.init_images))
+        return settings.token_merging_ratio(bool(self.init_images), self.override)
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint in the request's own settings, or ""."""
+        name = self.override.get("sd_model_checkpoint")
+        return name if isinstance(name, str) else ""

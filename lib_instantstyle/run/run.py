@@ -19,29 +19,33 @@ from typing import Any
 from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
-from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.methods import conflicts, load
 from lib_instantstyle.methods.base import Part
 from lib_instantstyle.references.unit_pictures import RequestPictures
 from lib_instantstyle.run import effect, state
 from lib_instantstyle.run.leak import leak_meters, measure
+from lib_instantstyle.run.notes import note
 from lib_instantstyle.run.sampling_pass import SamplingPass
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import remove_all_hooks
 from lib_instantstyle.unet.plan import Plan
-from lib_instantstyle.units.infotext import INFOTEXT_KEY
+from lib_instantstyle.units.choices import BOTH
+from lib_instantstyle.units.infotext import INFOTEXT_KEY, NOTE_KEY
 from lib_instantstyle.units.unit import Unit
 
 _NO_STEP = "no sampling step falls between start and end"
+_NO_PASS = f"{_NO_STEP}, or none in the passes that hires_pass names"
 
 
 class Run:
     """The style of one generation."""
 
     def __init__(self, units: Sequence[Unit], p: Any) -> None:
-        self._notes: list[str] = []
-        self._context = Context.of(p, self._notes.append)
+        self._notes: list[tuple[int | None, str]] = []  # not yet told: number of the unit, sentence
+        self._units = {unit.number: unit for unit in units}
+        self._context = Context.of(p, self._notify)
         assert self._context.unet is not None
         remove_all_hooks(self._context.unet)
         self._signature = self._context.known_layers.signature
@@ -53,6 +57,8 @@ class Run:
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
         self._passes: list[SamplingPass] = []  # of the batch under way
         self._current: SamplingPass | None = None
+        self._is_sampling = False  # True from the first batch on
+        self._written: dict[str, str | None] = {}  # notes of the batch: what stood there before
 
     @property
     def infotext(self) -> dict[str, str]:
@@ -66,12 +72,11 @@ class Run:
         return not self._parts
 
     def begin(self, p: Any) -> None:
-        """Attach the run to `p`: infotext, comments, and what parts do before `p.init`."""
+        """Attach the run to `p`: infotext, notes, and what parts do before `p.init`."""
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
-        p.extra_generation_params.update(self.infotext)
-        self._comment(p)
+        self.tell(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -96,27 +101,32 @@ class Run:
                 if current is not None:
                     current.clear()
 
-        wrap_next_call(p.sampler, "launch_sampling", around)
+        wrap_calls(p.sampler, "launch_sampling", around)
 
     def watch(self, p: Any) -> None:
         """Have the next `p.sample` prepare the parts, and fail if no layer was reached."""
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []
+            self._take_back(p)
+            self._is_sampling = True
+            p.extra_generation_params.update(self.infotext)
             for part in self._parts:
                 part.replaced = 0
                 part.before_sample(p)
             try:
                 result = sample(*args, **kwargs)
-                if not self._context.host.interrupted():
-                    self._check_effect(p)
+                self._check_effect(p)
                 self._report(p)
+                self.tell(p)
                 return result
             finally:  # these hold the UNet, and another extension may hold `p`
+                if getattr(p, "sampler", None) is not None:
+                    unwrap(p.sampler, "launch_sampling")
                 self._passes = []
                 self._context = self._context.without_unet()
 
-        wrap_next_call(p, "sample", around)
+        wrap_calls(p, "sample", around)
 
     def _pass(self, p: Any, steps: int) -> ExitStack:
         """A context in which the hooks are on the UNet and all parts act."""
@@ -143,30 +153,62 @@ class Run:
             self._signature, self._layout = layers.signature, layers.layout
             self._parts = [part.for_checkpoint(self._context) for part in self._parts]
             self._context.kept.of(RequestPictures).forget()
-            self._comment(p)
             self._context.host.load_unet(p)  # the sampler had loaded it, and then encoders were
         return self._context
 
-    def _comment(self, p: Any) -> None:
-        for note in dict.fromkeys(self._notes):
-            p.comment(f"InstantStyle: {note}")
+    def _notify(self, sentence: str) -> None:
+        self._notes.append((self._context.subject, sentence))
+
+    def tell(self, p: Any) -> None:
+        """Tell the user what was noted; what is about no unit stands with the first one."""
+        for number, sentence in self._notes:
+            about = self._units[min(self._units) if number is None else number]
+            name = f"{about.tag}: " if number and about.tag and about.tag not in sentence else ""
+            self._note(p, about.number, name + sentence)
         self._notes.clear()
 
+    def _note(self, p: Any, number: int, sentence: str) -> None:
+        key = NOTE_KEY.format(number)
+        before = p.extra_generation_params.get(key)
+        note(p, number, sentence)
+        if self._is_sampling:
+            self._written.setdefault(key, before)
+
+    def _take_back(self, p: Any) -> None:
+        """Take back the notes of the batch before."""
+        for key, before in self._written.items():
+            p.extra_generation_params[key] = before
+            if before is None:
+                del p.extra_generation_params[key]
+        self._written.clear()
+
     def _check_effect(self, p: Any) -> None:
-        if not self._passes:
+        """Raise an error if the sampling went past the hooks.
+
+        A unit that has not acted is not written into infotext; a note says why.
+        """
+        interrupted = self._context.host.interrupted()
+        if not self._passes and not interrupted:
             raise InstantStyle(
                 "the style could not be applied, because another script (such as img2img "
                 "alternative test) does the sampling itself; switch one of the two off."
             )
-        without_plan = [part for part in self._parts if part.plan.is_empty]
-        if any(not part.replaced for part in without_plan):
-            p.comment(f"InstantStyle: {_NO_STEP}.")
-        if len(without_plan) == len(self._parts):
-            return
-        if not any(each.expected for each in self._passes):
-            p.comment(f"InstantStyle: {_NO_STEP}, or none in the passes that hires_pass names.")
-        elif not any(each.fired for each in self._passes):
+        acted = {number for each in self._passes for number in each.acted}
+        expected = {number for each in self._passes for number in each.expected}
+        if expected and not acted and not interrupted:
             raise InstantStyle(self._passes[-1].why_nothing)
+        for part in self._parts:
+            for unit in part.units:
+                if part.replaced if part.plan.is_empty else unit.number in acted:
+                    continue
+                if interrupted:
+                    why = "the generation was stopped before it acted"
+                elif unit.number in expected:
+                    why = "no layer that it acts in was reached in the steps between start and end"
+                else:
+                    why = _NO_STEP if unit.hires_pass == BOTH else _NO_PASS
+                p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)
+                self._note(p, unit.number, f"{unit.title}: it changed nothing, because {why}.")
 
     def measure_leak(self, p: Any, image: Any) -> None:
         """Write the leak meters' lines about the finished picture `image` (PIL) into infotext."""
@@ -176,7 +218,8 @@ class Run:
         try:
             found = measure(self._leak_meters, image, self._context, last)
         except Exception as error:  # the picture is there; what is only printed would be missed
-            p.comment(f"InstantStyle: the leak could not be measured ({reason(error)}).")
+            number = self._leak_meters[0].number
+            self._note(p, number, f"the leak could not be measured ({reason(error)}).")
             return
         p.extra_generation_params.update(found)
 
@@ -190,7 +233,7 @@ class Run:
         p.extra_generation_params.update(effect.infotext(found))
         remark = effect.remark(found)
         if remark:
-            p.comment(remark)
+            self._note(p, found[0].unit, remark)
 
 
 def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
@@ -210,5 +253,7 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     Raises InstantStyleError, naming the unit, if one cannot act.
     """
     run = Run(units, p)
-    if not run.is_empty:
+    if run.is_empty:
+        run.tell(p)
+    else:
         run.begin(p)

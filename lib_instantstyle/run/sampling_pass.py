@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -33,15 +34,15 @@ class SamplingPass:
         """steps: that the pass executes. tells_images_apart: have `rows` name the image of each row
         even if the plan does not need it."""
         assert context.unet is not None
-        p = context.p
-        self.expected = len(plan.acting_steps(steps))  # steps in which some term should act
+        self.expected = plan.acting_units(steps)  # units of which some term should act
         self.context = context
-        self.steps = steps
         self.unet = context.unet
         self._unet: nn.Module = context.unet  # the one that the hooks are on now
         self.rows: Rows | None = None  # codes of the rows of the UNet call under way
         self.failure: Exception | None = None  # of `begin_step`; the next UNet call raises it
-        self._clock = DenoiserClock(steps, p.comment, tells_images_apart or plan.tells_images_apart)
+        self._clock = DenoiserClock(
+            steps, context.notify, tells_images_apart or plan.tells_images_apart
+        )
         clock = Clock(
             self._rows,
             self._clock.fraction,
@@ -50,13 +51,16 @@ class SamplingPass:
             self._clock.latent,
         )
         self._injection = Injection(plan, clock, meter)
+        self._exits = ExitStack()
 
     def __enter__(self) -> SamplingPass:
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._injection.detach)
             self._injection.attach(self._unet, self.context.known_layers)
-        except BaseException:
-            self._injection.detach()
-            raise
+            stack.enter_context(
+                self._clock.progress.watching(getattr(self.context.p, "sampler", None))
+            )
+            self._exits = stack.pop_all()
         return self
 
     def __exit__(
@@ -65,16 +69,20 @@ class SamplingPass:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._injection.detach()
+        self._exits.__exit__(kind, error, trace)
+
+    def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
+        """See Pass."""
+        return self._clock.progress.fraction(denoiser, level)
 
     def clear(self) -> None:
         """Remove all hooks, in case leaving the context failed half-way."""
         remove_all_hooks(self._unet)
 
     @property
-    def fired(self) -> int:
-        """How often a layer received a term."""
-        return self._injection.fired
+    def acted(self) -> set[int]:
+        """The units of which a layer received a term."""
+        return self._injection.acted
 
     def found_weights(self) -> dict[int, float]:
         """By unit, the factor of its weight that auto_weight has found."""
@@ -134,6 +142,4 @@ class SamplingPass:
             self._injection.attach(unet, layers)
         else:
             self._injection.detach()
-            self.context.p.comment(
-                "InstantStyle: the refiner has other blocks and paints without style."
-            )
+            self.context.notify("the refiner has other blocks; its steps stay without style.")

@@ -7,20 +7,22 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.live import in_generation
-from lib_instantstyle.hosts.wrapping import unwrap, wrap_next_call
+from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
+from lib_instantstyle.run.notes import note
 from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
+_WRAPPED = ("init", "sample")  # methods of `p`
+
 
 def before_process(p: Any) -> None:
     """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it."""
-    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
-        del p.extra_generation_params[key]
-    for name in ("init", "sample"):
+    _clear_infotext(p)
+    for name in _WRAPPED:
         unwrap(p, name)
     for name in state.ALL:
         if hasattr(p, name):
@@ -31,11 +33,10 @@ def before_process(p: Any) -> None:
 def process(p: Any, arguments: Sequence[object]) -> None:
     """Check and prepare the units, or refuse the generation."""
     try:
-        units = [unit for unit in TABLE.parse_arguments(arguments) if unit.acts]
-        units = _without_untouched(p, units)
+        units = TABLE.parse_arguments(arguments)
         if units:
             setattr(p, state.UNITS, units)
-            _start(p, units)
+            _start(p, _acting(p, units))
     except Exception as error:
         _refuse(p, "init", error)
 
@@ -46,14 +47,17 @@ def process_batch(p: Any, number: int) -> None:
 
     Tags are read here because other scripts may change the prompts until now.
     """
+    for name in _WRAPPED:
+        unwrap(p, name)
     try:
         tags = of_batch(p, number)
         if tags != getattr(p, state.TAGS, ()):
             setattr(p, state.TAGS, tags)
             if hasattr(p, state.RUN):
                 delattr(p, state.RUN)
-            units = getattr(p, state.UNITS, [])
-            _start(p, [*units, *units_of(tags, UNITS + 1, TABLE)])
+            _clear_infotext(p)
+            units = [*getattr(p, state.UNITS, []), *units_of(tags, UNITS + 1, TABLE)]
+            _start(p, _acting(p, units))
     except Exception as error:
         _refuse(p, "sample", error)
         return
@@ -81,18 +85,27 @@ def on_cfg_denoiser(params: Any) -> None:
         run.begin_step(params)
 
 
-def _without_untouched(p: Any, units: Sequence[Unit]) -> list[Unit]:
-    """`units` without those of the page that are on and otherwise at their defaults.
+def _clear_infotext(p: Any) -> None:
+    for key in [key for key in p.extra_generation_params if OWN_KEY.fullmatch(key)]:
+        del p.extra_generation_params[key]
 
-    The WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
-    generation; a comment says that it has no reference. API requests are left as they are.
+
+def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
+    """The `units` that can change the picture; of the others a note says why they do not.
+
+    A unit of the page that is on and otherwise at its defaults is left out. The WebUI switches an
+    accordion on when it is opened, so such a unit is no reason to refuse a generation.
     """
-    if getattr(p, "is_api", False):
-        return list(units)
+    acting = []
     for unit in units:
-        if unit.is_untouched:
-            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
-    return [unit for unit in units if not unit.is_untouched]
+        reasons = [f"{unit.title}: {sentence}" for sentence in unit.why_idle]
+        if unit.is_untouched and not unit.tag and not getattr(p, "is_api", False):
+            reasons = [NO_REFERENCE.format(unit.number)]
+        for sentence in reasons:
+            note(p, unit.number, sentence)
+        if not reasons:
+            acting.append(unit)
+    return acting
 
 
 def _start(p: Any, units: Sequence[Unit]) -> None:
@@ -124,4 +137,4 @@ def _refuse(p: Any, method: str, error: Exception) -> None:
     def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise InstantStyle(sentence)
 
-    wrap_next_call(p, method, around)
+    wrap_calls(p, method, around)

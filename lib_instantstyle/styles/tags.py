@@ -29,6 +29,7 @@ _TAG = re.compile(rf"<{TAG}:(.+)", re.IGNORECASE | re.DOTALL)  # without the > b
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
 _NEGATIVE = ("negative_prompt", "hr_negative_prompt")
+TRUE = ("1", "on", "t", "true", "y", "yes")  # what the WebUI's API takes for true
 _PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
 
 Tags = tuple[tuple[str, str], ...]
@@ -139,21 +140,26 @@ def of_batch(p: Any, number: int) -> Tags:
 
 
 def of_request(given: Mapping[str, object]) -> Tags:
-    """The tags in the prompts of the request `given`.
+    """The tags in the prompts of the request `given`, and in the prompt styles that it names.
 
     Raises InstantStyleError for tags in a negative prompt.
     """
-    prompts = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
+    from lib_instantstyle.hosts.settings import with_prompt_styles
+
+    texts = {name: text if isinstance(text := given.get(name), str) else "" for name in _PROMPTS}
+    named = given.get("styles")
+    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    in_passes = [texts["prompt"]]
+    if str(given.get("enable_hr")).lower() in TRUE:
+        in_passes.append(texts["hr_prompt"] or texts["prompt"])
     for name in _NEGATIVE:
-        _refuse_negative(prompts[name])
-    base, hires = tags_in(prompts["prompt"]), None
-    if given.get("enable_hr") is True:
-        hires = tags_in(prompts["hr_prompt"] or prompts["prompt"])
-    return tuple(passes_of(base, hires))
+        _refuse_negative(with_prompt_styles(texts[name], names, negative=True))
+    base, *hires = (tags_in(with_prompt_styles(text, names)) for text in in_passes)
+    return tuple(passes_of(base, hires[0] if hires else None))
 
 
 def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
-    """The acting units of `tags`, with the fields of `table`, numbered from `first`.
+    """The units of `tags`, with the fields of `table`, numbered from `first`.
 
     Raises InstantStyleError, naming the tag, for an unknown style or a wrong value.
     """
@@ -170,7 +176,7 @@ def units_of(tags: Tags, first: int, table: Table) -> list[Unit]:
             raise InstantStyleError(f"{tag.text}: {error}") from None
         unit = unit_of(tag, saved.info.settings, place, table)
         units.append(unit if which == BOTH else in_pass(unit, which))
-    return [unit for unit in units if unit.acts]
+    return units
 
 
 def _check_prompts(p: Any, number: int) -> None:

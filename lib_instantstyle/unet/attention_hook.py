@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib_instantstyle.errors import InstantStyleError, reason
+from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.unet.auto_weight import AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
-from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, When
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see unet/rows.py)
@@ -33,6 +33,7 @@ class CallState:
     strengths: dict[When, float] = field(default_factory=dict)
     latent: tuple[int, int] = (0, 0)  # height, width
     serial: int = 0  # of the call
+    acted: set[int] = field(default_factory=set)  # units whose terms were added, in any call
     rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
     meter: EffectMeter | None = None
     auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
@@ -106,6 +107,7 @@ class LayerHook:
                 f"({type(error).__name__}: {reason(error)})."
             ) from error
         self.fired += 1
+        self._call.acted.update(term.unit for term in acting)
         return (hidden, *args[1:])
 
     def _rows(self, query: torch.Tensor, context: torch.Tensor | None) -> Rows:

@@ -68,6 +68,11 @@ class Injection:
         self.unknown_calls = 0  # UNet calls whose rows nobody announced
 
     @property
+    def acted(self) -> set[int]:
+        """The units whose terms were added somewhere."""
+        return self._call.acted
+
+    @property
     def fired(self) -> int:
         """How often a layer received a term."""
         return sum(hook.fired for hook in self._hooks)

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.unet.attention_hook import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
-from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import LoraTerm
 
 
@@ -40,6 +40,7 @@ class LoraHook:
             amount = term.amount * self._call.strengths[term.when]
             output = torch.add(output, F.linear(F.linear(x, down), up), alpha=amount)
         self.fired += 1
+        self._call.acted.update(term.unit for term in acting)
         return output
 
     def _factors(self, term: LoraTerm, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

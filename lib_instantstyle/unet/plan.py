@@ -83,6 +83,7 @@ class LoraTerm:
     when: When = When()
     largest: float = 0.0  # number in down and up
     source: str = ""
+    unit: int = 1
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,12 @@ class Plan:
         """Those times of the plan that act in the step beginning at `fraction`."""
         return {when: s for when in self._whens if (s := when.strength(fraction, steps))}
 
-    def acting_steps(self, steps: int) -> set[int]:
-        """The steps (0-based) of a pass of `steps` steps in which any term acts."""
-        return {step for when in self._whens for step in when.acting_steps(steps)}
+    def acting_units(self, steps: int) -> set[int]:
+        """The units of which a term acts in some step of a pass of `steps` steps."""
+        whens = {when for when in self._whens if when.acting_steps(steps)}
+        return {term.unit for term in self.terms if term.when in whens} | {
+            term.unit for term in self.loras if term.when in whens
+        }
 
     @cached_property
     def _whens(self) -> frozenset[When]:

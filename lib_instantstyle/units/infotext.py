@@ -22,7 +22,8 @@ from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Boolean
 
 INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
-OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, or what was measured of it
+NOTE_KEY = "InstantStyle {} note"  # what the user is told about the unit
+OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)?")  # a unit, what was measured of it, or a note
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}
 # One key with its value. It is matched where a pair begins and nowhere else, and no two of its

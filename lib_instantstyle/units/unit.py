@@ -46,8 +46,24 @@ class Unit:
     @property
     def acts(self) -> bool:
         """False where the unit cannot change a picture: off, weight 0 or an empty range."""
-        strengths = (getattr(self, name) for name in self.table.strengths)
-        return self.enabled and any(strengths) and self.start < self.end
+        return not self.why_idle
+
+    @property
+    def why_idle(self) -> tuple[str, ...]:
+        """Why the unit cannot change a picture, a sentence each; none if it can."""
+        reasons = []
+        if not self.enabled:
+            reasons.append("it is off.")
+        if not any(getattr(self, name) for name in self.table.strengths):
+            reasons.append("it changes nothing, because its weight is 0.")
+        if self.image and not any(reference.weight for reference in self.image):
+            reasons.append("it changes nothing, because the weight of each reference is 0.")
+        if self.start >= self.end:
+            reasons.append(
+                f"it changes nothing, because start ({self.start:g}) is not before end "
+                f"({self.end:g})."
+            )
+        return tuple(reasons)
 
     @property
     def declared(self) -> Declared:

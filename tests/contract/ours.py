@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("modules", "modules_forge", "backend", "ldm_patched", "networks")
-BY_NAME = {"getattr", "hasattr", "setattr", "delattr", "wrap_next_call", "unwrap"}
+BY_NAME = {"getattr", "hasattr", "setattr", "delattr", "wrap_calls", "unwrap"}
 SCRIPT = "modules.scripts.Script"
 
 # Those that meet objects of the WebUI.

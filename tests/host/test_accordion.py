@@ -77,7 +77,8 @@ def test_the_status_says_when_auto_would_take_another_file_than_for_the_last_pic
         ({"adapter": "ip-adapter_sd15"}, "is made for SD1.5, the loaded checkpoint is SDXL"),
         ({"weight": 9}, "Weight is 9; a number from -2 to 5 is allowed."),
         ({"blocks": "x y=1"}, "names no block"),
-        ({"weight": 0}, "nothing of the style gets in"),
+        ({"weight": 0}, "It changes nothing, because its weight is 0."),
+        ({"start": 0.8, "end": 0.2}, "start (0.8) is not before end (0.2)."),
     ],
 )
 def test_what_is_wrong_is_said_before_generating(webui, fields, sentence):

@@ -299,8 +299,8 @@ def test_a_range_without_a_step_says_so_and_makes_the_plain_picture(webui, monke
     answer = webui.txt2img(**style({**UNIT, "start": 0.9, "end": 1.0}))
     assert answer.pixels == plain.pixels
     assert said == [
-        "InstantStyle: no sampling step falls between start and end, or none in the passes that "
-        "hires_pass names."
+        "InstantStyle: unit 1: it changed nothing, because no sampling step falls between start "
+        "and end."
     ]
 
 

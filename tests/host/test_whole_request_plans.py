@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from PIL import Image
 
 from lib_instantstyle.methods import TABLE
 from tests.host.generations import UNIT, picture, style
 from tests.host.plans import agreed
+from tests.miniature import harness
 
 pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
 
@@ -96,3 +100,82 @@ def test_a_leak_meter_without_an_image_encoder_is_a_problem(webui, saved, monkey
     unit = {"style": "stars", "leak_meter": True}
     (problem,) = agreed(webui, {"prompt": "a cat", "steps": 2, **style(unit)})
     assert "leak_meter is on, but the image encoder" in problem
+
+
+# -- as the WebUI reads it -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def prompt_style(webui, monkeypatch):
+    """A line of styles.csv whose prompt has a tag, and one whose negative prompt has."""
+    from modules import shared, styles
+
+    known = shared.prompt_styles.styles
+    tag = "<instantstyle:stars>"
+    monkeypatch.setitem(
+        known, "Water", styles.PromptStyle("Water", f"{{prompt}}, watercolour {tag}", "")
+    )
+    monkeypatch.setitem(known, "Never", styles.PromptStyle("Never", "", f"blurry {tag}"))
+
+
+def test_a_tag_in_a_prompt_style_is_a_unit(webui, saved, prompt_style):
+    request = {"prompt": "a cat", "styles": ["Water"], "steps": 2}
+    assert agreed(webui, request) == []
+    assert [unit["style"] for unit in plan(webui, **request)["units"]] == ["stars"]
+    hires = plan(webui, **request, enable_hr="true", hr_prompt="a dog")["units"]
+    assert [(unit["steps"], unit["hires_steps"]) for unit in hires] == [([1, 2], [1, 2])]
+    assert "no unit was sent" in plan(webui, prompt="a cat", styles=["Water ", 3])["problems"][0]
+
+
+def test_a_tag_in_a_negative_prompt_style_is_refused(webui, saved, prompt_style):
+    request = {"prompt": "a cat", "styles": ["Never"], "steps": 2}
+    assert "stands in the negative prompt" in agreed(webui, request)[0]
+
+
+@pytest.mark.parametrize(
+    "steps, strength, override, expected",
+    [
+        (10, 0.3, {}, 4),
+        (10, 1.0, {}, 10),
+        (10, 0.0, {}, 1),
+        (10, 0.3, {"img2img_fix_steps": True}, 10),
+        (7, 0.5, {"img2img_fix_steps": False}, 4),
+    ],
+)
+def test_img2img_is_planned_with_the_steps_that_it_executes(
+    webui, steps, strength, override, expected
+):
+    from modules.sd_samplers_common import setup_img2img_steps
+
+    request = {
+        "init_images": [picture("coffee.jpg")],
+        "steps": steps,
+        "denoising_strength": strength,
+        "override_settings": override,
+    }
+    (unit,) = plan(webui, **request, **style(UNIT))["units"]
+    assert unit["steps"] == [*range(1, expected + 1)]
+    # The WebUI's own count, with the setting as it is for this request.
+    asked = SimpleNamespace(steps=steps, denoising_strength=strength)
+    count = steps if override.get("img2img_fix_steps") else None
+    assert setup_img2img_steps(asked, count)[1] + 1 == expected
+
+
+def test_a_range_without_a_step_of_img2img_is_idle(webui):
+    request = {"init_images": [picture("coffee.jpg")], "steps": 10, "denoising_strength": 0.3}
+    (problem,) = plan(webui, **request, **style({**UNIT, "start": 0.8}))["problems"]
+    assert problem == "unit 1: no sampling step of 4 falls between start and end."
+
+
+@pytest.mark.parametrize("level", [0, 20])
+def test_a_black_reference_mask_is_planned_as_it_is_refused(webui, level):
+    mask = harness.to_base64(Image.new("L", (64, 64), level))
+    (problem,) = agreed(webui, {"steps": 2, **style({**UNIT, "reference_mask": mask})})
+    assert "reference_mask is black everywhere" in problem
+
+
+def test_token_merging_of_the_request_counts(webui):
+    unit = {**UNIT, "method": "swap"}
+    for override, problems in (({}, 0), ({"token_merging_ratio": 0.5}, 1)):
+        answer = plan(webui, steps=2, override_settings=override, **style(unit))
+        assert len(answer["problems"]) == problems

@@ -11,5 +11,9 @@ A, N = torch.randn(2, 1, 7, 4)
 def params(prompt=A, negative=N, rows=2, step=0, total_steps=4):
     denoiser = SimpleNamespace(step=step, total_steps=total_steps)
     return SimpleNamespace(
-        text_cond=prompt, text_uncond=negative, x=torch.zeros(rows, 4), denoiser=denoiser
+        text_cond=prompt,
+        text_uncond=negative,
+        x=torch.zeros(rows, 4),
+        denoiser=denoiser,
+        sigma=torch.ones(rows),
     )

@@ -52,7 +52,7 @@ def test_every_webui_is_named_with_its_version_and_commit():
         ("def f(self): self._p.nothing()", "p.nothing"),
         ("def f(p): return getattr(p, 'nothing', None)", "p.nothing"),
         ("def f(p): sampler = p.sampler; sampler.nothing()", "p.sampler.nothing"),
-        ("def f(p): wrap_next_call(p, 'nothing', f)", "p.nothing"),
+        ("def f(p): wrap_calls(p, 'nothing', f)", "p.nothing"),
         ("def f(params): return params.denoiser.nothing", "params.denoiser.nothing"),
         (
             "from modules import shared\nshared.OptionInfo(1).nothing('x')",

@@ -1,7 +1,5 @@
 """Rows and progress as a pass learns them from the WebUI."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -108,41 +106,3 @@ def test_time_is_counted_in_whole_steps():
         clock.begin_step(params(step=evaluation, total_steps=4))
         seen.append(clock.fraction())
     assert seen == [0.0, 0.0, 0.5]
-
-
-def adaptive(model, x, sigma_min, sigma_max, extra_args=None, callback=None):
-    """As k-diffusion's sample_dpm_adaptive takes its arguments."""
-
-
-def fixed(model, x, sigmas, extra_args=None, callback=None):
-    """As its other samplers do."""
-
-
-def counted(model, x, sigma_min, sigma_max, n, extra_args=None, callback=None):
-    """As sample_dpm_fast does."""
-
-
-def at(sigma, func, step=0):
-    given = params(step=step, total_steps=4)
-    wrap = SimpleNamespace(sigmas=torch.tensor([0.1, 1.0, 10.0]))
-    given.denoiser.sampler = SimpleNamespace(func=func, model_wrap=wrap)
-    given.sigma = torch.full((2,), sigma)
-    return given
-
-
-def test_a_sampler_that_chooses_its_steps_is_timed_by_sigma():
-    clock = DenoiserClock(4, print)
-    seen = []
-    for step, sigma in enumerate((10.0, 1.0, 3.0, 0.1, 0.1)):  # a refused step goes back
-        clock.begin_step(at(sigma, adaptive, step))
-        seen.append(clock.fraction())
-    assert seen == pytest.approx([0.0, 0.5, 0.2614, 0.999, 0.999], abs=1e-3)
-    assert all(fraction < 1 for fraction in seen)
-
-
-@pytest.mark.parametrize("func", [fixed, counted])
-def test_other_samplers_are_timed_by_their_steps(func):
-    clock = DenoiserClock(4, print)
-    clock.begin_step(at(10.0, func, 0))
-    clock.begin_step(at(0.1, func, 1))
-    assert clock.fraction() == 0.25

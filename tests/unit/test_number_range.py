@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.files.own_files import BoundedFolder
-from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.files.tensors import LARGEST, check_range, largest_of, open_tensors
 from lib_instantstyle.methods.b_lora.files import read_terms
 from lib_instantstyle.methods.b_lora.layers import lora_halves
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
@@ -21,7 +21,6 @@ from lib_instantstyle.references.vectors import EmbeddingFiles, ImageEmbeds
 from lib_instantstyle.references.views import reference_input
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
-from lib_instantstyle.unet.number_range import LARGEST, check_range, largest_of
 from lib_instantstyle.unet.plan import Plan, When
 from lib_instantstyle.units.presets import BlockWeight
 from tests.engine import inject

@@ -13,10 +13,9 @@ from torch import nn
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.json_text import UnreadableJson
 from lib_instantstyle.files.model_file import read_errors, read_metadata
-from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.files.tensors import check_range, largest_of, open_tensors
 from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
-from lib_instantstyle.unet.number_range import check_range, largest_of
 from lib_instantstyle.unet.plan import LoraTerm, When
 
 

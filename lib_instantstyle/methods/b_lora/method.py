@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,9 @@ class BLora(Method):
         terms: list[LoraTerm] = []
         infotext: dict[str, str] = {}
         for unit, chosen in checked:
-            with naming(unit):
-                terms += read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
+            with naming(unit, context):
+                found = read_terms(chosen.path, chosen.halves, chosen.amounts, when_of(unit))
+            terms += [replace(term, unit=unit.number) for term in found]
             key = INFOTEXT_KEY.format(unit.number)
             infotext[key] = unit_to_text(unit.changed(lora=chosen.name), {})
         return BLoraPart([unit for unit, _ in checked], Plan((), tuple(terms)), infotext)

@@ -50,13 +50,13 @@ class CheckedUnit:
 def unit_features(checked: CheckedUnit, context: Context) -> Features:
     """The image embeds of the unit's references, and the weight of each.
 
-    Combined references are one, with weight 1. Raises InstantStyleError if one cannot be encoded
-    or the content cannot be taken out.
+    Combined references are one, with weight 1; a single reference keeps its own. Raises
+    InstantStyleError if one cannot be encoded or the content cannot be taken out.
     """
     unit, weights = checked.unit, checked.pictures.weights
     features = _encoded(checked, context)
     references, negative = list(features[:-1]), features[-1]
-    if unit.combine not in (CONCAT, EACH):
+    if unit.combine not in (CONCAT, EACH) and len(references) > 1:
         references, weights = [combine(weighted(references, weights), unit.combine)], (1.0,)
     left = torch.stack(references)
     if unit.content:

@@ -15,8 +15,10 @@ from lib_instantstyle.content.subtraction import (
     describe_subtraction,
 )
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
+from lib_instantstyle.hosts.settings import tile_script
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -38,6 +40,7 @@ from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import choose, describe_layers
+from lib_instantstyle.references.crops import marked_box
 from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import is_remembered
@@ -45,7 +48,6 @@ from lib_instantstyle.references.views import has_negative_input, input_views, r
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
-from lib_instantstyle.unet.number_range import check_range
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
 from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
@@ -75,11 +77,15 @@ class IPAdapter(Method):
             with findings.noting():
                 weights = layer_weights(unit, layers)
                 if not weights:  # nothing to add, nothing to check
-                    if unit.blocks and unit.weight:
+                    if unit.acts:
                         findings.idle("it changes nothing, because no block has a weight.")
                     return None
                 findings.plan.blocks = _block_plans(weights, layers)
         pictures = pictures_of(unit, context, findings.noting)
+        if pictures.reference_mask is not None:
+            for picture in pictures.references:
+                with findings.noting():
+                    marked_box(picture.image, pictures.reference_mask.image)
         if layers is None or not weights:
             _note_references(findings, pictures, None, context)
             return None
@@ -107,9 +113,9 @@ class IPAdapter(Method):
             adapter = found.choice.adapter
             if unit.adapter == AUTO and not unit.style:
                 SESSION.of(LastAuto).names[context.known_layers.layout.id] = adapter.name
-            _save_crops(found, context)
-            _keep_pictures(found, context)
-            with naming(unit):
+            with naming(unit, context):
+                _save_crops(found, context)
+                _keep_pictures(found, context)
                 ready = found, unit_features(found, context)
             by_adapter.setdefault(adapter.path, []).append(ready)
             if not unit.tag:  # a tag stands in the prompt, which infotext holds already
@@ -125,7 +131,7 @@ class IPAdapter(Method):
 
     @torch.no_grad()
     def style_of(self, unit: Unit, context: Context) -> Style:
-        with naming(unit):
+        with naming(unit, context):
             checked = self.check(unit, context, Findings(unit))
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
@@ -202,6 +208,10 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             f"{describe_layers(muted, context.known_layers)}; this part stays without style."
         )
     unit, p = checked.unit, context.p
+    if unit.mask and (script := tile_script(p)):
+        findings.remark(
+            f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
+        )
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
@@ -216,7 +226,7 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
     adapter = group[0][0].choice.adapter
     stacks = [features for _, (features, _) in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})
-    with naming(group[0][0].unit):
+    with naming(group[0][0].unit, context):
         device = context.host.device()
         tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), device)
         banks = keys_and_values(adapter.path, numbers, tokens)
@@ -231,7 +241,7 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
             mask = checked.pictures.mask
             term = attention_term(layer, weight, bank, checked.unit, weights, mask)
             term = replace(term, source=adapter.path.name)
-            with naming(checked.unit):
+            with naming(checked.unit, context):
                 check_range(term.largest, term.source)
             terms.append(term)
     return terms

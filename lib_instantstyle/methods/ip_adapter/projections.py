@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib_instantstyle.files.tensors import fill, open_tensors
+from lib_instantstyle.files.tensors import check_range, fill, largest_of, open_tensors
 from lib_instantstyle.models.adapter_kind import (
     AdapterKind,
     LinearShape,
@@ -24,7 +24,6 @@ from lib_instantstyle.models.adapter_kind import (
     ResamplerShape,
 )
 from lib_instantstyle.models.adapter_names import adapter_names
-from lib_instantstyle.unet.number_range import check_range, largest_of
 
 
 class LinearProjection(nn.Module):

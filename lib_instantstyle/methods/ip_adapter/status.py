@@ -49,7 +49,7 @@ def describe(unit: Unit, context: Context) -> StatusText:
     selected = layer_weights(unit, layers)
     if not selected:
         text = "All weights are 0, so nothing of the style gets in."
-        return StatusText(text, False, drawn)
+        return StatusText(text, True, drawn)
     try:
         choice = choose(unit.adapter, context.catalog, layers, selected)
     except InstantStyleError as error:

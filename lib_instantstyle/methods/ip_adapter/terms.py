@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from lib_instantstyle.files.tensors import largest_of
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.unet.masks import Mask
-from lib_instantstyle.unet.number_range import largest_of
 from lib_instantstyle.unet.plan import AttentionTerm, when_of
 from lib_instantstyle.units.choices import EACH
 from lib_instantstyle.units.presets import BlockWeight
@@ -34,26 +34,30 @@ def attention_term(
     """The term of `unit` in one layer.
 
     bank: keys and values, each [n + 1, T, h], of n references and, last, of negative-prompt rows.
-    weights: of the n references; each multiplies the values of its reference. Several references
-    share one softmax ("concat"), or each is for its own image of the batch ("each").
+    weights: of the n references; each is the share of the unit's weight that its reference has, in
+    prompt rows and in negative-prompt rows. Several references share one softmax ("concat"), or
+    each is for its own image of the batch ("each").
     """
     key, value = bank
-    value_scale = value.new_tensor([*weights, unit.negative_weight])
-    value = value * value_scale[:, None, None]
-    prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])
-    if unit.combine != EACH:
-        count, _, width = prompt[0].shape
+    count = len(weights)
+    shares = value.new_tensor(weights)[:, None, None]
+    prompt = (key[:-1], value[:-1] * shares)
+    negative = (
+        key[-1:].expand(count, -1, -1),
+        value[-1:].expand(count, -1, -1) * shares * unit.negative_weight,
+    )
+    if unit.combine != EACH:  # as many negative tokens as the prompt's
+        width = key.shape[-1]
         prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
-        # As many tokens as the prompt's; repeated, they give the same attention as once.
-        negative = (negative[0].repeat(1, count, 1), negative[1].repeat(1, count, 1))
+        negative = (negative[0].reshape(1, -1, width), negative[1].reshape(1, -1, width))
     if block_weight.negated:
         # A value of zero adds nothing, whatever the key.
         negative = (prompt[0], prompt[1] * unit.negative_weight)
         prompt = (prompt[0], torch.zeros_like(prompt[1]))
     factor = 1.0
     banks = []
-    for keys_and_values in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, *keys_and_values, block_weight.weight)
+    for keys, values in (prompt, negative):
+        *pair, factor = scale(unit.embeds_scaling, keys, values, block_weight.weight)
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
     keys, values = (torch.cat(parts) for parts in zip(*banks))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
 from lib_instantstyle.methods.shared_features import (
     SHARED_BLOCKS,
@@ -19,7 +19,7 @@ from lib_instantstyle.unet.self_attention import AttentionCallback
 from lib_instantstyle.units.unit import Unit
 
 OTHERS_ATTEND = (
-    "InstantStyle: stylealigned computes self-attention, and so does another script (ControlNet's "
+    "stylealigned computes self-attention, and so does another script (ControlNet's "
     "reference-only is one); in the layers of stylealigned the other one does not act."
 )
 
@@ -31,9 +31,10 @@ class StyleAlignedPart(SharedReference):
     def shares_norms(self) -> bool:  # type: ignore[override]
         return bool(self.unit.shared_norms)
 
-    def begin(self, p: Any, attention: AttentionContext) -> None:
+    def begin(self, attention: AttentionContext, context: Context) -> None:
         if attention.diffusion.others_attend:
-            p.comment(OTHERS_ATTEND)
+            with context.about(self.unit.number):
+                context.notify(OTHERS_ATTEND)
 
     def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
         unit = self.unit

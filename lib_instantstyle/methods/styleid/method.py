@@ -18,7 +18,7 @@ from lib_instantstyle.hosts import current
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.hosts.sampler_function import Sampling, sampler_function
-from lib_instantstyle.hosts.wrapping import wrap_next_call
+from lib_instantstyle.hosts.wrapping import wrap_calls
 from lib_instantstyle.methods.base import Findings, Pass
 from lib_instantstyle.methods.self_attention import (
     AttentionContext,
@@ -72,7 +72,7 @@ class StyleIDPart(AttentionPart):
             self._contents, self._content_of = _distinct(_contents(p, latents))
             return result
 
-        wrap_next_call(p, "init", around)
+        wrap_calls(p, "init", around)
 
     def size(self, p: Any) -> tuple[int, int]:
         height, width = (8 * side for side in self._contents.shape[-2:])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import torch
 
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.model_calls import Change
 from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
 from lib_instantstyle.methods.shared_features import (
@@ -29,7 +29,7 @@ class SwapPart(SharedReference):
     parts = (TO_K, TO_V)
     _calibration: ColourCalibration | None = None  # of the current sampling
 
-    def begin(self, p: Any, attention: AttentionContext) -> None:
+    def begin(self, attention: AttentionContext, context: Context) -> None:
         if self.unit.colour_calibration:
             self._calibration = ColourCalibration(attention.sigmas)
 
