@@ -36,6 +36,7 @@ SHRUNK_SIDE = 1024  # that the short side keeps then: twice what any image encod
 MASK_SIDE = 2048  # of a mask that is looked at as it came: pictures are seldom made larger
 ADDRESS_SECONDS = 30.0  # from asking for a picture's address to its last byte
 REQUEST_SECONDS = 60.0  # for all addresses of a request, after which no other is begun
+ADDRESSES_AT_ONCE = 4  # outside generations: each keeps one of the server's threads waiting
 REDIRECTS = 5  # on the way there: shops and photo hosts have one or two
 
 # Model files.

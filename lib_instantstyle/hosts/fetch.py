@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib import request
@@ -25,8 +27,10 @@ from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.deadline import Deadline, TimedSocket
 from lib_instantstyle.files.network import addresses_of, is_public
+from lib_instantstyle.hosts import live
 
 _PIECE = 2**16  # bytes
+_places = threading.BoundedSemaphore(limits.ADDRESSES_AT_ONCE)
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -44,11 +48,33 @@ def fetch(url: str, limit: int, label: str) -> bytes:
     Raises InstantStyleError where the WebUI does not allow it, or it cannot be had.
     """
     address = f"{label} is the address {shorten(url, 80)}"
-    options = shared.opts.data
-    if not options.get("api_enable_requests", True):
+    if not shared.opts.data.get("api_enable_requests", True):
         raise InstantStyleError(
             f"{address}, and requests are off in Settings > API; send the picture as base64 text."
         )
+    with _place(address):
+        return _fetched(url, limit, address)
+
+
+@contextmanager
+def _place(address: str) -> Iterator[None]:
+    """One of the places for addresses that are read at once; a generation needs none."""
+    if live.is_held():
+        yield
+        return
+    if not _places.acquire(blocking=False):
+        raise InstantStyleError(
+            f"{address}, and {limits.ADDRESSES_AT_ONCE} others are being read, as many as are "
+            "allowed at once; try again, or send the picture as base64 text."
+        )
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+def _fetched(url: str, limit: int, address: str) -> bytes:
+    options = shared.opts.data
     headers = {"User-Agent": options.get("api_useragent") or "sd-webui-instantstyle"}
     deadline = Deadline(limits.ADDRESS_SECONDS)
     client = _client(deadline, options.get("api_forbid_local_requests", True))

@@ -66,12 +66,20 @@ class AttentionPart(Part):
         self.unit = unit
         self.picture = picture
         self.reference = torch.empty(0)  # its latent [1, 4, h, w]
+        self.method: AttentionMethod | None = None
         self._blocks = blocks
         self._empty_prompt: Any = None
 
     @property
     def is_empty(self) -> bool:
         return False
+
+    def for_checkpoint(self, context: Context) -> Part:
+        assert self.method is not None
+        part = self.method.prepare(self.all_units, context)
+        part.replaced = self.replaced
+        part.before_sample(context.p)  # the other checkpoint's VAE may make other latents
+        return part
 
     @abstractmethod
     def size(self, p: Any) -> tuple[int, int]:
@@ -173,7 +181,9 @@ class AttentionMethod(Method):
             for remark in self.remarks(unit, context.p):
                 context.notify(remark)
         blocks = self.blocks_of(unit, context.known_layers.layout)
-        return self.attention_part(unit, blocks, reference.picture)
+        part = self.attention_part(unit, blocks, reference.picture)
+        part.method = self
+        return part
 
     def problems(self, unit: Unit, context: Context) -> Iterator[str]:
         """The problems of this method with `unit`, beside those that all have; see _problems."""

@@ -16,7 +16,6 @@ from lib_instantstyle.unet.attention_hook import Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
 from lib_instantstyle.unet.inversion import Denoiser
-from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import Plan
 
 
@@ -135,7 +134,7 @@ class SamplingPass:
         """Put the hooks on `unet`, with which the refiner has taken over."""
         self._unet = unet
         try:
-            layers = find_layers(unet)
+            layers = self.context.with_unet(self.context.p, unet).known_layers
         except InstantStyleError:
             layers = None
         if layers is not None and layers.signature == self.context.known_layers.signature:

@@ -10,6 +10,7 @@ from lib_instantstyle.hosts import loaded_checkpoint
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock
 from lib_instantstyle.methods import load
+from lib_instantstyle.references.unit_pictures import pictures_of
 from lib_instantstyle.styles.file import Style, read_style, write_style
 from lib_instantstyle.styles.header import now, settings_of
 from lib_instantstyle.styles.library import SavedStyle, library
@@ -44,5 +45,9 @@ def _resaved(unit: Unit) -> Style:
 
 
 def _encoded(unit: Unit) -> Style:
+    beforehand = Context(None)
+    pictures_of(unit, beforehand)  # addresses are waited for here, and not with the lock held
     with queue_lock():  # this may load the checkpoint, or meet a running generation
-        return load(unit.method).style_of(unit, Context.of(loaded_checkpoint()))
+        context = Context.of(loaded_checkpoint())
+        context.kept = beforehand.kept
+        return load(unit.method).style_of(unit, context)

@@ -15,6 +15,7 @@ from lib_instantstyle.units.field import Declared, DropZone, Field
 from lib_instantstyle.units.page_weights import without_unused_weights
 from lib_instantstyle.units.shared_fields import shared_fields
 
+RELEASED = (45,)  # the last place of a field in each version that was released
 NO_REFERENCE = "Unit {} is on but has no reference: drop a picture or untick InstantStyle."
 
 
@@ -103,6 +104,15 @@ class Table:
         pictures = [each for each in found if isinstance(each.control, DropZone)]
         pictures.sort(key=lambda each: each.control.place)  # type: ignore[union-attr]
         self.pictures = tuple(each.name for each in pictures)
+        self._layouts = [(self.page_fields, self.pictures)]
+        for last in reversed(RELEASED):
+            older = [name for name, each in self.fields.items() if 0 < each.place <= last]
+            self._layouts.append(
+                (
+                    tuple(name for name in self.page_fields if name in older),
+                    tuple(name for name in self.pictures if name in older),
+                )
+            )
         self.strengths = tuple(name for name, each in self.fields.items() if each.is_strength)
         self.unit_type: type[Unit] = make_dataclass(
             "Unit",
@@ -190,18 +200,28 @@ class Table:
     def page_values(self, values: Sequence[object]) -> list[dict[str, object]]:
         """The page's units in the values that follow its switch; none if the count is not its own.
 
-        page_fields of the first unit, of the second, and so on; then pictures in the same order.
+        page_fields of the first unit, of the second, and so on; then pictures in the same order. A
+        client may have fewer fields, those of a version that was released before.
         """
-        fields, pictures = len(self.page_fields), len(self.pictures)
-        count, rest = divmod(len(values), fields + pictures)
-        if rest:
-            return []
-        behind = values[count * fields :]
+        found = [
+            self._page_units(values, fields, pictures)
+            for fields, pictures in self._layouts
+            if len(values) % (len(fields) + len(pictures)) == 0
+        ]
+        # Where two versions have the count, the first field of every unit tells: its switch.
+        sound = (units for units in found if all(isinstance(u["enabled"], bool) for u in units))
+        return next(sound, found[0] if found else [])
+
+    def _page_units(
+        self, values: Sequence[object], fields: Sequence[str], pictures: Sequence[str]
+    ) -> list[dict[str, object]]:
+        count = len(values) // (len(fields) + len(pictures))
+        behind = values[count * len(fields) :]
         return [
             without_unused_weights(
                 {
-                    **dict(zip(self.page_fields, values[i * fields :])),
-                    **dict(zip(self.pictures, behind[i * pictures :])),
+                    **dict(zip(fields, values[i * len(fields) :])),
+                    **dict(zip(pictures, behind[i * len(pictures) :])),
                 }
             )
             for i in range(count)

@@ -47,6 +47,38 @@ def test_every_sampler_can(webui, method, sampler):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_hires_fix_may_change_to_a_checkpoint_of_the_other_family(webui, method, monkeypatch):
+    """Which has other blocks, and a VAE that makes other latents."""
+    from modules import sd_models
+
+    from lib_instantstyle.hosts.diffusion import Diffusion
+    from lib_instantstyle.methods.self_attention import AttentionMethod
+
+    encoded, blocks = [], []
+    encode, blocks_of = Diffusion.encode, AttentionMethod.blocks_of
+    monkeypatch.setattr(
+        Diffusion, "encode", lambda *args: encoded.append(args[0].checkpoint) or encode(*args)
+    )
+    monkeypatch.setattr(
+        AttentionMethod,
+        "blocks_of",
+        lambda *args: blocks.append(args[-1].id) or blocks_of(*args),
+    )
+    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Lanczos"}
+    hires |= {"denoising_strength": 0.6}
+    hires["hr_checkpoint_name"] = next(x for x in sd_models.checkpoints_list if "sdxl" in x)
+    webui.use("tiny_sd15.")
+    styled = run(webui, unit(method), **hires)
+    assert len(set(encoded)) == 2
+    assert list(dict.fromkeys(blocks)) == ["sd15", "sdxl"]
+    webui.use("tiny_sd15.")
+    plain = run(webui, **hires)
+    assert difference(styled.images[0], plain.images[0]) > 8
+    assert "InstantStyle 1" in styled.parameters
+    webui.use("tiny_sd15.")
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_hires_fix_a_batch_and_img2img(webui, method):
     hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Lanczos"}
     hires |= {"denoising_strength": 0.6, "batch_size": 2}

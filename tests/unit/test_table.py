@@ -39,3 +39,37 @@ def test_no_two_fields_have_one_place(place):
     other = Declared("other", "Other", (replace(OWN, name="more", place=place),))
     with pytest.raises(ValueError, match="one place"):
         Table([METHOD, other])
+
+
+# -- the positional form ---------------------------------------------------------------------------
+
+
+def later_table(more):
+    """A table with `more` fields behind the others, as a later version has."""
+    own = tuple(replace(OWN, name=f"strain_{i}", place=901 + i) for i in range(more))
+    return Table([*TABLE.methods.values(), Declared("later", "Later", own)])
+
+
+def values_of(table, units):
+    """The values that the page of `table` sends for `units`, objects."""
+    defaults = {name: each.default for name, each in table.fields.items()}
+    rows = [{**defaults, **unit} for unit in units]
+    parts = (table.page_fields, table.pictures)
+    return [row[name] for names in parts for row in rows for name in names]
+
+
+SENT = [{"weight": 0.5, "image": "a"}, {"enabled": False}, {"mask": "b"}, {"preset": "layout"}]
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 5, 15])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_client_of_0_1_0_sends_fewer_fields_and_is_understood(more, count):
+    later, sent = later_table(more), SENT[:count]
+    assert len(values_of(TABLE, sent)) == count * 45
+    for table in (TABLE, later):
+        found = later.page_values(values_of(table, sent))
+        assert [unit["enabled"] for unit in found] == [unit.get("enabled", True) for unit in sent]
+        for unit, asked in zip(found, sent):
+            assert {name: unit[name] for name in asked} == asked
+            assert unit["leak_meter"] is False
+    assert later.page_values([True] * 44) == []
