@@ -102,3 +102,21 @@ def test_who_waits_for_an_address_holds_up_nobody_who_paints_nothing(house):
         site.gate.set()
         assert slow.result().png == ada.alone["style"]
         assert waiting.result().png == ben.alone["content"]
+
+
+def test_who_saves_a_style_from_a_slow_address_holds_up_nobody(house):
+    """The address is waited for without the queue's lock."""
+    ada, ben = house.users
+    with (
+        publisher(DATA, kind="image/jpeg", gate=threading.Event()) as site,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        body = {"image": f"{site.url}/coffee.jpg", "name": "slow"}
+        saving = threads.submit(house.webui.post, "/instantstyle/embed", body)
+        until(lambda: site.asked, saving)
+        assert house.picture(ben, ben.wishes["style"]).png == ben.alone["style"]
+        assert house.picture(ada, ada.wishes["plain"]).png == ada.alone["plain"]
+        assert not saving.done()
+        site.gate.set()
+        assert saving.result().status_code == 200
+    house.library().delete("slow")
