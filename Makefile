@@ -58,7 +58,7 @@ test-forge: $(VENV)/page-4.40/.ready
 
 test-forge-short: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m pytest tests/browser/test_page.py tests/webui/test_generation.py \
-	  tests/host/forge_mode -q $(PARALLEL) -k "not (test_generation and tiny_sdxl)" $(ARGS)
+	  tests/host/forge_mode tests/host/test_two_users.py -q $(PARALLEL) -k "not (test_generation and tiny_sdxl)" $(ARGS)
 
 # The API and page scenarios against a real WebUI, with a report to look at in build/webui-report:
 # make test-webui WEBUI=<its folder>, or WEBUI=miniature. See tests/README.md for what else to set.
@@ -119,10 +119,14 @@ effect: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.effect $(ARGS)
 
 # Three hundred generations of every kind in one process: memory, hooks, the same picture again;
-# and a thousand requests to the routes: memory, file handles, none that takes five seconds.
-soak: $(VENV)/page-3.41/.ready
+# a thousand requests to the routes: memory, file handles, none that takes five seconds; and two
+# users at the same time, among strangers' files, in A1111's mode and in Forge's: nobody's picture
+# changes.
+soak: $(VENV)/page-3.41/.ready $(VENV)/page-4.40/.ready
 	$(VENV)/page-3.41/bin/python -m tests.soak $(ARGS)
 	$(VENV)/page-3.41/bin/python -m tests.soak.requests
+	$(VENV)/page-3.41/bin/python -m tests.soak.together
+	$(VENV)/page-4.40/bin/python -m tests.soak.together
 
 lint: $(VENV)/lint/.ready $(VENV)/engine/.ready
 	$(VENV)/lint/bin/ruff check .

@@ -129,9 +129,13 @@ def _follow(client: request.OpenerDirector, url: str, headers: Mapping[str, str]
 
 def _read(response: HTTPResponse, limit: int) -> bytes:
     """Up to `limit` bytes and one piece more."""
+    announced = response.length or 0
     data = bytearray()
     while len(data) <= limit and (piece := response.read1(_PIECE)):
         data += piece
+    # To `read1` a connection that breaks off is an end like another.
+    if len(data) < min(announced, limit):
+        raise _UnreadableError("it breaks off before its end")
     return bytes(data)
 
 

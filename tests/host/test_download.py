@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.host.generations import PICTURES, UNIT, style
+from tests.unit.publisher import publisher
 
 COFFEE = (PICTURES / "coffee.jpg").read_bytes()
 pytestmark = pytest.mark.usefixtures("no_proxies")
@@ -304,6 +305,17 @@ def test_a_name_that_is_looked_up_for_ever_and_a_silent_tls_end_too(webui, monke
         fetch.fetch("http://slow.test/a.png", 100, "image")
     assert time.monotonic() - begun < 10
     ended.set()
+
+
+def test_a_picture_that_breaks_off_is_told_from_a_damaged_one(webui):
+    from lib_instantstyle.hosts import fetch
+
+    allow(webui, local=True)
+    with publisher(COFFEE, breaks=[5000, None]) as cut:
+        address = f"{cut.url}/coffee.jpg"
+        answer = webui.txt2img(expect=422, **style({"image": address}))
+        assert "which could not be read (it breaks off before its end)" in answer.body["detail"]
+        assert fetch.fetch(address, 10**6, "image") == COFFEE
 
 
 def test_many_redirects_are_not_followed(webui):

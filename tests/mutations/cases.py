@@ -71,8 +71,8 @@ MUTATIONS = [
              "            self.unknown_calls += 1\n            return\n",
              "            call.rows = (0,) * len(x)\n", INJECTION),
     Mutation("prompt and negative bank exchanged", "methods/ip_adapter/terms.py",
-             "prompt, negative = (key[:-1], value[:-1]), (key[-1:], value[-1:])",
-             "negative, prompt = (key[:-1], value[:-1]), (key[-1:], value[-1:])", INJECTION),
+             "for keys, values in (prompt, negative):", "for keys, values in (negative, prompt):",
+             INJECTION),
     # -- CLIP and files
     Mutation("the picture is not cut from its middle", "clip/preprocess.py",
              "left, top = (width - size) // 2, (height - size) // 2", "left, top = 0, 0",

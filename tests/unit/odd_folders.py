@@ -119,6 +119,31 @@ def _emptied_cache(folder, name, data):
         blob.unlink()
 
 
+def _downloaded_with_notes(folder, name, data):
+    """As Hugging Face's own client downloads into a folder that one names."""
+    notes = Path(folder, ".cache", "huggingface", "download")
+    notes.mkdir(parents=True)
+    (notes / f"{name}.lock").touch()
+    (notes / f"{name}.metadata").write_text("018e402774ae\n")
+    (notes / f"{name}.5c1f.incomplete").write_bytes(data[:9])
+    _file()(folder, name, data)
+
+
+def _notes_beside(folder, name, data):
+    """What model managers and systems write: descriptions, previews, marks of the origin."""
+    stem = name.rpartition(".")[0]
+    for ending in ("civitai.info", "metadata.json", "preview.png", "json", "yaml", "sha256"):
+        Path(folder, f"{stem}.{ending}").write_text("{}")
+    for left in (f"{name}:Zone.Identifier", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        Path(folder, left).write_text("[ZoneTransfer]")
+
+
+def _unfinished(folder, name, data):
+    for ending in ("part", "crdownload", "aria2", "download", "tmp", "!ut", "partial"):
+        Path(folder, f"{name}.{ending}").write_bytes(data[:9])
+
+
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 1\n" % 0
 _CACHED = "models--h94--IP-Adapter/snapshots/018e402774ae"
 
 ODD = {
@@ -134,6 +159,12 @@ ODD = {
     "folder": Odd(_folder, REFUSED),
     "folder with it": Odd(_folder_with_it, LISTED, "{0}/{1}", deep=True),
     "links to folders above": Odd(_up_and_round, LISTED, "sub/{1}", deep=True),
+    "downloads under way": Odd(_unfinished, PASSED),
+    "notes of other tools": Odd(_notes_beside, PASSED),
+    "unfinished in ModelScope's cache": Odd(_file("._____temp/{}"), PASSED, deep=True),
+    "beside notes of its download": Odd(_downloaded_with_notes),
+    "pointer of Git LFS": Odd(lambda f, n, d: (f / n).write_bytes(_POINTER), REFUSED),
+    "link into git-annex": Odd(_link(".git/annex/objects/Xj/{}"), REFUSED),
     "empty file": Odd(lambda f, n, d: (f / n).touch(), REFUSED),
     "half a file": Odd(lambda f, n, d: (f / n).write_bytes(d[: len(d) // 2]), REFUSED),
     "not UTF-8": Odd(_bytes_name(b"\x83X\x83^"), LISTED, r"\x83X\x83^"),

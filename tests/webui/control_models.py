@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -23,6 +24,7 @@ from tests.miniature.tiny import clip_vision, make_family
 from tests.miniature.tiny.adapters import keys_and_values
 from tests.miniature.tiny.checkpoints import Shapes, shapes_of
 from tests.miniature.tiny.files import is_complete, write_safetensors
+from tests.miniature.tiny.webui_config import unet_sizes
 from tests.miniature.tiny.weights import random_state
 
 PROBE = Path(__file__).parent / "controlnet_probe"
@@ -55,19 +57,28 @@ def sizes() -> str:
     """What the extension in controlnet_probe tells ControlNet."""
     return json.dumps(
         {
-            "sd15": {"model_channels": SD15_TINY.model_channels},
-            "sdxl": {
-                "model_channels": SDXL_TINY.model_channels,
-                "context_dim": SDXL_TINY.context_dim,
-                "adm_in_channels": SDXL_TINY.adm_in_channels,
-                "num_head_channels": SDXL_TINY.num_head_channels,
-            },
+            "sd15": controlnet_sizes(SD15_TINY),
+            "sdxl": controlnet_sizes(SDXL_TINY),
             "clip": {
                 "clip_h": clip_vision.VIT_H_TINY.transformers(),
                 "clip_g": clip_vision.VIT_BIGG_TINY.transformers(),
             },
         }
     )
+
+
+def controlnet_sizes(cfg: UNetConfig) -> dict[str, Any]:
+    """All sizes of sd-webui-controlnet's table for the family of `cfg`, none left to its own."""
+    heads = {"num_heads": cfg.num_heads, "num_head_channels": cfg.num_head_channels}
+    return {
+        **unet_sizes(cfg),
+        "transformer_depth": list(cfg.depth),
+        "transformer_depth_middle": cfg.depth_middle,
+        "adm_in_channels": cfg.adm_in_channels,
+        "use_linear_in_transformer": cfg.linear_projection,
+        # A family is told one of the two, and has no entry for the other.
+        **{name: number for name, number in heads.items() if number is not None},
+    }
 
 
 def write_control_models(folder: Path) -> None:

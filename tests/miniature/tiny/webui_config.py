@@ -27,16 +27,23 @@ def _attention_resolutions(cfg: UNetConfig) -> list[int]:
     return [2**level for level, depth in enumerate(cfg.depth) if depth]
 
 
-def _unet(cfg: UNetConfig, **extra) -> dict:
+def unet_sizes(cfg: UNetConfig) -> dict:
+    """What differs from a UNet of full size, in the words of ldm, sgm and ControlNet."""
     return {
         "in_channels": cfg.in_channels,
-        "out_channels": cfg.out_channels,
         "model_channels": cfg.model_channels,
         "attention_resolutions": _attention_resolutions(cfg),
         "num_res_blocks": cfg.num_res_blocks,
         "channel_mult": list(cfg.channel_mult),
-        "use_spatial_transformer": True,
         "context_dim": cfg.context_dim,
+    }
+
+
+def _unet(cfg: UNetConfig, **extra) -> dict:
+    return {
+        **unet_sizes(cfg),
+        "out_channels": cfg.out_channels,
+        "use_spatial_transformer": True,
         "use_checkpoint": False,
         "legacy": False,
         **extra,
