@@ -45,6 +45,7 @@ def before_ui():
     xyz_grid.register_axes()
     style_cards.register_cards()
     page.register_callback(script_callbacks.on_app_started, routes.register_routes, __file__)
+    page.register_callback(script_callbacks.on_app_started, page.keep_files_back, __file__)
     page.register_callback(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
 
 

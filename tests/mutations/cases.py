@@ -167,6 +167,6 @@ MUTATIONS = [
     Mutation("download: two write one file", "models/part_file.py",
              "if not lock(self._stream):", "if False:", DOWNLOADS),
     Mutation("download: strangers may", "page/download_jobs.py",
-             "    if is_public():\n        raise InstantStyleError(FORBIDDEN)\n    file",
-             "    file", "tests/host/test_downloads.py"),
+             "    refuse_strangers(FORBIDDEN)\n    file", "    file",
+             "tests/host/test_downloads.py"),
 ]  # fmt: skip
