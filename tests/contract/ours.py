@@ -189,6 +189,7 @@ BROWSER = {
         "Set",
         "WeakMap",
         "WeakSet",
+        "Uint8Array",
         "Math",
         "JSON",
         "Object",
