@@ -73,8 +73,8 @@ def refuse_strangers(sentence: str, by_api: bool = False) -> None:
         raise InstantStyleError(sentence)
 
 
-def keep_files_back(demo: Any, app: Any) -> None:
-    """Have Gradio serve no file of our folder; the WebUI calls this when it has started.
+def keep_files_back(demo: Any) -> None:
+    """Have Gradio's page `demo` serve no file of our folder; called when the WebUI has started.
 
     Gradio 3 serves whatever is below the WebUI's folder to whoever knows its name.
     """
