@@ -23,24 +23,35 @@ PAGE = "script_txt2img_instantstyle_"
 PART = f"{PAGE}unit_1_"
 
 
-@pytest.fixture(scope="module")
-def local(session):
-    """The page of a WebUI for this machine alone, also after a test has built another."""
-    yield session
-    session.reload_ui()
+def built_for(webui, strangers):
+    """Build the page anew if it is not the one for strangers, or for this machine alone."""
+    ids = {getattr(x, "elem_id", None) for x in webui.demo.blocks.values()}
+    if (f"{PAGE}pasted" in ids) != strangers:
+        webui.reload_ui()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def page_of_other_files(session):
+    yield
+    built_for(session, False)
 
 
 @pytest.fixture
-def public(local, webui, monkeypatch):
-    """The WebUI of this process as `--listen` has it, with the page that belongs to it."""
+def local(webui):
+    """The WebUI of this process for this machine alone."""
+    built_for(webui, False)
+    return webui
+
+
+@pytest.fixture
+def public(webui, monkeypatch):
+    """The same as `--listen` has it, with the page that belongs to it."""
     from lib_instantstyle.page.sent_pictures import sent_pictures
 
     monkeypatch.setattr(webui.shared.cmd_opts, "disable_extension_access", True)
-    webui.reload_ui()
-    yield webui
+    built_for(webui, True)
     sent_pictures().__init__()
-    monkeypatch.undo()
-    webui.reload_ui()
+    return webui
 
 
 @pytest.fixture
@@ -132,9 +143,10 @@ def test_no_hash_of_a_reference_is_among_the_metadata_of_a_card(local, ink):
     assert not set(saved_style().info.references) & set(re.findall(r"\w+", answer.text))
 
 
-@pytest.mark.parametrize("folder", ["references", "styles", "cache/embeddings"])
+@pytest.mark.parametrize("folder", ["references", "styles", "cache/embeddings", "crops"])
 def test_gradio_serves_no_file_of_our_folder(webui, ink, monkeypatch, folder):
-    """Gradio 3 serves what lies below the WebUI's folder."""
+    """Gradio 3 serves what lies below the WebUI's folder; a crop has but twelve digits."""
+    webui.set(instantstyle_save_crops=True)
     webui.txt2img(**style(UNIT))
     kept = next((own_folder() / folder).iterdir())
     beside = own_folder().parent / "beside.txt"
@@ -259,8 +271,8 @@ def test_a_request_gets_nothing_by_the_hash_of_a_picture(public):
     assert "cannot be read as a picture" in refused.body["detail"]
 
 
-def test_a_page_for_this_machine_gives_everything_back_to_everybody(local, webui):
-    infotext = infotext_of(webui)
+def test_a_page_for_this_machine_gives_everything_back_to_everybody(local):
+    infotext = infotext_of(local)
     SESSION.clear()  # as a restart does
     at_once = pasted(infotext)
     assert at_once[f"{PART}image"].endswith(UNIT["image"]) and at_once[f"{PAGE}notice"] == ""
