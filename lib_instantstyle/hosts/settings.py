@@ -13,6 +13,7 @@ KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"
 NESTED = "instantstyle_nested"
 PAGE_UNITS = "instantstyle_units"
+PAGE_UNITS_TITLE = "Units on the page"
 DEFAULT_UNITS = 3
 REFERENCES_MB, EMBEDDINGS_MB = "instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"
 DEFAULT_MB = 200
@@ -86,7 +87,7 @@ def register_settings() -> None:
         PAGE_UNITS,
         shared.OptionInfo(
             DEFAULT_UNITS,
-            "Units on the page",
+            PAGE_UNITS_TITLE,
             section=_SECTION,
         )
         .info(f"1 to {UNITS}; each has a reference and settings of its own")

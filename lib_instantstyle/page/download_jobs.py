@@ -13,18 +13,14 @@ from pathlib import Path
 from lib_instantstyle.errors import InstantStyleError, reason, shorten
 from lib_instantstyle.files.folder import model_files
 from lib_instantstyle.hosts import model_folders, own_folder
-from lib_instantstyle.hosts.page import is_public
+from lib_instantstyle.hosts.page import forbidden, refuse_strangers
 from lib_instantstyle.models import published
 from lib_instantstyle.models.part_file import part_path
 from lib_instantstyle.models.published import PublishedFile
 from lib_instantstyle.models.resumable_download import DownloadProgress, download
 from lib_instantstyle.session import SESSION
 
-FORBIDDEN = (
-    "Visitors of this WebUI may be strangers (--share, --listen and the like), so nothing is "
-    "downloaded from the page; start it with --enable-insecure-extension-access, or put the files "
-    "there by hand."
-)
+FORBIDDEN = forbidden("nothing is downloaded from the page", "put the files there by hand")
 
 
 @dataclass
@@ -66,8 +62,7 @@ def start(name: str) -> None:
 
     Raises InstantStyleError if there is no such file, or the WebUI is open to strangers.
     """
-    if is_public():
-        raise InstantStyleError(FORBIDDEN)
+    refuse_strangers(FORBIDDEN)
     file = _published(name)
     jobs = _jobs()
     with jobs.changing:
@@ -87,8 +82,7 @@ def start(name: str) -> None:
 
 def stop(name: str) -> None:
     """Stop the download of `name`, and keep what has arrived. Raises as `start` does."""
-    if is_public():
-        raise InstantStyleError(FORBIDDEN)
+    refuse_strangers(FORBIDDEN)
     job = _jobs().by_name.get(_published(name).name)
     if job:
         job.progress.stop.set()

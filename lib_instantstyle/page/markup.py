@@ -21,9 +21,15 @@ def problem_box(sentence: str) -> str:
     return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
 
 
-def small_button(title: str, elem_id: str) -> Any:
+def small_button(title: str, elem_id: str, allowed: bool = True) -> Any:
     """A small Gradio button. The page's defaults leave it out: they are saved by label."""
-    button = gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])
+    button = gr.Button(
+        title,
+        elem_id=elem_id,
+        size="sm",
+        interactive=allowed,
+        elem_classes=["instantstyle-small"],
+    )
     button.do_not_save_to_config = True
     return button
 

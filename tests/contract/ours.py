@@ -196,6 +196,7 @@ BROWSER = {
         "Set",
         "WeakMap",
         "WeakSet",
+        "Uint8Array",
         "Math",
         "JSON",
         "Object",

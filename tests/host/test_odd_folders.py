@@ -99,6 +99,33 @@ def test_an_odd_entry_among_the_adapters(webui, odd, kind):
     check_no_errors(webui)
 
 
+@pytest.mark.parametrize("kind", ["escape", "line break"])
+def test_no_name_of_a_file_reaches_the_console_as_it_is(webui, odd, library, capfd, kind):
+    """It could colour, move and clear what stands there, or write a line of its own."""
+    folders = ("ControlNet", "clip_vision", "Lora", "InstantStyle", "InstantStyle/styles")
+    names = {folder: odd(kind, folder, b"no model") for folder in folders}
+    raw = next(path.name for path in (models() / "Lora").iterdir() if "odd" in path.name)
+    webui.reload_ui()
+    for unit in (
+        {**UNIT, "adapter": names["ControlNet"]},
+        {"method": "b-lora", "lora": names["Lora"]},
+        {"style": names["InstantStyle/styles"]},
+        {**UNIT, "adapter": raw},
+        {"style": raw},
+    ):
+        assert webui.txt2img(expect=None, **style(unit)).status == 422
+        webui.post("/instantstyle/plan", {"units": [unit]})
+        webui.post("/instantstyle/embed", {**unit, "name": raw})
+    for part, event in (("style", "change"), ("style_delete", "click"), ("style_export", "click")):
+        webui.press(f"{TXT2IMG}unit_1_{part}", event, **{f"{TXT2IMG}unit_1_style": raw})
+    webui.press(f"{TXT2IMG}fill")
+    status(webui, adapter=raw)
+    print("end of what was printed")
+    printed = "".join(capfd.readouterr())
+    assert "end of what was printed" in printed
+    assert raw not in printed and "\x1b" not in printed and "\r" not in printed
+
+
 @pytest.mark.parametrize("kind", [kind for kind in SEVERAL if ODD[kind].fate == LISTED])
 def test_infotext_brings_an_oddly_named_adapter_back(webui, odd, kind):
     from lib_instantstyle.methods import TABLE
