@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from tests.browser.person import settle
 from tests.webui import gallery
 from tests.webui.conftest import client, webui
 
@@ -87,7 +88,9 @@ def open_page(page, url):
 def settled(page):
     page.wait_for_selector("#txt2img_generate")
     page.wait_for_selector(".instantstyle-drop", state="attached")
-    page.wait_for_timeout(1500)  # the WebUI's own scripts settle after the page is drawn
+    # The WebUI's own scripts come after the page is drawn.
+    page.wait_for_function("() => typeof opts === 'object' && Object.keys(opts).length > 0")
+    settle(page, quiet=1000)
 
 
 def shoot(page, name, full=True):
