@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.person import settle
+from tests.waiting import HANGS
 from tests.webui import gallery
 from tests.webui.conftest import client, webui
 
@@ -21,7 +22,7 @@ __all__ = ["client", "webui"]  # the same WebUI as the API scenarios, miniature 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DOCS = Path(__file__).parents[2] / "docs"
 DOCS_LIMIT = 300_000  # bytes
-PATIENCE = 120_000  # milliseconds; a busy machine draws the page in half a minute
+PATIENCE = HANGS * 1000  # milliseconds; a busy machine draws the page in half a minute
 # Where the WebUI is, and nothing else that a page may ask for.
 HOST = urlsplit(os.environ.get("INSTANTSTYLE_WEBUI_URL") or "http://127.0.0.1").hostname
 # The first that is there. The shell has no window to draw around the page: a third less to do.
