@@ -89,9 +89,16 @@ def stop(name: str) -> None:
 
 
 def states() -> list[State]:
-    """The state of each published file."""
+    """The state of each published file.
+
+    A download that ends while the folders are looked at still runs, for this look: its file may
+    have come too late to be found, and who is told that nothing runs does not look again.
+    """
+    jobs = _jobs()
+    with jobs.changing:
+        running = {name: job for name, job in jobs.by_name.items() if job.runs}
     sizes = _sizes()
-    return [_state(file, sizes) for file in published.PUBLISHED_FILES]
+    return [_state(file, sizes, running.get(file.name)) for file in published.PUBLISHED_FILES]
 
 
 def _run(job: _Job, reserved_bytes: int) -> None:
@@ -112,12 +119,12 @@ def _published(name: str) -> PublishedFile:
     raise InstantStyleError(f"{shorten(name)} is not among the files to download.")
 
 
-def _state(file: PublishedFile, sizes: dict[int, Path]) -> State:
+def _state(file: PublishedFile, sizes: dict[int, Path], running: _Job | None) -> State:
+    if running:
+        stops = running.progress.stop.is_set()
+        return State(file, None, running.progress.received, True, stops, "")
     job = _jobs().by_name.get(file.name)
-    runs = bool(job and job.runs)
     here = sizes.get(file.size)
-    if job and runs:
-        return State(file, None, job.progress.received, True, job.progress.stop.is_set(), "")
     try:
         arrived = part_path(file, own_folder()).stat().st_size
     except OSError:

@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+_ACCEPTED = "image/*,.avif,.heic,.heif,.jxl"  # some systems do not know that these are pictures
+
 
 def error_sentence(error: Exception, number: int = 1) -> str:
     """The text of `error` as unit `number` shows it: its number left out, a capital first."""
@@ -48,8 +50,8 @@ def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
         '<div class="instantstyle-pictures"></div>'
         f'<div class="instantstyle-hint"><b>{html.escape(title)}</b>'
         f"<span>{html.escape(hint)}</span></div>"
-        f'<input type="file" accept="image/*"{" multiple" if several else ""} tabindex="-1" hidden>'
-        "</div>"
+        f'<input type="file" accept="{_ACCEPTED}"{" multiple" if several else ""} tabindex="-1" '
+        'hidden><div class="instantstyle-refused" role="status" hidden></div></div>'
     )
 
 

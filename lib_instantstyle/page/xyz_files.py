@@ -16,7 +16,10 @@ from lib_instantstyle.files.folder import is_passed_over, shown_name
 from lib_instantstyle.hosts.xyz_grid import may_name_files
 
 MAX_FILES = 256  # of one folder
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
+    ".heif", ".hif", ".jxl",
+)  # fmt: skip
 
 
 def pictures_in(p: Any, typed: str) -> Sequence[str]:
