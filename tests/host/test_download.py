@@ -122,7 +122,7 @@ def test_what_cannot_be_reached_is_told_in_the_same_words(webui, monkeypatch):
     from lib_instantstyle.hosts import fetch
 
     allow(webui, local=False)
-    monkeypatch.setattr(fetch, "is_public", lambda address: True)
+    monkeypatch.setattr(fetch, "is_public_address", lambda address: True)
     for host in (f"127.0.0.1:{closed_port()}", "name.invalid", "a..b", f"{'x' * 80}.invalid"):
         answer = webui.txt2img(expect=422, **style({"image": f"http://{host}/a.png"}))
         assert answer.body["detail"].endswith(SAME)
@@ -133,7 +133,9 @@ def test_a_redirect_from_outside_to_a_local_address_is_not_followed(webui, monke
 
     allow(webui, local=False)
     seen = []
-    monkeypatch.setattr(fetch, "is_public", lambda address: seen.append(address) or len(seen) == 1)
+    monkeypatch.setattr(
+        fetch, "is_public_address", lambda address: seen.append(address) or len(seen) == 1
+    )
     with site() as url, listener() as (port, connected):
         local = f"http://127.0.0.1:{port}/coffee.jpg"
         answer = webui.txt2img(expect=422, **style({"image": f"{url}/to/{local}"}))
@@ -192,9 +194,9 @@ def test_a_name_is_looked_up_once_and_all_it_stands_for_is_checked(webui, monkey
     ],
 )  # fmt: skip
 def test_which_addresses_are_local(address, public):
-    from lib_instantstyle.files.network import is_public
+    from lib_instantstyle.files.network import is_public_address
 
-    assert is_public(address) == public
+    assert is_public_address(address) == public
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> S
     A caller leaves out terms of weight 0: in the last mode the differences of the tokens from
     their mean would remain. Raises KeyError for an unknown mode.
     """
-    return SCALINGS[mode](key, value, weight)
+    return SCALE_FUNCTIONS[mode](key, value, weight)
 
 
 def _penalised(key: torch.Tensor, weight: float) -> float:
@@ -104,7 +104,7 @@ def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Sca
     return key * weight, value + mean * (weight - 1), 1.0
 
 
-SCALINGS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
+SCALE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
     "V only": lambda key, value, weight: (key, value, weight),
     "K+V": _both,
     "K+V w/ C penalty": lambda key, value, weight: _both(key, value, _penalised(key, weight)),
