@@ -131,7 +131,8 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
         if not found[half]:
             raise InstantStyleError(
                 f"{path.name} holds nothing for the {half} block "
-                f"({BLOCK_OF_HALF[half].diffusers}); set {half}_strength to 0, or choose another file."
+                f"({BLOCK_OF_HALF[half].diffusers}); set {half}_strength to 0, or choose another "
+                "file."
             )
     return ChosenLora(name, path, {half: found[half] for half in amounts}, amounts)
 
