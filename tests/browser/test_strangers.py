@@ -83,7 +83,8 @@ def test_a_kept_reference_comes_back_to_who_sent_it_and_to_nobody_else(people, p
     paste_infotext(sender, info, "img2img")
     assert wait_until(sender, lambda: box(sender, tab="img2img").input_value() == sent)
     # A request that knows nothing but the hash gets neither the picture nor anything made of it.
-    answer = Client(public).post("/sdapi/v1/txt2img", {"infotext": info})
+    tab = "txt2img"
+    answer = Client(public).post(f"/sdapi/v1/{tab}", {"infotext": info})
     assert answer.status_code == 422 and "has no reference" in answer.json()["detail"]
 
 
