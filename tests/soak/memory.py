@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 FLAT = 1.05  # see `growth`
@@ -26,16 +27,18 @@ def resident() -> int:
     return pages * 4096
 
 
-def growth(memory: list[tuple[str, int]]) -> float:
+def growth(memory: list[tuple[str, int]], of: Callable[[list[int]], float] = max) -> float:
     """The most memory in the last third over that in the second, with the same checkpoint.
 
+    of: what is compared of the two thirds. Where threads run, one moment may have more, so that
+    the median tells what stays.
     The first third warms up: libraries, both checkpoints and every size were then used once.
     """
     third = len(memory) // 3
     ratios = [1.0]
     for checkpoint in {name for name, _ in memory}:
         before, after = (
-            max((value for name, value in part if name == checkpoint), default=0)
+            of([value for name, value in part if name == checkpoint] or [0])
             for part in (memory[third : 2 * third], memory[2 * third :])
         )
         if before and after:
