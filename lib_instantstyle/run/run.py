@@ -76,6 +76,7 @@ class Run:
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
+        p.extra_generation_params.update(self.infotext)
         self.write_notes(p)
 
     def begin_step(self, params: Any) -> None:

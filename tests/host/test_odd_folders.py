@@ -240,7 +240,7 @@ def test_a_picture_with_an_odd_name_in_a_folder_of_references(webui, tmp_path):
     Path(odd_name).write_bytes(data)
     assert len(xyz_files._pictures(tmp_path, "folder")) == 2
     assert _shown(odd_name) == r"\x83\x1b\n.jpg"
-    assert xyz_files.read_picture(odd_name) == UNIT["image"]
+    assert xyz_files.picture_in_file(odd_name) == UNIT["image"]
     for kind, odd in ODD.items():
         if odd.fate != REFUSED or odd.deep or kind in ("folder", "empty file", "half a file"):
             continue
@@ -248,7 +248,7 @@ def test_a_picture_with_an_odd_name_in_a_folder_of_references(webui, tmp_path):
         make(kind, folder, "odd", ".png", data)
         for path in xyz_files._pictures(folder, "folder"):
             with pytest.raises(InstantStyleError, match="cannot be read") as refusal:
-                xyz_files.read_picture(path)
+                xyz_files.picture_in_file(path)
             check_answer(str(refusal.value), tmp_path)
 
 
