@@ -7,7 +7,8 @@ and some not in every step. Counting evaluations is therefore not enough. These 
   equals the `i` that the function passes to its callback;
 - evaluations, where the WebUI knows that the sampler makes several in each step, and the callback
   was called;
-- the place of the evaluation's sigma (or timestep) in the list that the function was given;
+- the place of the evaluation's sigma (or timestep) in the list that the function was given, if the
+  first evaluation is at the first of these (UniPC makes a list of its own);
 - evaluations again, one for each step.
 
 DPM adaptive has no steps; its progress is read from sigma.
@@ -94,13 +95,19 @@ class SamplerProgress:
         step = self._counter.value() if self._counter is not None else None
         begins = self._counter is not None and self._counter.is_before_callback
         if step is None and self._levels and (begins or expected < 1.5 * self._steps):
-            step = self._place(float(level.flatten()[0]))
+            step = self._place(float(level.flatten()[0]), denoiser.step)
         if step is None:
             return completed_fraction(denoiser.step, expected, self._steps)
         return completed_fraction(step, self._steps, self._steps)
 
-    def _place(self, level: float) -> int:
-        """The last place in the list whose level is not below `level`; from 0."""
+    def _place(self, level: float, evaluations: int) -> int | None:
+        """The last place in the list whose level is not below `level`, from 0.
+
+        evaluations: done so far. None if the sampler does not begin where the list does.
+        """
+        if not evaluations and not math.isclose(level, self._levels[0], rel_tol=_SAME):
+            self._levels = ()
+            return None
         above = sum(1 for each in self._levels if each >= level * (1 - _SAME))
         return max(above - 1, 0)
 
