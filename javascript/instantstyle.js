@@ -31,6 +31,25 @@ const instantstyle = (function() {
         updateInput(box);
     }
 
+    // The random number of this tab of the browser, by which a WebUI that strangers may use knows
+    // what the tab has sent. A reload keeps it where the browser lets pages store anything.
+    let number = "";
+    function tab() {
+        const name = "instantstyle-tab";
+        try {
+            number = number || sessionStorage.getItem(name) || "";
+        } catch (error) { /* nothing may be stored: the number lives as long as the page */ }
+        if (!/^[0-9a-f]{32}$/.test(number)) {
+            number = Array.from(crypto.getRandomValues(new Uint8Array(16)), function(byte) {
+                return byte.toString(16).padStart(2, "0");
+            }).join("");
+        }
+        try {
+            sessionStorage.setItem(name, number);
+        } catch (error) { /* as above */ }
+        return number;
+    }
+
     // One event for all our files soon after the page has changed. Not onAfterUiUpdate, which waits
     // until nothing has moved for a while: beside a progress bar or a clock it never comes.
     let isAnnounced = true;
@@ -43,5 +62,5 @@ const instantstyle = (function() {
         }, PACE);
     });
 
-    return {make: make, closest: closest, textBox: textBox, setText: setText};
+    return {make: make, closest: closest, textBox: textBox, setText: setText, tab: tab};
 })();

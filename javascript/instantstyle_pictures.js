@@ -1,4 +1,5 @@
-// The boxes for pictures: what is dropped, pasted or chosen becomes text in a hidden box beside it.
+// The boxes for pictures: what is dropped, pasted or chosen becomes text in a hidden box beside it,
+// or a sentence in the box that says why it does not.
 //
 // One picture is its data URL; several, or one with a weight of its own, are a JSON list of
 // {"image", "weight"}. Events are delegated from the document, so nothing has to be bound again
@@ -6,12 +7,11 @@
 (function() {
     "use strict";
 
-    const KEEP_BYTES = 300 * 1000; // pictures up to this size travel as they are
-    const SHORT_SIDE = 768; // larger ones are scaled down to this; image encoders see 224 pixels
     const MOST = 16; // pictures in one unit
     const drawn = new WeakMap(); // zone -> the text that it shows
     const make = instantstyle.make;
     const closest = instantstyle.closest;
+    const arrivals = instantstyle.arrivals;
 
     function zoneOf(element) {
         return closest(element, ".instantstyle-drop");
@@ -56,6 +56,7 @@
     function show(zone, text) {
         if (drawn.get(zone) === text) return;
         drawn.set(zone, text);
+        say(zone, "");
         const list = references(text);
         const several = "several" in zone.dataset;
         const pictures = zone.querySelector(".instantstyle-pictures");
@@ -93,55 +94,33 @@
         title.textContent = list.length ? "+ another picture" : title.dataset.empty;
     }
 
-    function readAsDataUrl(file) {
-        return new Promise(function(resolve, reject) {
-            const reader = new FileReader();
-            reader.onload = function() { resolve(reader.result); };
-            reader.onerror = function() { reject(reader.error); };
-            reader.readAsDataURL(file);
-        });
-    }
-
-    async function scaledDown(file) {
-        // Upright, because browsers apply EXIF rotation; colours as they are in the file, because
-        // image encoders are given them so.
-        const picture = await createImageBitmap(file, {colorSpaceConversion: "none"});
-        const scale = Math.min(1, SHORT_SIDE / Math.min(picture.width, picture.height));
-        const canvas = document.createElement("canvas");
-        canvas.width = Math.round(picture.width * scale);
-        canvas.height = Math.round(picture.height * scale);
-        const context = canvas.getContext("2d");
-        context.imageSmoothingQuality = "high";
-        context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-        picture.close();
-        return canvas.toDataURL("image/png");
-    }
-
-    async function asText(file) {
-        try {
-            return await (file.size <= KEEP_BYTES ? readAsDataUrl(file) : scaledDown(file));
-        } catch (error) {
-            return readAsDataUrl(file); // not for the browser to judge: the WebUI will say why
-        }
+    // One line in the box; "" takes the last one away.
+    function say(zone, sentence) {
+        const line = zone.querySelector(".instantstyle-refused");
+        line.textContent = sentence;
+        line.hidden = !sentence;
     }
 
     // A picture that lands on another takes its place; elsewhere it is added.
-    async function take(zone, files, place) {
-        const texts = await Promise.all(Array.from(files).map(asText));
-        if (!texts.length) return;
-        const added = texts.map(function(image) { return {image: image, weight: 1}; });
-        if (!("several" in zone.dataset)) {
-            write(zone, added.slice(0, 1));
-            return;
+    async function take(zone, entries, place) {
+        say(zone, "");
+        const several = "several" in zone.dataset;
+        const most = several ? MOST : 1;
+        const found = await arrivals.read(entries, most);
+        const added = found.texts.map(function(image) { return {image: image, weight: 1}; });
+        let list = several ? references(textBox(zone).value) : [];
+        if (added.length) {
+            if (place !== null && place < list.length) {
+                added[0].weight = list[place].weight;
+                list.splice(place, 1, ...added);
+            } else {
+                list.push(...added);
+            }
+            found.left += Math.max(0, list.length - most);
+            list = list.slice(0, most);
+            write(zone, list);
         }
-        const list = references(textBox(zone).value);
-        if (place !== null && place < list.length) {
-            added[0].weight = list[place].weight;
-            list.splice(place, 1, ...added);
-        } else {
-            list.push(...added);
-        }
-        write(zone, list.slice(0, MOST));
+        say(zone, arrivals.sentence(found.refused, found.left, most));
     }
 
     function placeOf(element) {
@@ -149,13 +128,8 @@
         return figure ? Number(figure.dataset.index) : null;
     }
 
-    function picturesIn(transfer) {
-        return Array.from(transfer ? transfer.files : []).filter(function(file) {
-            return file.type.startsWith("image/");
-        });
-    }
-
     function without(zone, place) {
+        say(zone, "");
         const list = references(textBox(zone).value);
         list.splice(place, 1);
         write(zone, list);
@@ -173,8 +147,7 @@
             setTimeout(function() { button.classList.remove("instantstyle-nothing"); }, 1000);
             return;
         }
-        const answer = await fetch(image.src);
-        await take(zone, [await answer.blob()], null);
+        await take(zone, [arrivals.addressed(image.src)], null);
     }
 
     function choose(zone, place) {
@@ -204,16 +177,18 @@
         event.preventDefault();
         event.stopPropagation();
         zone.classList.remove("instantstyle-over");
-        take(zone, picturesIn(event.dataTransfer), placeOf(event.target));
+        take(zone, arrivals.entries(arrivals.of(event.dataTransfer)), placeOf(event.target));
     }, true);
 
     document.addEventListener("paste", function(event) {
         const zone = zoneOf(document.activeElement);
-        const pictures = zone ? picturesIn(event.clipboardData) : [];
-        if (!pictures.length) return;
+        if (!zone) return;
+        const found = arrivals.of(event.clipboardData);
+        const typesHere = document.activeElement.matches("input"); // a weight: text is for it
+        if (typesHere && !found.files.length) return;
         event.preventDefault();
         event.stopPropagation();
-        take(zone, pictures, null);
+        take(zone, arrivals.entries(found), null);
     }, true);
 
     document.addEventListener("click", function(event) {
@@ -234,6 +209,7 @@
             event.preventDefault();
             choose(event.target, null);
         } else if (event.key === "Delete" || event.key === "Backspace") {
+            say(event.target, "");
             write(event.target, []);
         }
     });
@@ -247,7 +223,8 @@
             write(zone, list);
         } else if (event.target.matches("input[type=file]")) {
             const place = event.target.dataset.place;
-            take(zone, event.target.files, place ? Number(place) : null).then(function() {
+            const entries = arrivals.chosen(event.target.files);
+            take(zone, entries, place ? Number(place) : null).then(function() {
                 event.target.value = ""; // so that choosing the same file again is a change
             });
         }

@@ -31,6 +31,7 @@ PICTURE_BYTES = 64 * MIB  # of a file: a camera's largest JPEG has half of it
 PICTURE_PIXELS = 128 * MIB  # of one: a camera of 100 megapixels
 REQUEST_PIXELS = 256 * MIB  # of all different ones of a request: twenty of a phone, 1 GB as RGB
 PASTED_BYTES = 128 * MIB  # of the pictures that pasted infotext brings back into one box
+SENT_PICTURES = 8192  # of which it is known who sent them, on a public page: 2 MB of memory
 WHOLE_PIXELS = 24 * MIB  # of one that is kept as it came; larger ones are made smaller as they come
 SHRUNK_SIDE = 1024  # that the short side keeps then: twice what any image encoder takes
 MASK_SIDE = 2048  # of a mask that is looked at as it came: pictures are seldom made larger

@@ -40,11 +40,16 @@ class InstantStyleScript(scripts.Script):
         script_hooks.postprocess_image_after_composite(p, pp)
 
 
+def app_started(demo, app):
+    page.keep_files_back(demo)
+    routes.register_routes(demo, app)
+
+
 def before_ui():
     """Register the rest; the WebUI calls this with and without a page, before it asks for it."""
     xyz_grid.register_axes()
     style_cards.register_cards()
-    page.register_callback(script_callbacks.on_app_started, routes.register_routes, __file__)
+    page.register_callback(script_callbacks.on_app_started, app_started, __file__)
     page.register_callback(script_callbacks.on_cfg_denoiser, script_hooks.on_cfg_denoiser, __file__)
 
 

@@ -12,9 +12,12 @@ from lib_instantstyle import NAME
 from lib_instantstyle.api.listings import Listing, style_listing
 from lib_instantstyle.api.request import requested_generation, whole_in
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.hosts.page import forbidden, refuse_strangers
 from lib_instantstyle.limits import WORDS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.session import SESSION
+
+_NO_SAVING = forbidden("no style is saved by the API", "with --api-auth")
 
 
 def plan(given: Mapping[str, object]) -> Listing:
@@ -38,6 +41,7 @@ def embed(given: Mapping[str, object]) -> Listing:
     """Save the references of the unit in `given` as the style `name`; see run/style_saving.py."""
     from lib_instantstyle.run.style_saving import save_style
 
+    refuse_strangers(_NO_SAVING, by_api=True)
     name = given.get("name")
     if not isinstance(name, str):
         raise InstantStyleError(f"name is {shorten(name)}; the name of the new style is allowed.")

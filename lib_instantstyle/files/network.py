@@ -38,7 +38,7 @@ def addresses_of(host: str, port: int, deadline: Deadline) -> list[tuple[int, tu
     return found
 
 
-def is_public(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Whether the IP address is one of the internet, in whatever disguise."""
     return all(
         each.is_global and not each.is_multicast

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_instantstyle.errors import printable
 from lib_instantstyle.session import SESSION
 
 TEMPORARY = ".tmp"
@@ -59,11 +60,19 @@ def rename_file(path: Path, target: Path) -> None:
         path.unlink()
 
 
+def shown_folder(folder: Path) -> str:
+    """A folder of ours as sentences name it, such as models/InstantStyle/references.
+
+    What lies above tells strangers about this machine.
+    """
+    return printable("/".join(folder.parts[-3:]))
+
+
 @contextmanager
 def _beside(path: Path, data: bytes) -> Iterator[Path]:
     """A temporary file in the folder of `path` with `data`; what is left of it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    SESSION.of(_Swept).see_to(path.parent)
+    sweep(path.parent)
     temporary = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY}")
     try:
         temporary.write_bytes(data)
@@ -73,15 +82,22 @@ def _beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 class _Swept:
-    """The folders that were looked through: once in a process is enough."""
+    """When each folder was last looked through; what was too young then is old an hour later."""
 
     def __init__(self) -> None:
-        self._folders: set[Path] = set()
+        self._times: dict[Path, float] = {}
 
     def see_to(self, folder: Path) -> None:
-        if folder not in self._folders:
-            self._folders.add(folder)
+        """Look through `folder` now, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now - self._times.get(folder, -_ABANDONED) >= _ABANDONED:
+            self._times[folder] = now
             _sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Have `folder` looked through for files that were never finished; most calls do nothing."""
+    SESSION.of(_Swept).see_to(folder)
 
 
 def _sweep(folder: Path) -> None:

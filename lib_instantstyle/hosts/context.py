@@ -90,6 +90,19 @@ class Context:
         return self._catalog
 
     @property
+    def tile_script(self) -> str:
+        """The title of the chosen script that makes the picture tile by tile, each with the same
+        `p`, or "". SD upscale and Ultimate SD upscale do.
+        """
+        p = self.p
+        scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", ())
+        chosen = next(iter(getattr(p, "script_args", None) or ()), None)
+        title = str(vars(p).get("script_name", ""))
+        if isinstance(chosen, int) and 0 < chosen <= len(scripts):
+            title = str(scripts[chosen - 1].title())
+        return title if "upscale" in title.lower() else ""
+
+    @property
     def known_layers(self) -> UnetLayers:
         """`layers`, for callers that know them to be there."""
         assert self.layers is not None

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modules import extra_networks, ui_extra_networks
+
+from lib_instantstyle.hosts.page import is_public
+
+# Stands for the styles' folder in what strangers see. There is none of that name, so that the WebUI
+# cannot write notes and pictures of theirs beside a style either.
+_NOWHERE = "not shown"
 
 
 @dataclass(frozen=True)
@@ -54,28 +60,46 @@ class CardsPage(ui_extra_networks.ExtraNetworksPage):  # type: ignore[misc]
     def create_item(
         self, name: str, index: int | None = None, enable_filter: bool = True
     ) -> dict[str, Any] | None:
+        """The item of one card, which the WebUI hands out without a login."""
         found = (card for card in self._cards() if card.name == name)
+        if is_public():
+            found = (replace(card, preview="", description="") for card in found)
         return next((self._item(card, index) for card in found), None)
 
     def allowed_directories_for_previews(self) -> list[str]:
-        return [str(self._folder)]
+        """Where the WebUI may take pictures from and write them to; it asks for no login."""
+        return [] if is_public() else [str(self._folder)]
+
+    def read_user_metadata(self, item: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Add what the user has noted beside a style; not for strangers."""
+        if is_public():
+            item["user_metadata"] = {}
+        else:
+            super().read_user_metadata(item, *args, **kwargs)
 
     def _item(self, card: Card, place: int | None) -> dict[str, Any]:
-        without_ending = str(card.file.with_suffix(""))
+        """What the WebUI makes a card of; strangers are told neither path nor metadata."""
+        public = is_public()
+        file = Path(_NOWHERE, card.file.name) if public else card.file
+        without_ending = str(file.with_suffix(""))
+        own_preview = None if public else self.find_preview(without_ending)
         quote = ui_extra_networks.quote_js
+        sort_keys = {**self.get_sort_keys(str(card.file))}
+        if public:
+            sort_keys |= {key: card.name for key in ("name", "path") if key in sort_keys}
         return {
             "name": card.name,
-            "filename": str(card.file),
+            "filename": str(file),
             "shorthash": None,
-            "preview": self.find_preview(without_ending) or card.preview,
+            "preview": own_preview or card.preview,
             "description": card.description,
-            "search_terms": [self.search_terms_from_path(str(card.file))],
+            "search_terms": [card.name if public else self.search_terms_from_path(str(file))],
             # JavaScript that the WebUI evaluates when a card is clicked.
             "prompt": f"{quote(f'<{self._tag}:{card.name}:')}"
             f" + opts.extra_networks_default_multiplier + {quote('>')}",
             "local_preview": f"{without_ending}.preview.png",
-            "metadata": card.metadata,
-            "sort_keys": {"default": place, **self.get_sort_keys(str(card.file))},
+            "metadata": {} if public else card.metadata,
+            "sort_keys": {"default": place, **sort_keys},
         }
 
 

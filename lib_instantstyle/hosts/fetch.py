@@ -26,7 +26,7 @@ from modules import shared
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.deadline import Deadline, TimedSocket
-from lib_instantstyle.files.network import addresses_of, is_public
+from lib_instantstyle.files.network import addresses_of, is_public_address
 from lib_instantstyle.hosts import live
 
 _PIECE = 2**16  # bytes
@@ -223,6 +223,6 @@ def _looked_up(host: str, port: int, deadline: Deadline, no_local: bool) -> list
         found = addresses_of(host, port, deadline)
     except (OSError, ValueError):
         raise _UnreachableError from None
-    if no_local and not all(is_public(str(address[0])) for _, address in found):
+    if no_local and not all(is_public_address(str(address[0])) for _, address in found):
         raise _UnreachableError
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from modules import errors, script_callbacks, shared
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_refresh_button
 from modules.ui_components import InputAccordion
+
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.folders import own_folder
 
 report_exception = errors.report
 
@@ -21,6 +25,7 @@ __all__ = [
 ]
 
 _API_ROUTE = "/sdapi/v1/txt2img"  # of the WebUI's own API
+_THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
 
 
 def api_guard(app: Any) -> Sequence[Any] | None:
@@ -39,10 +44,44 @@ def api_guard(app: Any) -> Sequence[Any] | None:
 def is_public() -> bool:
     """Whether strangers may use the page, as the command-line flags tell (--share, --listen).
 
-    The WebUI keeps strangers from installing extensions by the same flag; if that is missing, the
-    page counts as public.
+    Every gate asks this one. The WebUI keeps strangers from installing extensions by the same flag;
+    if that is missing, the page counts as public. Gradio may also be told to listen by its own
+    variable, of which the WebUI knows nothing.
     """
-    return bool(getattr(shared.cmd_opts, "disable_extension_access", True))
+    if getattr(shared.cmd_opts, "disable_extension_access", True):
+        return True
+    listens = os.environ.get("GRADIO_SERVER_NAME", "") not in _THIS_MACHINE
+    return listens and not getattr(shared.cmd_opts, "enable_insecure_extension_access", False)
+
+
+def is_api_public() -> bool:
+    """Whether strangers may use the API: as the page, but who has its password is none."""
+    return is_public() and not shared.cmd_opts.api_auth
+
+
+def forbidden(what_not: str, instead: str) -> str:
+    """The sentence for what strangers may not do; both: a part of it."""
+    return (
+        f"Visitors of this WebUI may be strangers (--share, --listen and the like), so {what_not}; "
+        f"start it with --enable-insecure-extension-access, or {instead}."
+    )
+
+
+def refuse_strangers(sentence: str, by_api: bool = False) -> None:
+    """Raise InstantStyleError with `sentence` if strangers may use the page, or the API."""
+    if is_api_public() if by_api else is_public():
+        raise InstantStyleError(sentence)
+
+
+def keep_files_back(demo: Any) -> None:
+    """Have Gradio's page `demo` serve no file of our folder; called when the WebUI has started.
+
+    Gradio 3 serves whatever is below the WebUI's folder to whoever knows its name.
+    """
+    if demo is not None:  # an API without a page
+        own = own_folder()
+        ours = {str(own.absolute()), str(own.resolve())}
+        demo.blocked_paths = [*getattr(demo, "blocked_paths", ()), *sorted(ours)]
 
 
 def register_callback(on_event: Callable[..., None], call: Callable[..., Any], script: str) -> None:

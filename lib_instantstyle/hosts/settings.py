@@ -13,6 +13,7 @@ KEEP_ENCODER = "instantstyle_keep_encoder"
 SAVE_CROPS = "instantstyle_save_crops"
 NESTED = "instantstyle_nested"
 PAGE_UNITS = "instantstyle_units"
+PAGE_UNITS_TITLE = "Units on the page"
 DEFAULT_UNITS = 3
 REFERENCES_MB, EMBEDDINGS_MB = "instantstyle_reference_store_mb", "instantstyle_embedding_cache_mb"
 DEFAULT_MB = 200
@@ -56,19 +57,6 @@ def with_prompt_styles(prompt: str, names: Sequence[str], negative: bool = False
     return str(apply(prompt, names))
 
 
-def tile_script(p: Any) -> str:
-    """The title of the chosen script that makes the picture tile by tile with one `p`, or "".
-
-    SD upscale and Ultimate SD upscale do; p: a generation, or the request for one.
-    """
-    scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", ())
-    chosen = next(iter(getattr(p, "script_args", None) or ()), None)
-    title = str(getattr(p, "script_name", ""))
-    if isinstance(chosen, int) and 0 < chosen <= len(scripts):
-        title = str(scripts[chosen - 1].title())
-    return title if "upscale" in title.lower() else ""
-
-
 def register_settings() -> None:
     """Add our settings to the WebUI's; values that the user has saved are kept."""
     shared.opts.add_option(
@@ -99,7 +87,7 @@ def register_settings() -> None:
         PAGE_UNITS,
         shared.OptionInfo(
             DEFAULT_UNITS,
-            "Units on the page",
+            PAGE_UNITS_TITLE,
             section=_SECTION,
         )
         .info(f"1 to {UNITS}; each has a reference and settings of its own")

@@ -54,7 +54,9 @@ class ReferencePlan:
     height: int
     sha256: str
     weight: float
-    remembered: bool  # its image embeds are cached: no image encoder would be loaded for it
+    # Its image embeds are cached: no image encoder would be loaded for it. Never where strangers
+    # may use the API.
+    remembered: bool
 
 
 @dataclass

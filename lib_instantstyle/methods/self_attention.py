@@ -13,6 +13,7 @@ import torch
 from lib_instantstyle.errors import InstantStyleError, NoReference, shorten
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.diffusion import Diffusion, announce
+from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.layout import Layout
 from lib_instantstyle.methods.base import (
     BlockPlan,
@@ -36,6 +37,7 @@ from lib_instantstyle.unet.trajectory_cache import TrajectoryCache
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
+LATENT_CHANNELS = 4  # that the UNet of SD1.5 and SDXL takes, unless it is made for inpainting
 FIRST_OF_BATCH = "no reference was given, so the first picture of each batch is the reference."
 
 
@@ -219,7 +221,7 @@ class AttentionMethod(Method):
 
 def _problems(unit: Unit, context: Context) -> Iterator[str]:
     """The problems that every method on self-attention has with `unit`."""
-    p, unet = context.p, context.unet
+    p = context.p
     if unit.crop not in ("center", "stretch"):
         yield (
             f"crop is {shorten(unit.crop)}; for {unit.method} one of 'center', 'stretch' is "
@@ -229,12 +231,21 @@ def _problems(unit: Unit, context: Context) -> Iterator[str]:
         yield f"mask is given, but {unit.method} acts on the whole picture; leave it out."
     if len(unit.image) > 1:
         yield f"image has {len(unit.image)} pictures; {unit.method} takes one."
-    if unet is not None and unet.get_parameter("input_blocks.0.0.weight").shape[1] != 4:
+    if _takes_more_than_a_latent(context):
         yield f"{unit.method} cannot use an inpainting checkpoint; choose one for whole pictures."
     if p.get_token_merging_ratio():
         yield f"{unit.method} cannot do with token merging; set its ratio to 0."
     if getattr(p, "refiner_checkpoint_info", None) is not None:
         yield f"{unit.method} cannot change the checkpoint on its way; switch the refiner off."
+
+
+def _takes_more_than_a_latent(context: Context) -> bool:
+    """Whether the UNet is an inpainting one, or the like; False where that cannot be seen now."""
+    with queue_lock_if_free() as free:
+        if context.unet is None or not free:
+            return False
+        weight = context.unet.get_parameter("input_blocks.0.0.weight")
+        return weight.shape[1] != LATENT_CHANNELS
 
 
 @dataclass

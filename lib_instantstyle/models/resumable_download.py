@@ -18,6 +18,7 @@ from urllib import request
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.http import opener
+from lib_instantstyle.files.own_files import shown_folder
 from lib_instantstyle.models.part_file import PartFile
 from lib_instantstyle.models.published import PublishedFile, address
 
@@ -72,7 +73,7 @@ def _check_room(part: PartFile, folder: Path, reserved_bytes: int) -> None:
     if missing > free:
         raise InstantStyleError(
             f"{part.file.name} needs {missing:,} bytes more and {max(0, free):,} are free in "
-            f"{folder}; make room there first."
+            f"{shown_folder(folder)}; make room there first."
         )
 
 

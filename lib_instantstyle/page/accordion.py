@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from lib_instantstyle.hosts.page import InputAccordion, PasteField
+from lib_instantstyle.hosts.page import InputAccordion, PasteField, is_public
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page import downloads, reference_preview, status, styles
 from lib_instantstyle.page.controls import ElemId, unit_label
 from lib_instantstyle.page.file_lists import FILE_LISTS
 from lib_instantstyle.page.paste import paster, switch_paster
+from lib_instantstyle.page.paste_back import BACK, as_request, give_back, notice
+from lib_instantstyle.page.sent_pictures import note_sent
 from lib_instantstyle.page.unit_tab import build_unit
 from lib_instantstyle.units.field import Files
 
@@ -30,6 +33,10 @@ _FILLED = {  # field -> its choices
     for name, field in TABLE.fields.items()
     if field.shown_as == Files(kind)
 }
+
+
+# Adds the number of the browser's tab to the value of an event; see page/sent_pictures.py.
+_WITH_TAB = "(value) => [value, instantstyle.tab()]"
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
     """
     count = page_units()
     with InputAccordion(False, label="InstantStyle", elem_id=elem_id("enabled")) as switch:
+        lost = gr.HTML("", elem_id=elem_id("notice"))
         with gr.Tabs(elem_id=elem_id("units")) if count > 1 else nullcontext():
             units = [_tab(number, count, elem_id, tab) for number in range(1, count + 1)]
         downloads.build(elem_id)
@@ -60,6 +68,9 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
         styles.wire(whole)
         for unit in whole:
             _wire_previews(unit)
+        noticed = [PasteField(lost, partial(notice, count=count))]
+        if is_public():
+            noticed.append(PasteField(_wire_giving_back(whole, lost, elem_id), as_request))
     # In the order of `Table.page_values`.
     places = [(i, name) for i in range(count) for name in TABLE.page_fields]
     places += [(i, name) for i in range(count) for name in TABLE.pictures]
@@ -67,7 +78,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
     pasters = [switch_paster, *(paster(i + 1, name) for i, name in places)]
     return Accordion(
         [switch, *components],
-        [PasteField(part, paste) for part, paste in zip([switch, *components], pasters)],
+        [PasteField(part, paste) for part, paste in zip([switch, *components], pasters)] + noticed,
         # "Send to img2img" copies the fields whose names both tabs share; functions that both
         # tabs share are as good a name as a label, and carry the pictures along.
         pasters,
@@ -82,18 +93,9 @@ def _tab(number: int, count: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
 
 
 def _picture(name: str, number: int, elem_id: ElemId) -> Any:
-    """The text box that holds a picture as base64 text, which scripts and requests can carry.
-
-    It is hidden: a text this long would freeze the page if it were rendered.
-    """
-    box = gr.Textbox(
-        value="",
-        label=unit_label(name.replace("_", " ").capitalize(), number),
-        elem_id=elem_id(f"unit_{number}_{name}"),
-        elem_classes=["instantstyle-hidden"],
-    )
-    box.do_not_save_to_config = True
-    return box
+    """The text box that holds a picture as base64 text, which scripts and requests can carry."""
+    label = unit_label(name.replace("_", " ").capitalize(), number)
+    return _hidden_box(label, elem_id(f"unit_{number}_{name}"))
 
 
 def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
@@ -152,6 +154,39 @@ def _wire_previews(unit: dict[str, Any]) -> None:
 def _one_or_all(values: list[Any]) -> Any:
     """Gradio takes a list with one item for the value itself."""
     return values if len(values) > 1 else values[0]
+
+
+def _wire_giving_back(units: Sequence[dict[str, Any]], lost: Any, elem_id: ElemId) -> Any:
+    """Where strangers may use the page: note what each tab sends, and give it back after pasting.
+
+    Returns the box for what was pasted; lost: the component of the notice.
+    """
+    pasted, tab = (_hidden_box(name.capitalize(), elem_id(name)) for name in ("pasted", "tab"))
+    for box in (unit[name] for unit in units for name in TABLE.pictures):
+        box.change(
+            fn=note_sent,
+            inputs=[box, tab],
+            outputs=[],
+            _js=_WITH_TAB,
+            show_progress="hidden",
+            queue=False,
+        )
+    pasted.change(
+        fn=partial(give_back, count=len(units)),
+        inputs=[pasted, tab],
+        outputs=[*(unit[name] for unit in units for name in BACK), lost],
+        _js=_WITH_TAB,
+        show_progress="hidden",
+        queue=False,
+    )
+    return pasted
+
+
+def _hidden_box(label: str, elem_id: str) -> Any:
+    """A text box for what scripts write. A long text would freeze the page if it were rendered."""
+    box = gr.Textbox(value="", label=label, elem_id=elem_id, elem_classes=["instantstyle-hidden"])
+    box.do_not_save_to_config = True
+    return box
 
 
 def _hidden_button(elem_id: str) -> Any:

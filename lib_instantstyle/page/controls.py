@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.units.field import Choice, Field, Files, Slider, Tick, Words
+from lib_instantstyle.units.field import Dropdown, Field, Files, Slider, Tick, Words
 from lib_instantstyle.units.page_weights import OPTIONAL
 from lib_instantstyle.units.unit import Unit
 
@@ -39,7 +39,7 @@ def _build(field: Field, **given: Any) -> Any:
     control = field.shown_as
     if isinstance(control, Slider):
         return gr.Slider(minimum=parse.low, maximum=parse.high, step=control.step, **given)
-    if isinstance(control, Choice):
+    if isinstance(control, Dropdown):
         return gr.Dropdown(choices=list(parse.words), **given)
     if isinstance(control, Tick):
         return gr.Checkbox(**given)

@@ -13,18 +13,14 @@ from pathlib import Path
 from lib_instantstyle.errors import InstantStyleError, reason, shorten
 from lib_instantstyle.files.folder import model_files
 from lib_instantstyle.hosts import model_folders, own_folder
-from lib_instantstyle.hosts.page import is_public
+from lib_instantstyle.hosts.page import forbidden, refuse_strangers
 from lib_instantstyle.models import published
 from lib_instantstyle.models.part_file import part_path
 from lib_instantstyle.models.published import PublishedFile
 from lib_instantstyle.models.resumable_download import DownloadProgress, download
 from lib_instantstyle.session import SESSION
 
-FORBIDDEN = (
-    "Visitors of this WebUI may be strangers (--share, --listen and the like), so nothing is "
-    "downloaded from the page; start it with --enable-insecure-extension-access, or put the files "
-    "there by hand."
-)
+FORBIDDEN = forbidden("nothing is downloaded from the page", "put the files there by hand")
 
 
 @dataclass
@@ -66,8 +62,7 @@ def start(name: str) -> None:
 
     Raises InstantStyleError if there is no such file, or the WebUI is open to strangers.
     """
-    if is_public():
-        raise InstantStyleError(FORBIDDEN)
+    refuse_strangers(FORBIDDEN)
     file = _published(name)
     jobs = _jobs()
     with jobs.changing:
@@ -87,17 +82,23 @@ def start(name: str) -> None:
 
 def stop(name: str) -> None:
     """Stop the download of `name`, and keep what has arrived. Raises as `start` does."""
-    if is_public():
-        raise InstantStyleError(FORBIDDEN)
+    refuse_strangers(FORBIDDEN)
     job = _jobs().by_name.get(_published(name).name)
     if job:
         job.progress.stop.set()
 
 
 def states() -> list[State]:
-    """The state of each published file."""
+    """The state of each published file.
+
+    A download that ends while the folders are looked at still runs, for this look: its file may
+    have come too late to be found, and who is told that nothing runs does not look again.
+    """
+    jobs = _jobs()
+    with jobs.changing:
+        running = {name: job for name, job in jobs.by_name.items() if job.runs}
     sizes = _sizes()
-    return [_state(file, sizes) for file in published.PUBLISHED_FILES]
+    return [_state(file, sizes, running.get(file.name)) for file in published.PUBLISHED_FILES]
 
 
 def _run(job: _Job, reserved_bytes: int) -> None:
@@ -118,12 +119,12 @@ def _published(name: str) -> PublishedFile:
     raise InstantStyleError(f"{shorten(name)} is not among the files to download.")
 
 
-def _state(file: PublishedFile, sizes: dict[int, Path]) -> State:
+def _state(file: PublishedFile, sizes: dict[int, Path], running: _Job | None) -> State:
+    if running:
+        stops = running.progress.stop.is_set()
+        return State(file, None, running.progress.received, True, stops, "")
     job = _jobs().by_name.get(file.name)
-    runs = bool(job and job.runs)
     here = sizes.get(file.size)
-    if job and runs:
-        return State(file, None, job.progress.received, True, job.progress.stop.is_set(), "")
     try:
         arrived = part_path(file, own_folder()).stat().st_size
     except OSError:

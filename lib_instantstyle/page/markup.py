@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+_ACCEPTED = "image/*,.avif,.heic,.heif,.jxl"  # some systems do not know that these are pictures
+
 
 def error_sentence(error: Exception, number: int = 1) -> str:
     """The text of `error` as unit `number` shows it: its number left out, a capital first."""
@@ -21,9 +23,15 @@ def problem_box(sentence: str) -> str:
     return f'<div class="instantstyle-status instantstyle-problem">{html.escape(sentence)}</div>'
 
 
-def small_button(title: str, elem_id: str) -> Any:
+def small_button(title: str, elem_id: str, allowed: bool = True) -> Any:
     """A small Gradio button. The page's defaults leave it out: they are saved by label."""
-    button = gr.Button(title, elem_id=elem_id, size="sm", elem_classes=["instantstyle-small"])
+    button = gr.Button(
+        title,
+        elem_id=elem_id,
+        size="sm",
+        interactive=allowed,
+        elem_classes=["instantstyle-small"],
+    )
     button.do_not_save_to_config = True
     return button
 
@@ -42,8 +50,8 @@ def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
         '<div class="instantstyle-pictures"></div>'
         f'<div class="instantstyle-hint"><b>{html.escape(title)}</b>'
         f"<span>{html.escape(hint)}</span></div>"
-        f'<input type="file" accept="image/*"{" multiple" if several else ""} tabindex="-1" hidden>'
-        "</div>"
+        f'<input type="file" accept="{_ACCEPTED}"{" multiple" if several else ""} tabindex="-1" '
+        'hidden><div class="instantstyle-refused" role="status" hidden></div></div>'
     )
 
 

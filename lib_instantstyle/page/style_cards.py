@@ -43,14 +43,14 @@ def summary(style: SavedStyle) -> str:
 
 
 def details(style: SavedStyle) -> dict[str, Any]:
-    """The metadata of the style as JSON, without the thumbnail."""
+    """What the style says of itself, as JSON: no picture, and no hash that tells one."""
     info = style.info
     return {
         "encoder": info.encoder,
         "encoder_kind": info.encoder_title,
         "serves": list(info.serves),
         "adapter": info.adapter,
-        "references": list(info.references),
+        "references": len(info.references),
         "weights": list(info.weights),
         "created": info.created,
         "settings": dict(info.settings),

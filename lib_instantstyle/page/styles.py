@@ -13,6 +13,7 @@ import gradio as gr
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import model_folders
+from lib_instantstyle.hosts.page import forbidden, is_public, refuse_strangers
 from lib_instantstyle.limits import STYLE_BYTES
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
@@ -22,7 +23,15 @@ from lib_instantstyle.page.style_cards import summary, thumbnail_url
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.library import SUFFIX, library
 
+_FORBIDDEN = forbidden(
+    "saved styles are used here and not changed", "change models/InstantStyle/styles by hand"
+)
 SAVED_FIELDS = (*TABLE.page_fields, *TABLE.pictures)  # the arguments of `save`
+_CHANGES = {  # buttons that change the library
+    "style_save": "Save reference as style",
+    "style_rename": "Rename",
+    "style_delete": "Delete",
+}
 # Asks in the browser; the name comes back empty if the user says no.
 _CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name : '']"
 
@@ -48,6 +57,7 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
         return str(elem_id(f"unit_{number}_{name}"))
 
     parts: dict[str, Any] = {}
+    allowed = not is_public()
     with (
         gr.Accordion("Saved styles", open=False, elem_id=own("styles")),
         gr.Row(elem_classes=["instantstyle-row"]),
@@ -65,18 +75,20 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
                 elem_id=own("style_name"),
             )
             with gr.Row(elem_classes=["instantstyle-buttons"]):
-                parts["style_save"] = small_button("Save reference as style", own("style_save"))
-                parts["style_rename"] = small_button("Rename", own("style_rename"))
-                parts["style_delete"] = small_button("Delete", own("style_delete"))
+                for name, title in _CHANGES.items():
+                    parts[name] = small_button(title, own(name), allowed)
                 parts["style_import"] = gr.UploadButton(
                     "Import a file",
                     file_types=[SUFFIX],
                     file_count="single",
                     size="sm",
+                    interactive=allowed,
                     elem_id=own("style_import"),
                     elem_classes=["instantstyle-small"],
                 )
                 parts["style_export"] = small_button("Export", own("style_export"))
+            if not allowed:
+                gr.HTML(problem_box(_FORBIDDEN), elem_id=own("style_forbidden"))
             parts["style_file"] = gr.File(
                 label="Exported style", visible=False, elem_id=own("style_file")
             )
@@ -186,12 +198,15 @@ def _export(name: str) -> tuple[Any, str]:
 def _handler(action: Action, others: int, picks: bool) -> Callable[..., list[Any]]:
     """`action` as a Gradio event: the picked style and its card, a message, the others' choices.
 
+    Strangers get a sentence, whatever button their page shows them.
+
     others: how many more units there are. picks: whether the unit uses the style that `action`
     returns.
     """
 
     def handle(*values: Any) -> list[Any]:
         try:
+            refuse_strangers(_FORBIDDEN)
             result = action(*values)
         except InstantStyleError as error:
             problem = problem_box(error_sentence(error))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_instantstyle.page.file_lists import FILE_LISTS
-from lib_instantstyle.page.xyz_files import pictures_in, read_picture
+from lib_instantstyle.page.xyz_files import picture_in_file, pictures_in
 from lib_instantstyle.units.field import Field, Files
 from lib_instantstyle.units.values import Boolean, Number, OneOf, Share
 
@@ -98,7 +98,7 @@ def reference_axis() -> Axis:
     """The reference: paths of picture files, or of folders with pictures."""
 
     def changes(x: Any) -> Mapping[str, object]:
-        return {"image": read_picture(x), "style": ""}
+        return {"image": picture_in_file(x), "style": ""}
 
     def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
         return [path for x in values for path in pictures_in(p, x)]

@@ -16,7 +16,10 @@ from lib_instantstyle.files.folder import is_passed_over, shown_name
 from lib_instantstyle.hosts.xyz_grid import may_name_files
 
 MAX_FILES = 256  # of one folder
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
+    ".heif", ".hif", ".jxl",
+)  # fmt: skip
 
 
 def pictures_in(p: Any, typed: str) -> Sequence[str]:
@@ -39,11 +42,11 @@ def pictures_in(p: Any, typed: str) -> Sequence[str]:
     from lib_instantstyle.references.pictures import decode_picture  # Pillow's part
 
     for one in paths:
-        decode_picture(read_picture(one), f"file {shown_name(Path(one).name)}")
+        decode_picture(picture_in_file(one), f"file {shown_name(Path(one).name)}")
     return paths
 
 
-def read_picture(path: str) -> str:
+def picture_in_file(path: str) -> str:
     """The file as base64 text; raises InstantStyleError if it cannot be read or is too large."""
     from lib_instantstyle.files.model_file import open_regular
     from lib_instantstyle.limits import PICTURE_BYTES

@@ -16,19 +16,42 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from typing import Any
 from urllib.parse import unquote
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.references.rgb import NOTHING, Colour, shrink_factor, shrunk_rgb, to_rgb
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # what browsers and cameras make
 _PREFIX = 1024  # characters that a data URL has before its data, at most
 _DATA_URL = re.compile(  # RFC 2397: neither a type nor parameters need be there
     r'data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+%-]+(?:="?[^",;]*"?)?)*;base64,', re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A format by Pillow's name for it."""
+
+    name: str
+    start: bytes  # how a file of it begins
+    codec: str = ""  # what Pillow's own opener needs, as `PIL.features` calls it
+
+
+# What browsers, cameras and phones make, in the order in which they are tried. Never all that
+# Pillow opens: EPS and WMF are drawn by other programs, and a plugin may add anything.
+_FORMATS = (
+    _Format("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "zlib"),
+    _Format("JPEG", b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0", "jpg"),
+    _Format("WEBP", b"RIFF\x1a\0\0\0WEBPVP8L", "webp"),
+    _Format("GIF", b"GIF89a\1\0\1\0\0\0\0,\0\0"),
+    _Format("BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0"),
+    _Format("TIFF", b"II*\0\x08\0\0\0\0\0\0\0\0\0\0\0"),
+    _Format("AVIF", b"\0\0\0\x1cftypavif\0\0\0\0", "avif"),
+    _Format("HEIF", b"\0\0\0\x18ftypheic\0\0\0\0"),
+    _Format("JXL", b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14"),
 )
 
 
@@ -103,7 +126,7 @@ def _opened(data: bytes, label: str) -> Image.Image:
     with _refusing(label), warnings.catch_warnings():
         # Pillow only warns of a decompression bomb below twice its limit; ours is checked here.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data), formats=_formats())
+        image = Image.open(io.BytesIO(data), formats=readable_formats())
         _check_pixels(image)
     return image
 
@@ -164,12 +187,41 @@ def _refusing(label: str) -> Iterator[None]:
         reason = "its format is unknown" if unknown else shorten(str(error), 80)
         raise InstantStyleError(
             f"{label} cannot be read as a picture ({reason}); "
-            f"one of {', '.join(FORMATS)} is allowed."
+            f"one of {', '.join(readable_formats())} is allowed."
         ) from error
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    """Those of FORMATS that this Pillow can read: AVIF came with 11.3."""
+def readable_formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that can be read here and now.
+
+    WebP and AVIF depend on how Pillow was built, HEIF and JPEG XL on a plugin, which the WebUI or
+    another extension may register at any time.
+    """
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    return tuple(each.name for each in _FORMATS if _is_readable(each))
+
+
+def _is_readable(wanted: _Format) -> bool:
+    if wanted.name not in Image.OPEN:
+        return False
+    opener, accepts = Image.OPEN[wanted.name]
+    return _accepts(accepts, wanted.start) and _has_codec(opener, wanted.codec)
+
+
+def _accepts(accepts: Callable[[bytes], Any] | None, start: bytes) -> bool:
+    """Pillow registers openers that it was built without; they answer with a sentence."""
+    if accepts is None:
+        return True
+    try:
+        return not isinstance(accepts(start), str)
+    except Exception:  # a plugin of others
+        return False
+
+
+def _has_codec(opener: Any, codec: str) -> bool:
+    """A plugin of others brings its own codec; features does not know of that."""
+    if not codec or not str(getattr(opener, "__module__", "")).startswith("PIL."):
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a codec that this Pillow has never heard of
+        return bool(features.check(codec))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from lib_instantstyle.files.own_files import BoundedFolder, write_file
+from lib_instantstyle.files.own_files import BoundedFolder, shown_folder, write_file
 from lib_instantstyle.hosts import reference_folder
 
 SHORTEST = 12  # hexadecimal digits of a hash, as infotext has them; fewer find no picture
@@ -38,17 +38,20 @@ class ReferenceStore:
             self._files.write(digest, data)
         except OSError as error:
             return (
-                f"references cannot be kept in {self._files.path} "
+                f"references cannot be kept in {shown_folder(self._files.path)} "
                 f"({error.strerror}); pasting infotext will not bring them back."
             )
         return None
 
-    def get(self, digest: str) -> bytes | None:
-        """The picture file whose SHA-256 begins with `digest`; None if it is no longer kept."""
+    def get(self, digest: str, allowed: Callable[[str], bool] | None = None) -> bytes | None:
+        """The picture file whose SHA-256 begins with `digest`; None if it is no longer kept.
+
+        allowed: asked with a whole SHA-256 whether that picture may be read.
+        """
         if len(digest) < SHORTEST:
             return None
         for known in self._files.digests():
-            if known.startswith(digest):
+            if known.startswith(digest) and (allowed is None or allowed(known)):
                 data = self._files.read(known)
                 if data is not None and hashlib.sha256(data).hexdigest() == known:
                     return data
@@ -85,5 +88,6 @@ def _save(view: Image.Image, path: Path) -> str | None:
     try:
         write_file(path, file.getvalue())
     except OSError as error:
-        return f"what CLIP saw could not be saved in {path.parent} ({error.strerror})."
+        folder = shown_folder(path.parent)
+        return f"what CLIP saw could not be saved in {folder} ({error.strerror})."
     return None

@@ -17,7 +17,7 @@ from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, 
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.files.folder import CACHE_TAG
 from lib_instantstyle.files.model_file import read_errors
-from lib_instantstyle.files.own_files import BoundedFolder
+from lib_instantstyle.files.own_files import BoundedFolder, shown_folder
 from lib_instantstyle.files.tensors import check_range, largest_of
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.adapter_kind import AdapterKind
@@ -256,7 +256,7 @@ class EmbeddingFiles:
                 tag.write_bytes(_TAG)
         except OSError as error:
             self.problem = (
-                f"embeddings cannot be kept in {self._files.path} "
+                f"embeddings cannot be kept in {shown_folder(self._files.path)} "
                 f"({error.strerror}); references are encoded again after a restart."
             )
 

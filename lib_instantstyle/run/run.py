@@ -76,7 +76,8 @@ class Run:
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
-        self.tell(p)
+        p.extra_generation_params.update(self.infotext)
+        self.write_notes(p)
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
@@ -118,7 +119,7 @@ class Run:
                 result = sample(*args, **kwargs)
                 self._check_effect(p)
                 self._report(p)
-                self.tell(p)
+                self.write_notes(p)
                 return result
             finally:  # these hold the UNet, and another extension may hold `p`
                 if getattr(p, "sampler", None) is not None:
@@ -159,7 +160,7 @@ class Run:
     def _notify(self, sentence: str) -> None:
         self._notes.append((self._context.subject, sentence))
 
-    def tell(self, p: Any) -> None:
+    def write_notes(self, p: Any) -> None:
         """Tell the user what was noted; what is about no unit stands with the first one."""
         for number, sentence in self._notes:
             about = self._units[min(self._units) if number is None else number]
@@ -254,6 +255,6 @@ def start(p: Any, units: Sequence[Unit]) -> None:
     """
     run = Run(units, p)
     if run.is_empty:
-        run.tell(p)
+        run.write_notes(p)
     else:
         run.begin(p)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, printable, reason, shorten
 from lib_instantstyle.files.folder import is_passed_over, shown_name
-from lib_instantstyle.files.own_files import create_file, rename_file
+from lib_instantstyle.files.own_files import create_file, rename_file, sweep
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.names import check_name, same_name
@@ -168,6 +168,7 @@ class StyleLibrary:
         return self.add(clean, lambda path: create_file(path, data), "added")
 
     def _paths(self) -> list[Path]:
+        sweep(self.folder)
         try:
             found = [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
         except OSError:

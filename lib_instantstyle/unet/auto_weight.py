@@ -12,7 +12,7 @@ import torch
 
 from lib_instantstyle.unet.rows import PROMPT, kind_of
 
-LARGEST = 10.0  # factor: what adds next to nothing is not to become noise
+LARGEST_FACTOR = 10.0  # factor: what adds next to nothing is not to become noise
 
 
 class AutoWeight:
@@ -48,7 +48,7 @@ class AutoWeight:
             self._sums = sums if self._sums is None else self._sums + sums
             ratio = (self._sums[0] / self._sums[1]).sqrt()
             # A unit that adds nothing to prompt rows (0 / text) has nothing to be brought up.
-            found = (self._target / ratio).clamp(max=LARGEST)
+            found = (self._target / ratio).clamp(max=LARGEST_FACTOR)
             self._factor = torch.where(ratio > 0, found, torch.ones_like(found))
         return self._factor
 

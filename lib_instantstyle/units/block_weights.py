@@ -30,7 +30,7 @@ from lib_instantstyle.units.notations import (
     NAMES,
     PREFIX,
     find_name,
-    read_json,
+    read_json_weights,
     read_list,
     read_mapping,
     read_text,
@@ -162,7 +162,7 @@ def _parse_text(text: str) -> BlockWeights:
     if prefix:
         return _parse_tool(tool_of(prefix[1]), text[prefix.end() :].rstrip(), prefix.end())
     if text.lstrip()[:1] in ("{", "["):
-        return parse_block_weights(read_json(text))
+        return parse_block_weights(read_json_weights(text))
     entries, plain = read_text(text)
     if len(entries) + len(plain) > limits.BLOCK_ENTRIES:
         raise InstantStyleError(
@@ -178,7 +178,7 @@ def _parse_tool(tool: str, text: str, offset: int) -> BlockWeights:
     if name:
         return BlockWeights(named=name)
     if tool == DIFFUSERS and text.startswith("{"):
-        return parse_block_weights(read_json(text, offset))
+        return parse_block_weights(read_json_weights(text, offset))
     if tool == IPADAPTER_PLUS and ":" in text:
         entries, _ = read_text(text, offset)
         if all(selector.isdigit() for selector, _ in entries):
@@ -197,7 +197,7 @@ def _parse_tool(tool: str, text: str, offset: int) -> BlockWeights:
 
 def _parse_numbers(text: str, offset: int) -> list[float]:
     if text.startswith("["):
-        found = read_json(text, offset)
+        found = read_json_weights(text, offset)
         return read_list(found) if isinstance(found, list) else []
     entries, plain = read_text(text, offset)
     return [] if entries else plain

@@ -50,7 +50,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Dropdown:
     """A list of the parser's words."""
 
 
@@ -76,7 +76,7 @@ class DropZone:
     place: int
 
 
-Control = Slider | Words | Choice | Files | Tick | DropZone
+Control = Slider | Words | Dropdown | Files | Tick | DropZone
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Field:
         if isinstance(self.parse, Boolean):
             return Tick()
         if isinstance(self.parse, OneOf):
-            return Choice()
+            return Dropdown()
         if isinstance(self.parse, Integer):
             return Slider(1)
         if isinstance(self.parse, (Number, Share)):

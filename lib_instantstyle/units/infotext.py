@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lib_instantstyle import limits
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import Boolean
@@ -37,6 +37,7 @@ class Written:
 
     unit: Unit  # without its pictures
     hashes: Mapping[str, str]  # of its pictures, by field
+    refused: tuple[str, ...] = ()  # what no unit of ours can have, such as "preset 'glow'"
 
     @property
     def reference(self) -> str:
@@ -59,17 +60,22 @@ def text_to_unit(text: str, table: Table) -> Written:
     """
     pairs = dict(_pairs(text)) if len(text) <= limits.INFOTEXT_CHARACTERS else {}
     given: dict[str, object] = {}
+    refused: list[str] = []
+    known = {*_written(table), *map(_key, table.pictures)}
     for name, written in pairs.items():
-        if name in _written(table):
+        if name not in known:
+            refused.append(shorten(name, 30) if name else shorten(written, 30))
+        elif name in _written(table):
             is_switch = isinstance(table.fields[name].parse, Boolean)
             value = _SWITCH.get(written, written) if is_switch else written
             try:
                 table.parse_unit({name: value})
             except InstantStyleError:
+                refused.append(f"{name} {shorten(written, 30)}")
                 continue
             given[name] = value
     hashes = {name: pairs[_key(name)] for name in table.pictures if pairs.get(_key(name))}
-    return Written(table.parse_unit(given), hashes)
+    return Written(table.parse_unit(given), hashes, tuple(refused))
 
 
 def read(params: Mapping[str, object], table: Table, number: int = 1) -> Written | None:
@@ -85,12 +91,14 @@ _read = lru_cache(maxsize=limits.UNITS)(text_to_unit)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Keys and values; what is no pair is passed over, up to the next comma."""
+    """Keys and values; what is no pair, up to the next comma, is a value without a key."""
     position = 0
     while position < len(text):
         match = _PAIR.match(text, position)
         if match is None:
-            position = text.find(",", position) + 1 or len(text)
+            begin, position = position, text.find(",", position) + 1 or len(text)
+            if piece := text[begin:position].strip(", "):
+                yield "", piece
             continue
         position = match.end()
         yield match[1].strip(), _unquote(match[2].strip())

@@ -23,8 +23,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lib_instantstyle.errors import InstantStyleError, shorten
-from lib_instantstyle.files.json_text import UnreadableJson
-from lib_instantstyle.files.json_text import read_json as read_json_text
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.layout import SDXL
 from lib_instantstyle.units.presets import DEPTH_CURVES, PRESETS, Preset, WeightFactor
 
@@ -62,10 +61,10 @@ def read_text(text: str, offset: int = 0) -> tuple[Entries, list[float]]:
     return entries, plain
 
 
-def read_json(text: str, offset: int = 0) -> object:
+def read_json_weights(text: str, offset: int = 0) -> object:
     """The object or list in a JSON text."""
     try:
-        return read_json_text(text)
+        return read_json(text)
     except UnreadableJson as error:
         where = "" if error.position is None else f" at character {offset + error.position + 1}"
         problem = f"{error}{where}"

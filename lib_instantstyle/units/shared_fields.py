@@ -56,7 +56,8 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "image", (), References(),
             "Drop a reference picture here",
             "click to choose, or paste",
-            "reference pictures; each may have a weight of its own, a share of the unit's weight",
+            "reference pictures, each with a weight of its own if need be; that of a single one is "
+            "a share of the unit's weight",
             group=PICTURES, row=0, place=2, control=DropZone(4),
         ),
         Field(

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from tests.browser.person import settle
+from tests.waiting import HANGS
 from tests.webui import gallery
 from tests.webui.conftest import client, webui
 
@@ -20,7 +22,7 @@ __all__ = ["client", "webui"]  # the same WebUI as the API scenarios, miniature 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DOCS = Path(__file__).parents[2] / "docs"
 DOCS_LIMIT = 300_000  # bytes
-PATIENCE = 120_000  # milliseconds; a busy machine draws the page in half a minute
+PATIENCE = HANGS * 1000  # milliseconds; a busy machine draws the page in half a minute
 # Where the WebUI is, and nothing else that a page may ask for.
 HOST = urlsplit(os.environ.get("INSTANTSTYLE_WEBUI_URL") or "http://127.0.0.1").hostname
 # The first that is there. The shell has no window to draw around the page: a third less to do.
@@ -87,7 +89,9 @@ def open_page(page, url):
 def settled(page):
     page.wait_for_selector("#txt2img_generate")
     page.wait_for_selector(".instantstyle-drop", state="attached")
-    page.wait_for_timeout(1500)  # the WebUI's own scripts settle after the page is drawn
+    # The WebUI's own scripts come after the page is drawn.
+    page.wait_for_function("() => typeof opts === 'object' && Object.keys(opts).length > 0")
+    settle(page, quiet=1000)
 
 
 def shoot(page, name, full=True):

@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import contextmanager
 
+from tests.waiting import HANGS
 from tests.webui.client import PICTURES
 
 COFFEE = PICTURES / "coffee.jpg"
@@ -109,7 +110,24 @@ def text_of(page, name, tab="txt2img", unit=1):
     return part(page, name, tab, unit).locator("textarea, input").first.input_value()
 
 
-def wait_until(page, holds, seconds=60):
+def settle(page, quiet=500):
+    """Wait until nothing has changed on the page for `quiet` milliseconds of its own time."""
+    page.evaluate(
+        """quiet => new Promise(resolve => {
+            let timer = setTimeout(done, quiet);
+            const seen = new MutationObserver(() => {
+                clearTimeout(timer);
+                timer = setTimeout(done, quiet);
+            });
+            function done() { seen.disconnect(); resolve(); }
+            seen.observe(document, {subtree: true, childList: true, characterData: true,
+                attributes: true});
+        })""",
+        quiet,
+    )
+
+
+def wait_until(page, holds, seconds=HANGS):
     """Look again and again until `holds()` does; returns what it was at last."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -166,7 +184,7 @@ def drop(page, path=COFFEE, tab="txt2img", unit=1, name="image", on=None):
     target.locator(".instantstyle-preview").last.wait_for(state="visible")
 
 
-def generate(page, tab="txt2img", seconds=60):
+def generate(page, tab="txt2img"):
     """Press Generate and wait for the answer; returns (info text, text under it)."""
     # Gradio 3.41 gives an id to two nested elements, the inner one holds the text.
     info, log = (page.locator(f"#html_{name}_{tab}").last for name in ("info", "log"))
@@ -176,8 +194,8 @@ def generate(page, tab="txt2img", seconds=60):
 
     before = texts()
     page.locator(f"#{tab}_generate").click()
-    wait_until(page, lambda: texts() != before and any(texts()), seconds)
-    page.wait_for_timeout(300)
+    assert wait_until(page, lambda: texts() != before and any(texts())), before
+    settle(page)
     error = log.locator(".error")
     return info.inner_text(), error.inner_text() if error.count() else ""
 
@@ -207,7 +225,7 @@ def paste_infotext(page, text, tab="txt2img"):
 def pixels(page, tab="txt2img"):
     """The picture in the gallery: red, green, blue, alpha of each pixel."""
     image = page.locator(f"#{tab}_gallery img").first
-    image.wait_for(state="visible", timeout=30 * SECONDS)
+    image.wait_for(state="visible")
     return pixels_at(page, image.get_attribute("src"))
 
 

@@ -82,17 +82,16 @@ def press(page, name, title):
     row(page, name).get_by_role("button", name=f"{title} {name}").click()
 
 
-def says(page, name, text, seconds=60):
-    assert wait_until(page, lambda: text in row(page, name).inner_text(), seconds), row(
-        page, name
-    ).inner_text()
+def says(page, name, text):
+    said = row(page, name)
+    assert wait_until(page, lambda: text in said.inner_text()), said.inner_text()
 
 
 def shoot_list(page, name):
     """The list on a wide page and on a narrow one."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 1200})
-        page.wait_for_timeout(300)
+        assert wait_until(page, lambda width=width: page.evaluate("innerWidth") == width)
         listed = script_part(page, "downloads")
         listed.scroll_into_view_if_needed()
         shoot(page, f"{name}-{width}", full=False)
@@ -106,9 +105,7 @@ def test_an_adapter_is_downloaded_and_used_without_leaving_the_page(page, site, 
     open_accordion(page)
     drop(page)
     missing = "No IP-Adapter for SDXL"
-    assert wait_until(page, lambda: missing in status(page).inner_text(), 60), status(
-        page
-    ).inner_text()
+    assert wait_until(page, lambda: missing in status(page).inner_text()), status(page).inner_text()
     late = page.add_style_tag(content='[id$="_downloads_list"] { display: none; }')
     script_part(page, "downloads").locator(".label-wrap").first.click()
     page.wait_for_timeout(SECONDS)  # as long as a busy page may take to open it
@@ -124,10 +121,10 @@ def test_an_adapter_is_downloaded_and_used_without_leaving_the_page(page, site, 
     asked = len(site.asked)
     site.delay = 0.1  # a slow line: something to look at, and to cancel
     press(page, NAME, "Download")
-    assert wait_until(page, lambda: row(page, NAME).locator("progress").count() == 1, 60)
+    assert wait_until(page, lambda: row(page, NAME).locator("progress").count() == 1)
     progress = row(page, NAME).locator("progress")
     before = progress.get_attribute("value")
-    assert wait_until(page, lambda: progress.get_attribute("value") != before, 60)
+    assert wait_until(page, lambda: progress.get_attribute("value") != before)
     shoot_list(page, "downloads-under-way")
     press(page, NAME, "Cancel")
     says(page, NAME, "was stopped; what has arrived is kept.")
@@ -140,7 +137,7 @@ def test_an_adapter_is_downloaded_and_used_without_leaving_the_page(page, site, 
 
     # The page knows the adapter by itself.
     with_adapter = f"{ADAPTER} with image encoder"
-    assert wait_until(page, lambda: with_adapter in status(page).inner_text(), 60)
+    assert wait_until(page, lambda: with_adapter in status(page).inner_text())
     open_advanced(page)
     assert ADAPTER in offered(page, "adapter")
     info, error = generate(page)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.browser.conftest import SCREENSHOTS, open_page, shoot, shoot_for_docs
 from tests.browser.person import (
-    SECONDS,
     box,
     choose_unit,
     comments,
@@ -23,6 +22,7 @@ from tests.browser.person import (
     script_part,
     set_choice,
     set_number,
+    settle,
     small,
     text_of,
     tick,
@@ -143,7 +143,6 @@ def test_the_effect_in_each_block_is_drawn_under_the_picture(page):
 
 def test_img2img_has_its_own_accordion(page):
     page.locator("#tabs button", has_text="img2img").first.click()
-    page.wait_for_timeout(500)
     open_accordion(page, "img2img")
     drop(page, tab="img2img")
     assert box(page, tab="img2img").input_value() != ""
@@ -178,14 +177,14 @@ def test_nothing_is_cut_in_either_theme_at_either_width(empty_tab, webui, theme)
     drop(page)
     set_choice(page, "preset", "style+layout")
     part(page, "layout_weight").wait_for(state="visible")
-    page.wait_for_timeout(SECONDS)
+    settle(page)
     accordion = script_part(page, "enabled")
     shoot_for_docs(accordion, f"page-{theme}")
     open_advanced(page)
     for width in (1500, 700):
         page.set_viewport_size({"width": width, "height": 1200})
         assert wait_until(page, lambda width=width: accordion.bounding_box()["width"] < width)
-        page.wait_for_timeout(SECONDS)
+        settle(page)
         accordion.screenshot(path=SCREENSHOTS / f"accordion-{theme}-{width}.png")
         assert_nothing_is_cut(page, accordion)
 

@@ -4,16 +4,14 @@ import base64
 import io
 import json
 import re
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import shoot
+from tests.browser.conftest import PATIENCE, shoot
 from tests.browser.person import (
     COFFEE,
-    SECONDS,
     STARS,
     box,
     drop,
@@ -113,11 +111,10 @@ def test_what_clip_sees_and_words_for_it_are_shown_on_request(page):
     seen = texts_in(page, part(page, "words"))
     part(page, "words_button").click()
     words = part(page, "words").locator(".instantstyle-word")
-    pressed = time.monotonic()
-    words.first.wait_for(state="visible", timeout=600 * SECONDS)  # all words are read, once
+    words.first.wait_for(state="visible", timeout=2 * PATIENCE)  # all words are read, once
     told = seen.evaluate("seen => seen.join()")
     assert "Looking at the reference ..." in told
-    kept = time.monotonic() - pressed < 3  # by an earlier reading: no need to tell
+    kept = "Reading" not in told  # by an earlier test's look, or a quick machine: no need to tell
     assert kept or re.search(r"Reading 1,525 words with the .*, once: [\d,]+ of 1,525", told)
     first, second = words.nth(0).inner_text(), words.nth(1).inner_text()
     words.nth(0).click()

@@ -4,10 +4,8 @@ import re
 
 import pytest
 
-from tests.browser.conftest import open_page, settled, shoot
+from tests.browser.conftest import PATIENCE, open_page, settled, shoot
 from tests.browser.person import drop, generate, open_accordion, pixels, script_part, small
-
-PATIENCE = 180_000  # milliseconds: the WebUI loads all scripts again
 
 # Ids of ours but those of the controls above cards, which A1111 has twice for each kind of card;
 # Gradio 3.41 gives the id of an HTML component to two nested elements.

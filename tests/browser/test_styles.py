@@ -3,7 +3,16 @@
 import re
 
 from tests.browser.conftest import open_page, shoot
-from tests.browser.person import SECONDS, drop, generate, open_accordion, part, small, wait_until
+from tests.browser.person import (
+    SECONDS,
+    drop,
+    generate,
+    open_accordion,
+    part,
+    settle,
+    small,
+    wait_until,
+)
 
 
 def saved(page, name):
@@ -22,7 +31,7 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     open_styles(page)
     part(page, "style_name").locator("input, textarea").first.fill("coffee style")
     part(page, "style_save").click()
-    saved(page, "coffee style").wait_for(timeout=60 * SECONDS)
+    saved(page, "coffee style").wait_for()
     part(page, "style_card").locator("img").first.wait_for(state="visible")
     shoot(page, "style-saved")
     info, error = generate(page)  # with the reference, as before
@@ -36,7 +45,7 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     card = page.locator("#txt2img_instantstyle .card", has_text="coffee style").first
     # The WebUI makes its cards once and keeps them.
     page.locator("#txt2img_instantstyle_extra_refresh").locator("visible=true").first.click()
-    card.wait_for(state="visible", timeout=60 * SECONDS)
+    card.wait_for(state="visible")
     assert card.locator("img").get_attribute("src").startswith("data:image/jpeg;base64,")
     card.click()
     prompt = page.locator("#txt2img_prompt textarea")
@@ -49,12 +58,15 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     assert "<instantstyle:coffee style:1>" in info and not error.strip()
     assert "InstantStyle 1:" not in info
 
-    page.once("dialog", lambda dialog: dialog.dismiss())
     open_accordion(page)
     open_styles(page)
     pick(page, "coffee style")
+    asked = []
+    page.once("dialog", lambda dialog: asked.append(dialog.message) or dialog.dismiss())
     part(page, "style_delete").click()
-    page.wait_for_timeout(1 * SECONDS)
+    assert wait_until(page, lambda: asked)
+    settle(page)
+    assert "Deleted" not in part(page, "style_message").inner_text()
     page.once("dialog", lambda dialog: dialog.accept())
     part(page, "style_delete").click()
     part(page, "style_message").get_by_text("Deleted coffee style.").wait_for()
@@ -71,6 +83,6 @@ def pick(page, name):
         page.wait_for_timeout(0.5 * SECONDS)
         return option.is_visible()
 
-    assert wait_until(page, is_offered, 60)
+    assert wait_until(page, is_offered)
     option.click()
     part(page, "style_card").locator("img").first.wait_for(state="visible")

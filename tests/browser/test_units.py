@@ -19,6 +19,7 @@ from tests.browser.person import (
     set_choice,
     set_number,
     set_text,
+    settle,
     small,
     status,
     text_of,
@@ -212,7 +213,7 @@ def test_click_drag_and_type_write_the_block_weights(opened):
     assert text_of(opened, "blocks") == expected + "up_blocks.1.attentions.0=-0.25"
     cell(opened, 8).locator(".instantstyle-track").press("ArrowUp")
     assert shows(opened, {"3": 0.5, "6": 1, "8": -0.2})
-    opened.wait_for_timeout(1000)
+    settle(opened)
     shoot_for_docs(part(opened, "map"), "block-map")
     part(opened, "map").get_by_text("Back to the preset").click()
     assert text_of(opened, "blocks") == ""

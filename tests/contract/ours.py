@@ -26,8 +26,15 @@ def files() -> list[Path]:
     """Everything of ours that meets a WebUI in Python."""
     package = ROOT / "lib_instantstyle"
     rooms = [path for room in _ROOMS for path in (package / room).rglob("*.py")]
+    progress = package / "unet" / "progress.py"  # it reads the WebUI's sampler
     return sorted(
-        [*rooms, *(ROOT / "scripts").glob("*.py"), ROOT / "preload.py", ROOT / "install.py"]
+        [
+            *rooms,
+            progress,
+            *(ROOT / "scripts").glob("*.py"),
+            ROOT / "preload.py",
+            ROOT / "install.py",
+        ]
     )
 
 
@@ -189,6 +196,7 @@ BROWSER = {
         "Set",
         "WeakMap",
         "WeakSet",
+        "Uint8Array",
         "Math",
         "JSON",
         "Object",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 
 import pytest
 
-from tests.unit.publisher import published, publisher
+from tests.unit.publisher import Gate, published, publisher
+from tests.waiting import wait_for
 
 LIST = "script_txt2img_instantstyle_downloads"
 UNIT = "script_txt2img_instantstyle_unit_1_"
@@ -59,12 +58,14 @@ def ask(webui, asked=""):
 
 def ended(webui):
     """The list when nothing is under way any more."""
-    for _ in range(600):
-        answer = ask(webui)
-        if "data-runs" not in answer:
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(answer)
+    answers = []
+
+    def has_ended():
+        answers.append(ask(webui))
+        return "data-runs" not in answers[-1]
+
+    wait_for(has_ended)
+    return answers[-1]
 
 
 def choices(webui):
@@ -95,23 +96,40 @@ def test_a_click_brings_the_adapter_and_the_page_knows_it(webui, adapter, monkey
     assert "Models to download" not in said(webui)
 
 
+def test_a_download_that_ends_during_a_look_is_seen_by_the_next(webui, adapter, monkeypatch):
+    """The page looks again only while something runs: else the file would never be shown."""
+    from lib_instantstyle.page import download_jobs
+
+    sizes = download_jobs._sizes
+
+    def ends_meanwhile():
+        found = sizes()
+        site.gate.open()
+        wait_for(lambda: not download_jobs._jobs().by_name[NAME].runs)
+        return found
+
+    with publisher(adapter, gate=Gate()) as site:
+        offer(monkeypatch, site, adapter)
+        with monkeypatch.context() as patch:
+            patch.setattr(download_jobs, "_sizes", ends_meanwhile)
+            assert "data-runs" in ask(webui, f"start {NAME}")
+        assert "is here" in ended(webui)
+
+
 def test_two_clicks_are_one_download_that_can_be_cancelled_and_gone_on_with(
     webui, adapter, monkeypatch
 ):
     content = adapter + bytes(400_000)
-    with publisher(content, gate=threading.Event(), piece=2**16) as site:
+    with publisher(content, gate=Gate(), piece=2**16) as site:
         offer(monkeypatch, site, content)
         ask(webui, f"start {NAME}")
-        while not site.asked:
-            time.sleep(0.01)
+        wait_for(lambda: site.asked)
         twice = ask(webui, f"start {NAME}")
         assert "<progress" in twice and f'data-ask="stop {NAME}"' in twice
         assert len(site.asked) == 1
-        for _ in range(2):
-            site.gate.set()
-            site.gate.clear()
+        site.gate.let(2)
         assert ">Stopping</button>" in ask(webui, f"stop {NAME}")
-        site.gate.set()
+        site.gate.open()
         stopped = ended(webui)
         assert "was stopped; what has arrived is kept." in stopped
         assert "Go on</button>" in stopped or "Download</button>" in stopped

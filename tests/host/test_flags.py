@@ -10,6 +10,7 @@ from tests.miniature.flavour import FORGE, flavour
 from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
 from tests.miniature.tiny.linked import FAMILY
+from tests.waiting import HANGS
 
 FLAGS = {
     "medvram": {"medvram": True},
@@ -30,7 +31,7 @@ def test_a_style_without_its_content_under_flags(tmp_path, flags):
         def picture(*units, checkpoint="tiny_sdxl", **fields):
             body = {**SMALL, **(style(*units) if units else {}), **fields}
             body["override_settings"] = {"sd_model_checkpoint": f"{checkpoint}.safetensors"}
-            answer = requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=120)
+            answer = requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=HANGS)
             assert answer.status_code == 200, f"{answer.text}\n{server.log}"
             return answer.json()["images"]
 
@@ -40,7 +41,7 @@ def test_a_style_without_its_content_under_flags(tmp_path, flags):
         assert len({str(x) for x in (plain, styled, less)}) == 3
         assert picture() == plain
         picture(checkpoint="tiny_sd15", enable_hr=True, denoising_strength=0.5)
-        state = requests.get(f"{server.url}/probe/state", timeout=10).json()
+        state = requests.get(f"{server.url}/probe/state", timeout=HANGS).json()
     if flavour() == FORGE:
         return  # it sees to precision and memory itself, and tells the probe nothing of them
     # The miniature did what the flags ask for.

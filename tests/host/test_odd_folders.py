@@ -99,6 +99,33 @@ def test_an_odd_entry_among_the_adapters(webui, odd, kind):
     check_no_errors(webui)
 
 
+@pytest.mark.parametrize("kind", ["escape", "line break"])
+def test_no_name_of_a_file_reaches_the_console_as_it_is(webui, odd, library, capfd, kind):
+    """It could colour, move and clear what stands there, or write a line of its own."""
+    folders = ("ControlNet", "clip_vision", "Lora", "InstantStyle", "InstantStyle/styles")
+    names = {folder: odd(kind, folder, b"no model") for folder in folders}
+    raw = next(path.name for path in (models() / "Lora").iterdir() if "odd" in path.name)
+    webui.reload_ui()
+    for unit in (
+        {**UNIT, "adapter": names["ControlNet"]},
+        {"method": "b-lora", "lora": names["Lora"]},
+        {"style": names["InstantStyle/styles"]},
+        {**UNIT, "adapter": raw},
+        {"style": raw},
+    ):
+        assert webui.txt2img(expect=None, **style(unit)).status == 422
+        webui.post("/instantstyle/plan", {"units": [unit]})
+        webui.post("/instantstyle/embed", {**unit, "name": raw})
+    for part, event in (("style", "change"), ("style_delete", "click"), ("style_export", "click")):
+        webui.press(f"{TXT2IMG}unit_1_{part}", event, **{f"{TXT2IMG}unit_1_style": raw})
+    webui.press(f"{TXT2IMG}fill")
+    status(webui, adapter=raw)
+    print("end of what was printed")
+    printed = "".join(capfd.readouterr())
+    assert "end of what was printed" in printed
+    assert raw not in printed and "\x1b" not in printed and "\r" not in printed
+
+
 @pytest.mark.parametrize("kind", [kind for kind in SEVERAL if ODD[kind].fate == LISTED])
 def test_infotext_brings_an_oddly_named_adapter_back(webui, odd, kind):
     from lib_instantstyle.methods import TABLE
@@ -213,7 +240,7 @@ def test_a_picture_with_an_odd_name_in_a_folder_of_references(webui, tmp_path):
     Path(odd_name).write_bytes(data)
     assert len(xyz_files._pictures(tmp_path, "folder")) == 2
     assert _shown(odd_name) == r"\x83\x1b\n.jpg"
-    assert xyz_files.read_picture(odd_name) == UNIT["image"]
+    assert xyz_files.picture_in_file(odd_name) == UNIT["image"]
     for kind, odd in ODD.items():
         if odd.fate != REFUSED or odd.deep or kind in ("folder", "empty file", "half a file"):
             continue
@@ -221,7 +248,7 @@ def test_a_picture_with_an_odd_name_in_a_folder_of_references(webui, tmp_path):
         make(kind, folder, "odd", ".png", data)
         for path in xyz_files._pictures(folder, "folder"):
             with pytest.raises(InstantStyleError, match="cannot be read") as refusal:
-                xyz_files.read_picture(path)
+                xyz_files.picture_in_file(path)
             check_answer(str(refusal.value), tmp_path)
 
 

@@ -119,7 +119,7 @@ def test_no_request_has_a_path_opened(webui, monkeypatch, tmp_path):
     def never(*args):
         raise AssertionError("a path of a request was looked at")
 
-    for name in ("read_picture", "Path"):
+    for name in ("picture_in_file", "Path"):
         monkeypatch.setattr(xyz_files, name, never)
     for value in (str(COFFEE), str(tmp_path), "/etc/passwd"):
         answer = plot(webui, ("[InstantStyle] reference files", value), expect=422)

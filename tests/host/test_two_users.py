@@ -15,7 +15,7 @@ from tests.host.generations import style
 from tests.soak.memory import open_files
 from tests.soak.strangers import KINDS, nobody_may_read_them
 from tests.soak.users import ACTIONS, COFFEE, Addresses, House, look_around
-from tests.unit.publisher import publisher
+from tests.unit.publisher import Gate, publisher
 
 PATIENCE = 60  # seconds after which a state that is waited for counts as never coming
 DATA = base64.b64decode(COFFEE)
@@ -87,7 +87,7 @@ def test_who_waits_for_an_address_holds_up_nobody_who_paints_nothing(house):
 
     ada, ben = house.users
     with (
-        publisher(DATA, kind="image/jpeg", gate=threading.Event()) as site,
+        publisher(DATA, kind="image/jpeg", gate=Gate()) as site,
         ThreadPoolExecutor(2) as threads,
     ):
         unit = ada.unit(image=f"{site.url}/coffee.jpg")
@@ -99,7 +99,7 @@ def test_who_waits_for_an_address_holds_up_nobody_who_paints_nothing(house):
         for user in house.users:
             assert look_around(house, user) == ""
         assert not slow.done() and not waiting.done()
-        site.gate.set()
+        site.gate.open()
         assert slow.result().png == ada.alone["style"]
         assert waiting.result().png == ben.alone["content"]
 
@@ -108,7 +108,7 @@ def test_who_saves_a_style_from_a_slow_address_holds_up_nobody(house):
     """The address is waited for without the queue's lock."""
     ada, ben = house.users
     with (
-        publisher(DATA, kind="image/jpeg", gate=threading.Event()) as site,
+        publisher(DATA, kind="image/jpeg", gate=Gate()) as site,
         ThreadPoolExecutor(1) as threads,
     ):
         body = {"image": f"{site.url}/coffee.jpg", "name": "slow"}
@@ -117,6 +117,6 @@ def test_who_saves_a_style_from_a_slow_address_holds_up_nobody(house):
         assert house.picture(ben, ben.wishes["style"]).png == ben.alone["style"]
         assert house.picture(ada, ada.wishes["plain"]).png == ada.alone["plain"]
         assert not saving.done()
-        site.gate.set()
+        site.gate.open()
         assert saving.result().status_code == 200
     house.library().delete("slow")

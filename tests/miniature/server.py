@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.miniature import ROOT
+from tests.waiting import HANGS
 
 READY = re.compile(r"ready: (http\S+)")
 
@@ -54,7 +55,7 @@ def serve(
     extension: Path | str | list | None = None,
     *,
     port: int | None = None,
-    timeout: float = 120,
+    timeout: float = HANGS,
     python: str = sys.executable,
     **flags,
 ) -> Iterator[Server]:

@@ -27,6 +27,7 @@ LIFE = "tests/host/test_extension.py"
 HABITS = "tests/host/test_webui_habits.py"
 COMPANIONS = "tests/host/test_companions.py"
 DOWNLOADS = "tests/unit/test_resumable_download.py"
+STRANGERS = "tests/host/test_strangers.py"
 
 MUTATIONS = [
     # -- rows and time
@@ -176,6 +177,22 @@ MUTATIONS = [
     Mutation("download: two write one file", "models/part_file.py",
              "if not lock(self._stream):", "if False:", DOWNLOADS),
     Mutation("download: strangers may", "page/download_jobs.py",
-             "    if is_public():\n        raise InstantStyleError(FORBIDDEN)\n    file",
-             "    file", "tests/host/test_downloads.py"),
+             "    refuse_strangers(FORBIDDEN)\n    file", "    file",
+             "tests/host/test_downloads.py"),
+    Mutation("strangers: they change the saved styles", "page/styles.py",
+             "            refuse_strangers(_FORBIDDEN)\n", "", STRANGERS),
+    Mutation("strangers: the API saves their styles", "api/handlers.py",
+             "    refuse_strangers(_NO_SAVING, by_api=True)\n", "", STRANGERS),
+    Mutation("strangers: a kept reference is anybody's", "page/sent_pictures.py",
+             "return (sender, sha256) in self._entries", "return True", STRANGERS),
+    Mutation("strangers: an earlier picture stays in the box", "page/paste.py",
+             "if name in TABLE.pictures and is_public():", "if False:", STRANGERS),
+    Mutation("strangers: a plan tells what others have sent", "methods/ip_adapter/method.py",
+             "if checked is not None and not is_api_public():", "if checked is not None:",
+             STRANGERS),
+    Mutation("strangers: Gradio serves what is kept", "hosts/page.py",
+             "*sorted(ours)]", "]", STRANGERS),
+    Mutation("paste: units beyond the page vanish", "page/paste_back.py",
+             "    lost = [*_lost_units(parameters, count)]\n", "    lost = []\n",
+             "tests/host/test_paste_notice.py"),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 import threading
@@ -13,6 +14,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from lib_instantstyle.models.published import PublishedFile
 
 CONTENT = random.Random(1).randbytes(3_000_000)
+
+
+class Gate:
+    """Lets through as many pieces as it is told, or all that come."""
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._left = 0
+
+    def let(self, pieces):
+        with self._changed:
+            self._left += pieces
+            self._changed.notify_all()
+
+    def open(self):
+        self.let(math.inf)
+
+    def wait(self):
+        with self._changed:
+            self._changed.wait_for(lambda: self._left > 0)
+            self._left -= 1
 
 
 class Publisher(BaseHTTPRequestHandler):
@@ -46,7 +68,7 @@ class Publisher(BaseHTTPRequestHandler):
         site = self.server
         for start in range(0, len(body), site.piece):
             if site.gate is not None:
-                site.gate.wait(60)
+                site.gate.wait()
             time.sleep(site.delay)
             try:
                 self.wfile.write(body[start : start + site.piece])
@@ -86,7 +108,7 @@ def publisher(content=CONTENT, **behaviour):
         yield server
     finally:
         if server.gate is not None:
-            server.gate.set()
+            server.gate.open()
         server.shutdown()
         server.server_close()
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib_instantstyle.unet.auto_weight import LARGEST, AutoWeight
+from lib_instantstyle.unet.auto_weight import LARGEST_FACTOR, AutoWeight
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT
@@ -69,7 +69,7 @@ def test_it_is_the_same_each_time_and_off_by_default(both):
 def test_what_adds_next_to_nothing_is_not_blown_up():
     auto = AutoWeight(1.0)
     there, image = torch.ones(1, 4, 8), torch.full((1, 4, 8), 1e-6)
-    assert auto.factor(there, image, 1.0, (PROMPT,), 1) == LARGEST
+    assert auto.factor(there, image, 1.0, (PROMPT,), 1) == LARGEST_FACTOR
     nothing = AutoWeight(1.0)
     assert nothing.factor(there, 0 * image, 1.0, (PROMPT,), 1) == 1.0
 

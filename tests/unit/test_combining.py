@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from lib_instantstyle.methods.ip_adapter.features import COMBINE_FUNCTIONS as COMBINING
 from lib_instantstyle.methods.ip_adapter.features import combine, weighted
-from lib_instantstyle.methods.ip_adapter.terms import SCALINGS, scale
+from lib_instantstyle.methods.ip_adapter.terms import SCALE_FUNCTIONS, scale
 from lib_instantstyle.units.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
 
 
@@ -29,7 +29,7 @@ FORMULAS = {
 
 def test_every_mode_that_a_unit_may_ask_for_exists():
     assert set(COMBINING) == set(FORMULAS) == set(COMBINE) - {CONCAT, EACH}
-    assert set(SCALINGS) == set(EMBEDS_SCALING)
+    assert set(SCALE_FUNCTIONS) == set(EMBEDS_SCALING)
 
 
 @pytest.mark.parametrize("mode", FORMULAS)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
-from lib_instantstyle.methods.b_lora.layers import BLOCKS, lora_halves
+from lib_instantstyle.methods.b_lora.layers import BLOCK_OF_HALF, lora_halves
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import LoraTerm, Plan, When
@@ -136,7 +136,7 @@ def test_every_spelling_is_the_merged_weights(world, both, writer, tmp_path):
     assert_like_merged(world, path, both, amounts, blocks)
 
 
-@pytest.mark.parametrize(("half", "block"), BLOCKS.items())
+@pytest.mark.parametrize(("half", "block"), BLOCK_OF_HALF.items())
 def test_halves_apart(world, both, half, block, tmp_path):
     path = write(tmp_path, loras.published(both))
     assert_like_merged(world, path, both, {half: 1.0}, {block: 1.0})

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from lib_instantstyle.models import part_file, resumable_download
 from lib_instantstyle.models import published as published_files
 from lib_instantstyle.models.published import HUB, PUBLISHED_FILES, address
 from lib_instantstyle.models.resumable_download import DownloadProgress, download
-from tests.unit.publisher import CONTENT, published, publisher
+from tests.unit.publisher import CONTENT, Gate, published, publisher
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 NAME, PART = "model.safetensors", "model.safetensors.part"
@@ -183,9 +183,9 @@ def test_a_server_that_is_not_there_is_a_sentence(folder):
 
 def test_a_server_that_falls_silent_is_not_waited_for(folder, monkeypatch):
     monkeypatch.setattr(resumable_download, "SECONDS", 0.2)
-    with publisher(gate=threading.Event()) as site:
+    with publisher(gate=Gate()) as site:
         assert "timed out" in refused(published(site), folder)
-        assert len(site.asked) == resumable_download.FRUITLESS
+        wait_for(lambda: len(site.asked) == resumable_download.FRUITLESS)
 
 
 # -- who asked changes their mind ----------------------------------------------------------------
@@ -208,16 +208,15 @@ def test_a_download_that_is_stopped_keeps_what_has_arrived(folder):
 
 
 def test_two_downloads_of_one_file_do_not_mix(folder):
-    gate, ended = threading.Event(), []
+    gate, ended = Gate(), []
     with publisher(gate=gate, breaks=[]) as site:
         file = published(site)
         first = threading.Thread(target=lambda: ended.append(fetch(file, folder)))
         first.start()
-        while not site.asked:
-            time.sleep(0.01)
+        wait_for(lambda: site.asked)
         assert "is being downloaded already" in refused(file, folder)
-        gate.set()
-        first.join(60)
+        gate.open()
+        first.join()
         assert len(site.asked) == 1
     assert ended == [folder / NAME] and ended[0].read_bytes() == CONTENT
 
@@ -234,24 +233,20 @@ print(download(file, Path(folder), DownloadProgress()))
 
 
 def test_another_process_waits_its_turn_and_goes_on_after_a_crash(folder):
-    gate = threading.Event()
+    gate = Gate()
     with publisher(gate=gate, piece=500_000) as site:
         file = published(site)
         run = [sys.executable, "-c", CHILD, file.url, str(folder), str(file.size), file.sha256]
         child = subprocess.Popen(run, cwd=ROOT, env={**os.environ, "no_proxy": "127.0.0.1"})
         try:
-            while not site.sent:  # one piece, or a few of the six
-                gate.set()
-                gate.clear()
-                time.sleep(0.01)
-            while not (folder / PART).exists() or not (folder / PART).stat().st_size:
-                time.sleep(0.01)
+            gate.let(1)  # of six pieces
+            wait_for(lambda: (folder / PART).exists() and (folder / PART).stat().st_size)
             assert "perhaps by another WebUI" in refused(file, folder)
         finally:
             child.kill()
             child.wait()
         arrived = (folder / PART).stat().st_size
-        gate.set()
+        gate.open()
         assert 0 < arrived < len(CONTENT)
         assert fetch(file, folder).read_bytes() == CONTENT
         assert site.asked[-1] == f"bytes={arrived}-"

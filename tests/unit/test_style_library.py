@@ -254,6 +254,21 @@ def test_what_a_stopped_process_left_goes_with_the_next_style(library):
     assert not old.exists() and young.exists() and other.exists()
 
 
+def test_what_was_too_young_goes_an_hour_later_and_listing_is_enough(library, monkeypatch):
+    """A WebUI that was killed a moment ago is started again, and nothing is saved any more."""
+    from lib_instantstyle.files import own_files
+
+    SESSION.clear()
+    left = library.folder / f".{'a' * 32}.tmp"
+    left.write_bytes(b"half a style")
+    assert names(library) and left.exists()
+    hour = own_files._ABANDONED + 1
+    monotonic, now = own_files.time.monotonic(), own_files.time.time()
+    monkeypatch.setattr(own_files.time, "monotonic", lambda: monotonic + hour)
+    monkeypatch.setattr(own_files.time, "time", lambda: now + hour)
+    assert names(library) and not left.exists()
+
+
 DEEP = 900
 
 

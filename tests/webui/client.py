@@ -14,6 +14,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.waiting import HANGS
 from tests.webui import gallery
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -74,15 +75,15 @@ class Client:
         self._session.headers["Connection"] = "close"
 
     def post(self, path: str, body: dict[str, Any]) -> requests.Response:
-        return self._session.post(f"{self.url}{path}", json=body, timeout=600)
+        return self._session.post(f"{self.url}{path}", json=body, timeout=2 * HANGS)
 
     def get(self, path: str) -> Any:
-        response = self._session.get(f"{self.url}{path}", timeout=60)
+        response = self._session.get(f"{self.url}{path}", timeout=HANGS)
         response.raise_for_status()
         return response.json()
 
     def get_bytes(self, path: str) -> bytes:
-        response = self._session.get(f"{self.url}{path}", timeout=60)
+        response = self._session.get(f"{self.url}{path}", timeout=HANGS)
         response.raise_for_status()
         return response.content
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib_instantstyle.units.field import METHOD, Declared, Field, Files
 from lib_instantstyle.units.values import Name, Number, OneOf
 
-SCALINGS = LINEAR, SQUARED = "linear", "squared"
+LORA_SCALINGS = LINEAR, SQUARED = "linear", "squared"
 
 FIELDS = (
     Field(
@@ -31,7 +31,7 @@ FIELDS = (
         group=METHOD, row=9, place=42,
     ),
     Field(
-        "lora_scaling", LINEAR, OneOf(SCALINGS),
+        "lora_scaling", LINEAR, OneOf(LORA_SCALINGS),
         "How strengths count",
         "squared: as in the published code",
         "B-LoRA: the strengths as they are, or squared, as the published code has them",

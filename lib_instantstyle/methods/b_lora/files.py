@@ -14,7 +14,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.json_text import UnreadableJson
 from lib_instantstyle.files.model_file import read_errors, read_metadata
 from lib_instantstyle.files.tensors import check_range, largest_of, open_tensors
-from lib_instantstyle.methods.b_lora.layers import BLOCKS, Halves, scale_in_metadata
+from lib_instantstyle.methods.b_lora.layers import BLOCK_OF_HALF, Halves, scale_in_metadata
 from lib_instantstyle.unet.layers import linear_layers, linear_shape
 from lib_instantstyle.unet.plan import LoraTerm, When
 
@@ -24,11 +24,11 @@ def check_lora(halves: Halves, unet: nn.Module) -> list[str]:
 
     Raises InstantStyleError, the end of a sentence, if shapes differ or no layer is there.
     """
-    present = linear_layers(unet, BLOCKS.values())
+    present = linear_layers(unet, BLOCK_OF_HALF.values())
     lacking = []
     for half, layers in halves.items():
         for layer in layers:
-            name = BLOCKS[half].diffusers
+            name = BLOCK_OF_HALF[half].diffusers
             module = present.get((name, layer.path))
             if module is None:
                 lacking.append(f"{name}.{layer.path}")
@@ -51,7 +51,7 @@ def read_terms(
     terms = []
     with open_tensors(path) as read:
         for half, layers in halves.items():
-            block = BLOCKS[half]
+            block = BLOCK_OF_HALF[half]
             for layer in layers:
                 if layer.alpha is None:
                     name = f"{block.diffusers}.{layer.path}"

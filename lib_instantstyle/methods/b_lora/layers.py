@@ -24,7 +24,7 @@ from lib_instantstyle.files.tensor_info import TensorInfo, Tensors
 from lib_instantstyle.layout import SDXL, Block
 
 STYLE, CONTENT = HALVES = ("style", "content")
-BLOCKS: Mapping[str, Block] = {STYLE: SDXL.blocks[6], CONTENT: SDXL.blocks[5]}
+BLOCK_OF_HALF: Mapping[str, Block] = {STYLE: SDXL.blocks[6], CONTENT: SDXL.blocks[5]}
 
 _ATTENTION = tuple(
     f"{attention}.{part}"
@@ -42,7 +42,7 @@ _LINEAR = (  # the linear layers of a block, which both UNets call the same
 )
 _PLACES = {
     f"{name}.{path}".replace(".", "_"): (half, path)
-    for half, block in BLOCKS.items()
+    for half, block in BLOCK_OF_HALF.items()
     for name in (block.diffusers, block.ldm)
     for path in _LINEAR
 }
@@ -154,7 +154,7 @@ def _matrix(tensor: TensorInfo) -> tuple[int, int] | None:
 
 
 def _nothing(tensors: Tensors) -> str:
-    blocks = " and ".join(block.diffusers for block in BLOCKS.values())
+    blocks = " and ".join(block.diffusers for block in BLOCK_OF_HALF.values())
     if any(_SMALLER_UNET.search(name) for name in tensors):
         return f"is a LoRA for SD1.5 or SD2; one for SDXL is needed, with layers of {blocks}"
     return f"holds no LoRA layer of SDXL's {blocks}; choose a LoRA trained on SDXL's UNet"

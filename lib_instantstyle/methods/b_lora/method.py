@@ -12,10 +12,17 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.model_file import read_errors, read_tensors
 from lib_instantstyle.hosts import lora_folders
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.b_lora.fields import SQUARED
 from lib_instantstyle.methods.b_lora.files import check_lora, read_terms
-from lib_instantstyle.methods.b_lora.layers import BLOCKS, CONTENT, STYLE, Halves, lora_halves
+from lib_instantstyle.methods.b_lora.layers import (
+    BLOCK_OF_HALF,
+    CONTENT,
+    STYLE,
+    Halves,
+    lora_halves,
+)
 from lib_instantstyle.methods.base import BlockPlan, Findings, Method, Part, StatusText, naming
 from lib_instantstyle.models.lora_files import find_lora, lora_files
 from lib_instantstyle.unet.plan import LoraTerm, Plan, when_of
@@ -76,13 +83,13 @@ class BLora(Method):
                 return None
             findings.plan.adapter, findings.plan.kind = chosen.name, "LoRA"
             for half, layers in chosen.halves.items():
-                block, amount = BLOCKS[half], chosen.amounts[half]
+                block, amount = BLOCK_OF_HALF[half], chosen.amounts[half]
                 findings.plan.blocks.append(
                     BlockPlan(block.index, block.diffusers, amount, False, len(layers))
                 )
             lacking: list[str] = []
-            if context.unet is not None:
-                with _finishing(chosen.path):
+            with queue_lock_if_free() as free, _finishing(chosen.path):
+                if context.unet is not None and free:
                     lacking = check_lora(chosen.halves, context.unet)
             for remark in _remarks(unit, chosen, lacking):
                 findings.remark(remark)
@@ -123,8 +130,9 @@ def choose_lora(unit: Unit, layout: Layout) -> ChosenLora | None:
     for half in amounts:
         if not found[half]:
             raise InstantStyleError(
-                f"{path.name} holds nothing for the {half} block ({BLOCKS[half].diffusers}); set "
-                f"{half}_strength to 0, or choose another file."
+                f"{path.name} holds nothing for the {half} block "
+                f"({BLOCK_OF_HALF[half].diffusers}); set {half}_strength to 0, or choose another "
+                "file."
             )
     return ChosenLora(name, path, {half: found[half] for half in amounts}, amounts)
 

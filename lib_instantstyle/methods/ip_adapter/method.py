@@ -18,7 +18,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
-from lib_instantstyle.hosts.settings import tile_script
+from lib_instantstyle.hosts.page import is_api_public
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -190,8 +190,8 @@ def _note_references(
     if not findings.is_dry_run:
         return
     for picture, weight in zip(pictures.references, pictures.weights):
-        remembered = False
-        if checked is not None:
+        remembered = False  # for strangers: it would tell them what others have sent
+        if checked is not None and not is_api_public():
             hidden = checked.choice.adapter.kind.projection.takes_hidden_states
             encoder_input = reference_input(picture, checked.unit, pictures.reference_mask)
             remembered = is_remembered(encoder_input, checked.choice.image_encoder, hidden, context)
@@ -208,7 +208,7 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             f"{describe_layers(muted, context.known_layers)}; this part stays without style."
         )
     unit, p = checked.unit, context.p
-    if unit.mask and (script := tile_script(p)):
+    if unit.mask and (script := context.tile_script):
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )

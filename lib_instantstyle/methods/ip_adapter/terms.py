@@ -34,20 +34,20 @@ def attention_term(
     """The term of `unit` in one layer.
 
     bank: keys and values, each [n + 1, T, h], of n references and, last, of negative-prompt rows.
-    weights: of the n references; each is the share of the unit's weight that its reference has, in
-    prompt rows and in negative-prompt rows. Several references share one softmax ("concat"), or
-    each is for its own image of the batch ("each").
+    weights: of the n references; each multiplies the values of its reference. Several references
+    share one softmax ("concat"), or each is for its own image of the batch ("each"). The weight of
+    an image's only reference is a share of the unit's weight: it multiplies the values of
+    negative-prompt rows, too.
     """
     key, value = bank
-    count = len(weights)
+    count, width = len(weights), key.shape[-1]
     shares = value.new_tensor(weights)[:, None, None]
     prompt = (key[:-1], value[:-1] * shares)
-    negative = (
-        key[-1:].expand(count, -1, -1),
-        value[-1:].expand(count, -1, -1) * shares * unit.negative_weight,
-    )
+    negative = (key[-1:].expand(count, -1, -1), value[-1:].expand(count, -1, -1))
+    negative = (negative[0], negative[1] * unit.negative_weight)
+    if count == 1 or unit.combine == EACH:
+        negative = (negative[0], negative[1] * shares)
     if unit.combine != EACH:  # as many negative tokens as the prompt's
-        width = key.shape[-1]
         prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
         negative = (negative[0].reshape(1, -1, width), negative[1].reshape(1, -1, width))
     if block_weight.negated:
@@ -88,7 +88,7 @@ def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> S
     A caller leaves out terms of weight 0: in the last mode the differences of the tokens from
     their mean would remain. Raises KeyError for an unknown mode.
     """
-    return SCALINGS[mode](key, value, weight)
+    return SCALE_FUNCTIONS[mode](key, value, weight)
 
 
 def _penalised(key: torch.Tensor, weight: float) -> float:
@@ -104,7 +104,7 @@ def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Sca
     return key * weight, value + mean * (weight - 1), 1.0
 
 
-SCALINGS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
+SCALE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
     "V only": lambda key, value, weight: (key, value, weight),
     "K+V": _both,
     "K+V w/ C penalty": lambda key, value, weight: _both(key, value, _penalised(key, weight)),

@@ -21,6 +21,7 @@ from PIL import Image
 
 from tests.miniature.harness import PROBE, SMALL, to_base64
 from tests.miniature.server import serve
+from tests.waiting import HANGS
 from tests.webui.server import real
 
 REAL = os.environ.get("INSTANTSTYLE_WEBUI")
@@ -147,10 +148,10 @@ def pair(tmp_path_factory):
 
 def ask(url: str, body: dict, plan: dict | None = None) -> dict:
     """Status, texts, hooks and pixels of one request."""
-    requests.post(f"{url}/probe/plan", json=plan or {}, timeout=10)
+    requests.post(f"{url}/probe/plan", json=plan or {}, timeout=HANGS)
     body = dict(body)
     kind = body.pop("_route", "img2img" if "init_images" in body else "txt2img")
-    response = requests.post(f"{url}/sdapi/v1/{kind}", json=body, timeout=300)
+    response = requests.post(f"{url}/sdapi/v1/{kind}", json=body, timeout=HANGS)
     answer = response.json()
     found = {"status": response.status_code, "body": None, "pixels": []}
     if response.status_code == 200:
@@ -163,7 +164,7 @@ def ask(url: str, body: dict, plan: dict | None = None) -> dict:
         del found["info"]["job_timestamp"]
     else:
         found["body"] = answer
-    events = requests.get(f"{url}/probe/events", timeout=10).json()
+    events = requests.get(f"{url}/probe/events", timeout=HANGS).json()
     found["events"] = [x for x in events if x["hook"] != "model_loaded"]
     for event in found["events"]:
         if "object at" in str(event["args"]):
@@ -187,7 +188,7 @@ def check(pair, checkpoint: str, body: dict, plan: dict | None = None) -> None:
     for url in pair:
         settings = {"sd_model_checkpoint": f"{checkpoint}.safetensors"}
         settings["live_previews_enable"] = False
-        requests.post(f"{url}/sdapi/v1/options", json=settings, timeout=60)
+        requests.post(f"{url}/sdapi/v1/options", json=settings, timeout=HANGS)
     theirs, ours = (ask(url, body, plan) for url in pair)
     assert comparable(ours) == comparable(theirs)
     assert len(ours["pixels"]) == len(theirs["pixels"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ import requests
 from tests.miniature.harness import PROBE, SMALL
 from tests.miniature.server import serve
 from tests.miniature.tiny.linked import FAMILY
+from tests.waiting import HANGS, wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def picture(url, **kwargs):
-    return requests.post(f"{url}/sdapi/v1/txt2img", json=SMALL, timeout=60, **kwargs)
+    return requests.post(f"{url}/sdapi/v1/txt2img", json=SMALL, timeout=HANGS, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def test_authentication(server):
     assert picture(server.url, auth=("me", "wrong")).status_code == 401
     assert picture(server.url, auth=("me", "secret")).status_code == 200
     # a route of an extension is not behind it
-    assert requests.get(f"{server.url}/probe/state", timeout=10).status_code == 200
+    assert requests.get(f"{server.url}/probe/state", timeout=HANGS).status_code == 200
 
 
 def test_the_repository_is_not_on_the_path(server):
-    path = requests.get(f"{server.url}/probe/state", timeout=10).json()["path"]
+    path = requests.get(f"{server.url}/probe/state", timeout=HANGS).json()["path"]
     assert str(REPOSITORY) not in [str(Path(x or ".").resolve()) for x in path]
     assert str(PROBE) not in path
 
@@ -45,29 +45,26 @@ def test_the_repository_is_not_on_the_path(server):
 def test_files_of_the_page_are_served(server):
     import re
 
-    page = requests.get(server.url, timeout=10).text
+    page = requests.get(server.url, timeout=HANGS).text
     files = re.findall(r'(?:src|href)="(file=[^"]+)"', page)
     assert len(files) >= 7
     for file in files:
-        assert requests.get(f"{server.url}/{file}", timeout=10).status_code == 200, file
+        assert requests.get(f"{server.url}/{file}", timeout=HANGS).status_code == 200, file
 
 
 def test_flags_of_an_extension_are_known(server):
-    flags = requests.get(f"{server.url}/sdapi/v1/cmd-flags", auth=("me", "secret"), timeout=10)
+    flags = requests.get(f"{server.url}/sdapi/v1/cmd-flags", auth=("me", "secret"), timeout=HANGS)
     assert flags.json()["probe_flag"] == "set"
 
 
 def test_reload_ui_keeps_the_address(server):
     before = server.log.count("is ready")
-    config = requests.get(f"{server.url}/config", timeout=10).json()
+    config = requests.get(f"{server.url}/config", timeout=HANGS).json()
     ids = {x["props"].get("elem_id"): x["id"] for x in config["components"]}
     restart = ids["settings_restart_gradio"]
     index = next(i for i, x in enumerate(config["dependencies"]) if restart in x["targets"])
     body = {"fn_index": index, "data": [], "session_hash": "test"}
-    requests.post(f"{server.url}/run/predict", json=body, timeout=10)
-    for _ in range(200):
-        if server.log.count("is ready") > before:
-            break
-        time.sleep(0.1)
+    requests.post(f"{server.url}/run/predict", json=body, timeout=HANGS)
+    wait_for(lambda: server.log.count("is ready") > before)
     assert server.log.count("is ready") == before + 1
     assert picture(server.url, auth=("me", "secret")).status_code == 200

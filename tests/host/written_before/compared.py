@@ -19,6 +19,7 @@ from PIL import Image
 NAMES = ("elem_id", "label", "name", "id")  # of an object in a list
 LEVELS = 0.5  # of 8 bits, mean over a picture: processors round differently
 _MEASURED = re.compile(r'(InstantStyle \d+ (?:effect|leak|auto): )("[^"]*"|[^,\n]*)')
+_NOTE = re.compile(r'InstantStyle \d+ note: (?:"[^"]*"|[^,\n]*), ')
 _NUMBER = re.compile(r"-?\d+\.\d+|(?<![\w.])-?\d+(?![\w.])")
 
 
@@ -88,6 +89,7 @@ def distance(a: Image.Image, b: Image.Image) -> float:
 
 def changed_text(kept: str, now: str) -> list[str]:
     """A sentence where an infotext is another, byte for byte; what was measured may be 2% off."""
+    now = _NOTE.sub("", now)  # which came since
     parts = [(_MEASURED.sub(r"\1*", text), _MEASURED.findall(text)) for text in (kept, now)]
     (kept_rest, kept_measured), (now_rest, now_measured) = parts
     if kept_rest != now_rest:
