@@ -94,3 +94,8 @@ def style_file(metadata, tensors):
         position += size
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + bytes(position)
+
+
+TENSORS = {"image_vectors": (2, 3), "hidden_states": (2, 5, 4), "fingerprint": (4,)}
+"""Shapes of what a style holds."""
+STYLE = style_file(METADATA, TENSORS)

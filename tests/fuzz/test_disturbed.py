@@ -20,7 +20,7 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.models.lora_files import lora_files
 from lib_instantstyle.styles.library import StyleLibrary
-from tests.fuzz.test_folders import STYLE
+from tests.fuzz.files import STYLE
 from tests.unit.odd_folders import DISTURBANCES, ODD, check_answer, check_refusals, make
 
 _numbers = itertools.count()

@@ -24,6 +24,7 @@ from lib_instantstyle.models.clip_kind import image_encoder_kind, text_encoder_k
 from lib_instantstyle.references.pictures import decode_picture
 from lib_instantstyle.styles.header import read_info
 from tests.fuzz.files import read_or_refused
+from tests.fuzz.pickles import operations
 from tests.fuzz.requests import json_values
 from tests.unit.archives import LIES, archive_of, tensor_pickle
 
@@ -102,17 +103,6 @@ def test_any_metadata_of_a_style(path, metadata):
 
 # -- torch.save ----------------------------------------------------------------------------------
 
-short_text = st.text(max_size=6).map(
-    lambda t: b"X" + struct.pack("<I", len(t.encode())) + t.encode()
-)
-operations = st.sampled_from(
-    [b"(", b"t", b"}", b"]", b")", b"N", b"\x88", b"\x89", b"a", b"e", b"s", b"u", b"R", b"Q", b"b",
-     b"0", b"q\0", b"h\0", b"r\1\0\0\0", b"j\1\0\0\0", b"K\2", b"M\2\0", b"J\2\0\0\0", b"\x85",
-     b"\x86", b"\x87", b"\x8a\x01\x05", b"G?\xf0\0\0\0\0\0\0", b".", b"\x80\x02",
-     b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n", b"cos\nsystem\n",
-     b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n",
-     b"c__builtin__\neval\n", b"L9\nL.", b"\x8c\x01a"]
-) | short_text  # fmt: skip
 programs = st.lists(operations, max_size=25).map(lambda parts: b"\x80\x02" + b"".join(parts) + b".")
 
 

@@ -19,12 +19,10 @@ from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.models.lora_files import find_lora, lora_files
 from lib_instantstyle.styles.header import METADATA_KEY, StyleInfo, check_settings, read_info
 from lib_instantstyle.styles.library import StyleLibrary
-from tests.fuzz.files import INFO, METADATA, style_file
+from tests.fuzz.files import INFO, METADATA, STYLE, style_file
 from tests.fuzz.requests import json_values
 from tests.unit.odd_folders import ODD, check_answer, check_refusals, make
 
-STYLE = style_file(METADATA, {"image_vectors": (2, 3), "hidden_states": (2, 5, 4),
-                              "fingerprint": (4,)})  # fmt: skip
 _numbers = itertools.count()
 raw_names = st.binary(min_size=1, max_size=40).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")

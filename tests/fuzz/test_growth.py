@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.json_text import UnreadableJson
+from tests.fuzz.pickles import operations
 from tests.fuzz.requests import json_values
-from tests.fuzz.test_files import operations
 from tests.unit.archives import archive_of
+from tests.unit.readers import READERS, entry, safetensors
 from tests.unit.steps import lines_of
-from tests.unit.test_budgets import READERS, entry, safetensors
 
 FEW, TWICE, OFTEN = 150, 300, 1200
 SPARE = 400  # steps that do not depend on the length

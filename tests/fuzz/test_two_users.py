@@ -20,13 +20,12 @@ from lib_instantstyle.files.own_files import BoundedFolder, create_file
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.styles.library import StyleLibrary
 from lib_instantstyle.styles.names import same_name
-from tests.fuzz.files import METADATA, style_file
+from tests.fuzz.files import METADATA, TENSORS, style_file
 from tests.unit.odd_folders import check_answer
 
 users = st.integers(0, 1)
 NOBODY_S = ("con", "x" * 90)  # no style may have them
 names = st.sampled_from(["ink", "Ink", "e\u0301te\u0301", "\u00e9t\u00e9", "a b", *NOBODY_S])
-TENSORS = {"image_vectors": (2, 3), "hidden_states": (2, 5, 4), "fingerprint": (4,)}
 
 
 class TwoInALibrary(RuleBasedStateMachine):

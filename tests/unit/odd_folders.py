@@ -191,6 +191,10 @@ ODD = {
 }  # fmt: skip
 
 
+DAMAGED_WITHIN = ("empty file", "half a file", "pointer of Git LFS")
+"""Those that a look at the file alone tells: a list that opens none has them."""
+
+
 def _mkdir_for_bytes(folder):
     Path(os.fsdecode(os.fsencode(folder) + b"/\x93")).mkdir(exist_ok=True)
 

@@ -4,7 +4,6 @@ import importlib
 import json
 import re
 import struct
-import tempfile
 import types
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -16,27 +15,15 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.methods.b_lora.layers import lora_halves
-from lib_instantstyle.styles.names import check_name
-from lib_instantstyle.styles.tags import parse_tag, tags_in
-from lib_instantstyle.units.block_weights import parse_block_weights
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, read, text_to_unit
 from tests.unit.archives import archive_of
+from tests.unit.readers import READERS, entry, safetensors
 from tests.unit.steps import Steps, TooManySteps, lines_of
 
 PACKAGE = Path(limits.__file__).parent
 
 
 # -- growth --------------------------------------------------------------------------------------
-
-
-def safetensors(header):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text
-
-
-def entry(shape=(0,)):
-    return {"dtype": "F32", "shape": list(shape), "data_offsets": [0, 0]}
 
 
 def text(value):
@@ -71,16 +58,6 @@ def with_long_key(n):
     return b"\x80\x02}" + text("A" * n) + b"}(" + numbers + b"us."
 
 
-READERS = {
-    "infotext": lambda given: text_to_unit(given, TABLE),
-    "model file": lambda given: in_memory(given),
-    "blocks": parse_block_weights,
-    "tags": lambda given: [parse_tag(tag, TABLE) for tag in tags_in(given)],
-    "JSON": read_json,
-    "names": check_name,
-    "unit": lambda given: TABLE.parse_unit(given),
-    "LoRA": lambda given: lora_halves(dict.fromkeys(given)),
-}
 INPUTS = {
     "letters": ("infotext", lambda n: "a" * n),
     "keys": ("infotext", lambda n: "a:" * n),
@@ -119,13 +96,6 @@ INPUTS = {
     "weight": ("unit", lambda n: {"weight": "1" * n}),
     "dots": ("LoRA", lambda n: ["unet." + "a." * min(n, limits.TENSOR_NAME // 2)] * n),
 }  # fmt: skip
-
-
-def in_memory(data):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.bin")
-        path.write_bytes(data)
-        return read_tensors(path)
 
 
 @pytest.mark.parametrize("case", list(INPUTS))

@@ -1,7 +1,9 @@
 """A unit written into infotext and read again."""
 
+import json
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +37,15 @@ def test_written_and_read_again_is_the_same(unit, reference):
     written = text_to_unit(unit_to_text(unit, {"image": reference}), TABLE)
     assert written.unit == unit
     assert written.reference == reference
+
+
+@pytest.mark.parametrize(
+    "content", ["a, b", 'a "b"', "a\\b", "a\nb", "a, weight: 2", '", weight: 2']
+)
+def test_what_could_end_a_value_is_written_as_a_json_string(content):
+    text = unit_to_text(Unit(content=content), {})
+    assert text == f"content: {json.dumps(content)}"
+    assert text_to_unit(text, TABLE).unit == Unit(content=content)
 
 
 def test_every_picture_leaves_its_hash():
