@@ -111,7 +111,10 @@ def text_of(page, name, tab="txt2img", unit=1):
 
 
 def settle(page, quiet=500):
-    """Wait until nothing has changed on the page for `quiet` milliseconds of its own time."""
+    """Wait until nothing has changed on the page for `quiet` milliseconds of its own time.
+
+    A page on which something ticks is given five seconds.
+    """
     page.evaluate(
         """quiet => new Promise(resolve => {
             let timer = setTimeout(done, quiet);
@@ -120,6 +123,7 @@ def settle(page, quiet=500):
                 timer = setTimeout(done, quiet);
             });
             function done() { seen.disconnect(); resolve(); }
+            setTimeout(done, 5000);
             seen.observe(document, {subtree: true, childList: true, characterData: true,
                 attributes: true});
         })""",

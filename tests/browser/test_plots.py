@@ -29,7 +29,7 @@ def test_every_block_of_the_checkpoint_is_tried_alone(page):
     values.wait_for(state="visible")
     scripts.locator("#xyz_grid_fill_x_tool_button").click()
     assert wait_until(page, lambda: "mid_block.attentions.0" in values.input_value())
-    info, error = generate(page, seconds=180)
+    info, error = generate(page)
     assert error == ""
     assert "blocks: down_blocks.1.attentions.0=1" in info  # of the first cell
     grid = page.locator("#txt2img_gallery img").first
