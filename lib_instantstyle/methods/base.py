@@ -224,8 +224,6 @@ class Method(ABC):
                     checked.append((unit, found))
                     for remark in findings.plan.remarks:
                         context.notify(remark)
-                for sentence in findings.plan.idle:
-                    context.notify(f"{unit.title}: {sentence}")
         part = self.part(checked, context)
         part.all_units = tuple(units)
         return part

@@ -91,20 +91,21 @@ def _clear_infotext(p: Any) -> None:
 
 
 def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
-    """The `units` that can change the picture; of the others a note says why they do not.
+    """The `units` that can change the picture.
 
-    A unit of the page that is on and otherwise at its defaults is left out. The WebUI switches an
-    accordion on when it is opened, so such a unit is no reason to refuse a generation.
+    A note says so of a unit whose start is not before its end; weight 0 switches one off without a
+    word. A unit of the page that is on and otherwise at its defaults is left out, with a comment:
+    the WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
+    generation.
     """
     acting = []
     for unit in units:
-        reasons = [f"{unit.title}: {sentence}" for sentence in unit.why_idle]
         if unit.is_untouched and not unit.tag and not getattr(p, "is_api", False):
-            reasons = [NO_REFERENCE.format(unit.number)]
-        for sentence in reasons:
-            note(p, unit.number, sentence)
-        if not reasons:
+            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
+        elif unit.acts:
             acting.append(unit)
+        elif unit.why_idle == (unit.empty_range,):
+            note(p, unit.number, f"{unit.title}: {unit.empty_range}")
     return acting
 
 

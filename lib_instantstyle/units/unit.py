@@ -59,12 +59,18 @@ class Unit:
             reasons.append("it changes nothing, because its weight is 0.")
         if self.image and not any(reference.weight for reference in self.image):
             reasons.append("it changes nothing, because the weight of each reference is 0.")
-        if self.start >= self.end:
-            reasons.append(
-                f"it changes nothing, because start ({self.start:g}) is not before end "
-                f"({self.end:g})."
-            )
+        if self.empty_range:
+            reasons.append(self.empty_range)
         return tuple(reasons)
+
+    @property
+    def empty_range(self) -> str:
+        """A sentence if the unit has no time to act in, else ""."""
+        if self.start < self.end:
+            return ""
+        return (
+            f"it changes nothing, because start ({self.start:g}) is not before end ({self.end:g})."
+        )
 
     @property
     def declared(self) -> Declared:

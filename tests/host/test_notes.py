@@ -26,8 +26,6 @@ def is_plain(answer, plain):
     [
         ({"start": 0.8, "end": 0.2}, "start (0.8) is not before end (0.2)"),
         ({"start": 0.5, "end": 0.5}, "start (0.5) is not before end (0.5)"),
-        ({"weight": 0}, "its weight is 0"),
-        ({"image": {**UNIT, "weight": 0}}, "the weight of each reference is 0"),
         ({"start": 0.8}, "no sampling step falls between start and end"),
         ({"hires_pass": "hires"}, "or none in the passes that hires_pass names"),
         ({"method": "swap", "start": 0.9}, "no sampling step falls between start and end"),
@@ -42,6 +40,13 @@ def test_a_unit_that_changes_nothing_is_said_to(webui, unit, why):
     )
     assert why in answer.parameters[NOTE]
     assert NOTE not in plain.parameters
+
+
+@pytest.mark.parametrize(
+    "unit", [{"weight": 0}, {"image": {**UNIT, "weight": 0}}, {"blocks": "6=0"}]
+)
+def test_weight_0_is_off_to_the_byte(webui, unit):
+    assert webui.txt2img(**style({**UNIT, **unit})).png == webui.txt2img().png
 
 
 def test_few_steps_of_img2img_are_not_written_as_styled(webui):
@@ -96,7 +101,7 @@ def test_the_page_is_told_the_same(webui, monkeypatch):
     monkeypatch.setattr(
         processing.StableDiffusionProcessing, "comment", lambda self, text: said.append(text)
     )
-    answer = webui.txt2img(**style({**UNIT, "weight": 0}, {**UNIT, "start": 0.9}))
+    answer = webui.txt2img(**style({**UNIT, "start": 0.5, "end": 0.5}, {**UNIT, "start": 0.9}))
     notes = [answer.parameters[f"InstantStyle {number} note"] for number in (1, 2)]
     assert said == [f"InstantStyle: {sentence}" for sentence in notes]
 

@@ -46,7 +46,6 @@ OFF = {
     "not enabled": [{"image": COFFEE, "enabled": False}],
     "false before units": [False, {"image": COFFEE}],
     "weight 0": [{"image": COFFEE, "weight": 0}],
-    "empty range": [{"image": COFFEE, "start": 0.5, "end": 0.5}],
     "no block": [{"image": COFFEE, "blocks": "6=0"}],
     "other units off": [{"units": [{"image": COFFEE, "enabled": False}]}],
 }
