@@ -66,6 +66,8 @@ def strike(folder, where, how):
     if not found:
         return
     path = found[where % len(found)]
+    if how == "emptied" and not path.is_file():
+        return  # to open a pipe for writing waits for a reader
     try:
         if how == "a folder there":
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
