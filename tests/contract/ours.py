@@ -178,7 +178,7 @@ def javascript() -> set[str]:
         text = re.sub(r"//.*|\"[^\"\n]*\"|'[^'\n]*'", "", text)
         text = re.sub(r"/(?:\\.|[^/\n\\ ])+/", "", text)  # regular expressions
         called = set(re.findall(r"(?<![.\w])([a-zA-Z_]\w*)\(", text))
-        defined = set(re.findall(r"function\s+(\w+)", text))
+        defined = set(re.findall(r"(?:function|class)\s+(\w+)", text))
         defined |= set(re.findall(r"(?:const|let|var)\s+(\w+)\s*=", text))
         parameters = re.findall(r"(?:function\s*\w*\s*|^|[^\w])\(([\w\s,]*)\)\s*(?:=>|\{)", text)
         defined |= {x.strip() for p in parameters for x in p.split(",")}
@@ -205,6 +205,7 @@ BROWSER = {
         "CustomEvent",
         "parseFloat",
     ),
+    *("DOMParser", "ImageData"),
     *("parseInt", "isNaN", "isFinite", "getComputedStyle", "atob", "btoa", "URL", "DataTransfer"),
     *("MutationObserver", "ResizeObserver", "matchMedia", "AbortController", "alert", "confirm"),
 }

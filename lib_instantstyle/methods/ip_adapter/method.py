@@ -18,7 +18,6 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
-from lib_instantstyle.hosts.page import is_api_public
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -189,6 +188,8 @@ def _note_references(
 ) -> None:
     if not findings.is_dry_run:
         return
+    from lib_instantstyle.hosts.page import is_api_public
+
     for picture, weight in zip(pictures.references, pictures.weights):
         remembered = False  # for strangers: it would tell them what others have sent
         if checked is not None and not is_api_public():
