@@ -14,7 +14,7 @@ from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.hosts import settings
 from lib_instantstyle.hosts.refusal import InstantStyle
 from lib_instantstyle.run.requested import RequestedGeneration
-from lib_instantstyle.styles.tags import TRUE
+from lib_instantstyle.styles.tags import is_true
 
 _STRENGTH = 0.75  # the WebUI's default for img2img
 
@@ -90,8 +90,3 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
         is_known=True,
         script_name=str(given.get("script_name") or ""),
     )
-
-
-def is_true(value: object) -> bool:
-    """Whether the WebUI's API takes `value` for true."""
-    return str(value).lower() in TRUE

@@ -104,7 +104,7 @@ def _note_steps(unit: Unit, context: Context, findings: Findings) -> None:
     request = context.p
     for reason in unit.why_idle:
         findings.idle(reason)
-    if unit.start >= unit.end:
+    if unit.empty_range:
         return
     if unit.hires_pass == HIRES and not request.hires_steps:
         findings.idle("it acts in hires fix's second pass only, and there is none.")

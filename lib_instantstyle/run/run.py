@@ -89,7 +89,7 @@ class Run:
             self._current.failure = error
 
     def arm(self, p: Any) -> None:
-        """Have the next `launch_sampling` of p's sampler run with the hooks on the UNet."""
+        """Have each `launch_sampling` of p's sampler run with the hooks on the UNet."""
 
         def around(launch: Callable[..., Any], steps: int, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -105,7 +105,7 @@ class Run:
         wrap_calls(p.sampler, "launch_sampling", around)
 
     def watch(self, p: Any) -> None:
-        """Have the next `p.sample` prepare the parts, and fail if no layer was reached."""
+        """Have each `p.sample` of a batch prepare the parts, and fail if no layer was reached."""
 
         def around(sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             self._passes = []

@@ -93,10 +93,9 @@ def _clear_infotext(p: Any) -> None:
 def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
     """The `units` that can change the picture.
 
-    A note says so of a unit whose start is not before its end; weight 0 switches one off without a
-    word. A unit of the page that is on and otherwise at its defaults is left out, with a comment:
-    the WebUI switches an accordion on when it is opened, so such a unit is no reason to refuse a
-    generation.
+    A unit with weight 0 is off and gets no note; one whose start is not before its end gets one. A
+    unit of the page that is on and otherwise at its defaults is left out with a comment, because
+    the WebUI switches an accordion on when it is opened.
     """
     acting = []
     for unit in units:

@@ -29,7 +29,7 @@ _TAG = re.compile(rf"<{TAG}:(.+)", re.IGNORECASE | re.DOTALL)  # without the > b
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
 _NEGATIVE = ("negative_prompt", "hr_negative_prompt")
-TRUE = ("1", "on", "t", "true", "y", "yes")  # what the WebUI's API takes for true
+_TRUE = ("1", "on", "t", "true", "y", "yes")
 _PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
 
 Tags = tuple[tuple[str, str], ...]
@@ -139,6 +139,11 @@ def of_batch(p: Any, number: int) -> Tags:
     )
 
 
+def is_true(value: object) -> bool:
+    """Whether the WebUI's API takes `value` for true."""
+    return str(value).lower() in _TRUE
+
+
 def of_request(given: Mapping[str, object]) -> Tags:
     """The tags in the prompts of the request `given`, and in the prompt styles that it names.
 
@@ -150,7 +155,7 @@ def of_request(given: Mapping[str, object]) -> Tags:
     named = given.get("styles")
     names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
     in_passes = [texts["prompt"]]
-    if str(given.get("enable_hr")).lower() in TRUE:
+    if is_true(given.get("enable_hr")):
         in_passes.append(texts["hr_prompt"] or texts["prompt"])
     for name in _NEGATIVE:
         _refuse_negative(with_prompt_styles(texts[name], names, negative=True))

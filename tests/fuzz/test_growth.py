@@ -12,13 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.json_text import UnreadableJson
 from tests.fuzz.pickles import operations
 from tests.fuzz.requests import json_values
 from tests.unit.archives import archive_of
-from tests.unit.readers import READERS, entry, safetensors
-from tests.unit.steps import lines_of
+from tests.unit.readers import READERS, entry, safetensors, work
 
 FEW, TWICE, OFTEN = 150, 300, 1200
 SPARE = 400  # steps that do not depend on the length
@@ -31,22 +28,10 @@ pieces = st.lists(special | st.text(max_size=3), min_size=1, max_size=4).map("".
 ends = st.lists(special, max_size=2).map("".join)
 
 
-def steps(reader, given_input):
-    """What it takes to read, or to refuse."""
-
-    def read():
-        try:
-            READERS[reader](given_input)
-        except (InstantStyleError, UnreadableJson) as error:
-            assert len(str(error)) < 3000
-
-    return lines_of(read)
-
-
 def check_growth(reader, make):
     """Linear from few to twice and to often, and not only until a budget ends it."""
-    steps(reader, make(2))  # what is made once
-    few, twice, often = (steps(reader, make(n)) for n in (FEW, TWICE, OFTEN))
+    work(reader, make(2))  # what is made once
+    few, twice, often = (work(reader, make(n)) for n in (FEW, TWICE, OFTEN))
     assert twice <= 2.2 * few + SPARE, (few, twice)
     assert often <= 8.8 * few + SPARE, (few, often)
 

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from lib_instantstyle.unet.progress import SamplerProgress
 from lib_instantstyle.units.schedule import (
@@ -18,27 +17,12 @@ from lib_instantstyle.units.schedule import (
     completed_fraction,
     strength,
 )
+from tests.unit.sampler_calls import Denoiser
 
 # An evaluation: how far it is from this step's sigma to the next one's, or above it by churn.
 evaluations = st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.0, -0.3]), max_size=3)
 habits = st.lists(st.tuples(evaluations, evaluations), min_size=1, max_size=9)
 """Of each step: its evaluations before the callback, and those after it."""
-
-
-class Denoiser(nn.Module):
-    """Asks how far the sampler is, from inside the call, and notes who asked."""
-
-    def __init__(self, sampler, progress, total):
-        super().__init__()
-        self.sampler, self.progress, self.total_steps, self.step = sampler, progress, total, 0
-        self.seen = []
-
-    def forward(self, x, sigma, step):
-        i = 1  # a variable of the model is none of the sampler
-        found = self.progress.fraction(self, torch.as_tensor(sigma).reshape(-1).expand(i))
-        assert found == self.progress.fraction(self, torch.as_tensor(sigma).reshape(-1))
-        self.seen.append((step, found))
-        self.step += 1
 
 
 def levels_of(steps):

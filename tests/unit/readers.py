@@ -7,7 +7,8 @@ import struct
 import tempfile
 from pathlib import Path
 
-from lib_instantstyle.files.json_text import read_json
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.methods.b_lora.layers import lora_halves
@@ -15,6 +16,7 @@ from lib_instantstyle.styles.names import check_name
 from lib_instantstyle.styles.tags import parse_tag, tags_in
 from lib_instantstyle.units.block_weights import parse_block_weights
 from lib_instantstyle.units.infotext import text_to_unit
+from tests.unit.steps import lines_of
 
 
 def safetensors(header):
@@ -43,3 +45,15 @@ READERS = {
     "unit": lambda given: TABLE.parse_unit(given),
     "LoRA": lambda given: lora_halves(dict.fromkeys(given)),
 }
+
+
+def work(reader, given):
+    """The steps that it takes to read `given`, or to refuse it with a sentence."""
+
+    def read_or_refuse():
+        try:
+            READERS[reader](given)
+        except (InstantStyleError, UnreadableJson) as error:
+            assert len(str(error)) < 3000
+
+    return lines_of(read_or_refuse)

@@ -17,8 +17,8 @@ from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, read, text_to_unit
 from tests.unit.archives import archive_of
-from tests.unit.readers import READERS, entry, safetensors
-from tests.unit.steps import Steps, TooManySteps, lines_of
+from tests.unit.readers import entry, safetensors, work
+from tests.unit.steps import Steps, TooManySteps
 
 PACKAGE = Path(limits.__file__).parent
 
@@ -101,20 +101,8 @@ INPUTS = {
 @pytest.mark.parametrize("case", list(INPUTS))
 def test_twice_the_input_is_twice_the_work(case):
     reader, make = INPUTS[case]
-
-    def steps(n):
-        given = make(n)
-
-        def read_or_refuse():
-            try:
-                READERS[reader](given)
-            except (InstantStyleError, UnreadableJson) as error:
-                assert len(str(error)) < 3000
-
-        return lines_of(read_or_refuse)
-
-    steps(10)  # what is made once
-    few, twice, often = (steps(n) for n in (500, 1000, 4000))
+    work(reader, make(10))  # what is made once
+    few, twice, often = (work(reader, make(n)) for n in (500, 1000, 4000))
     assert twice <= 2.2 * few + 200
     assert often <= 8.8 * few + 200
 

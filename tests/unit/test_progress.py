@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
 
 from lib_instantstyle.unet.progress import SamplerProgress
+from tests.unit.sampler_calls import Denoiser
 
 STEPS = 5
 SIGMAS = torch.tensor([10.0, 5.0, 2.5, 1.0, 0.3, 0.0])
@@ -137,23 +137,6 @@ def counted(model, x, sigma_min, sigma_max, n, extra_args=None, callback=None):
 def adaptive(model, x, sigma_min, sigma_max, extra_args=None, callback=None):
     for place, sigma in enumerate((10.0, 1.0, 3.0, 0.1, 0.1)):  # a refused step goes back
         model(x, torch.tensor(sigma), place)
-
-
-class Denoiser(nn.Module):
-    """Asks for the progress of each evaluation, from inside as the WebUI's callback does."""
-
-    def __init__(self, sampler, progress, total):
-        super().__init__()
-        self.sampler, self.progress, self.total_steps, self.step = sampler, progress, total, 0
-        self.seen = []
-
-    def forward(self, x, sigma, belongs_to):
-        i = 2  # not the sampler's
-        level = sigma.expand(i)
-        fraction = self.progress.fraction(self, level)
-        assert fraction == self.progress.fraction(self, level)  # asked twice, answered once
-        self.seen.append((belongs_to, fraction))
-        self.step += 1
 
 
 def run(function, order=1, **schedule):
