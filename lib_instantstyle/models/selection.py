@@ -59,7 +59,7 @@ def choose(
                 "or other blocks."
             )
         return Choice(adapter, image_encoder_for(adapter, catalog), muted)
-    fitting = [adapter for adapter in catalog.adapters if _fits(adapter, layers, selected)]
+    fitting = [adapter for adapter in catalog.adapters if _serves(adapter, layers, selected)]
     if not fitting:
         passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
         raise MissingFileError(
@@ -88,12 +88,8 @@ def _muted(adapter: AdapterFile, selected: Collection[int]) -> tuple[int, ...]:
     return tuple(number for number in selected if number not in adapter.kind.layer_widths)
 
 
-def _fits(adapter: AdapterFile, layers: UnetLayers, selected: Collection[int]) -> bool:
-    try:
-        check_adapter(adapter.name, adapter.kind, layers)
-    except InstantStyleError:
-        return False
-    return len(_muted(adapter, selected)) < len(selected)
+def _serves(adapter: AdapterFile, layers: UnetLayers, selected: Collection[int]) -> bool:
+    return fits(adapter, layers) and len(_muted(adapter, selected)) < len(selected)
 
 
 # Whether an adapter fits a UNet, and its layers in words.
@@ -128,6 +124,15 @@ def check_adapter(name: str, kind: AdapterKind, layers: UnetLayers) -> None:
                 f"adapter {name} has width {kind.layer_widths[number]} in "
                 f"{found.layer.diffusers}, the loaded checkpoint {found.width}."
             )
+
+
+def fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
+    """Whether `adapter` fits a UNet; see `check_adapter`."""
+    try:
+        check_adapter(adapter.name, adapter.kind, layers)
+    except InstantStyleError:
+        return False
+    return True
 
 
 def describe_layers(numbers: Collection[int], layers: UnetLayers) -> str:

@@ -156,3 +156,16 @@ def test_nothing_is_kept_where_the_user_wants_nothing_kept(webui, monkeypatch):
         monkeypatch.setitem(webui.shared.opts.data, name, 0)
     webui.txt2img(**style({"image": COFFEE}))
     assert not (own_folder() / "references").exists() and not (own_folder() / "cache").exists()
+
+
+def test_a_style_for_the_other_family_is_saved_and_serves_there(webui):
+    """The adapter decides which encoder sees the picture, not the loaded checkpoint."""
+    answer = webui.post(
+        "/instantstyle/embed",
+        {"image": COFFEE, "adapter": "ip-adapter_sd15", "name": "older"},
+    )
+    assert answer.status_code == 200, answer.text
+    webui.use("tiny_sd15.")
+    expected = webui.txt2img(**style({"image": COFFEE, "adapter": "ip-adapter_sd15"}))
+    found = webui.txt2img(**style({"style": "older"}))
+    assert found.pixels == expected.pixels

@@ -38,7 +38,13 @@ from lib_instantstyle.methods.ip_adapter.saving import style_of
 from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.models.catalog import ImageEncoderFile
-from lib_instantstyle.models.selection import choose, describe_layers
+from lib_instantstyle.models.selection import (
+    Choice,
+    choose,
+    describe_layers,
+    fits,
+    image_encoder_for,
+)
 from lib_instantstyle.references.crops import marked_box
 from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
@@ -131,7 +137,8 @@ class IPAdapter(Method):
     @torch.no_grad()
     def style_of(self, unit: Unit, context: Context) -> Style:
         with naming(unit, context):
-            checked = self.check(unit, context, Findings(unit))
+            checked = _for_another_family(unit, context)
+            checked = checked or self.check(unit, context, Findings(unit))
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
         return style_of(checked, context)
@@ -170,6 +177,24 @@ def _chosen(
         choice = choose(unit.adapter, context.catalog, layers, weights)
     held = {number: weight for number, weight in weights.items() if number not in choice.muted}
     return CheckedUnit(unit, pictures, choice, held, style)
+
+
+def _for_another_family(unit: Unit, context: Context) -> CheckedUnit | None:
+    """`unit` without layers, if it names an adapter that does not fit the loaded checkpoint.
+
+    A style holds what the adapter's image encoder sees, for checkpoints that the adapter does fit.
+    """
+    if unit.adapter == AUTO or context.layers is None:
+        return None
+    adapter = context.catalog.adapter(unit.adapter)
+    if fits(adapter, context.layers):
+        return None
+    pictures = pictures_of(unit, context)
+    if pictures.reference_mask is not None:
+        for picture in pictures.references:
+            marked_box(picture.image, pictures.reference_mask.image)
+    encoder = image_encoder_for(adapter, context.catalog)
+    return CheckedUnit(unit, pictures, Choice(adapter, encoder, ()), {})
 
 
 def _block_plans(weights: dict[int, BlockWeight], layers: UnetLayers) -> list[BlockPlan]:
