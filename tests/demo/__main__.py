@@ -1,8 +1,8 @@
 """`make demo`: what the extension is for, painted by small trained models in the miniature WebUI.
 
-The models of `tests/trained` know six shapes in eight looks. Each row of the sheet is a reference
-and a prompt that names another shape: the picture should take the reference's look and not its
-shape. What can be checked without judging a picture is checked as it is shown: the selected
+The models of `tests/trained` know twelve shapes in twelve looks. Each row of the sheet is a
+reference and a prompt that names another shape: the picture should take the reference's look and
+not its shape. What can be checked without judging a picture is checked as it is shown: the selected
 blocks, and only these, receive a term; another reference gives another picture; with the extension
 off the picture is what it was.
 """
@@ -29,8 +29,8 @@ from tests.trained.family import CHECKPOINT, WEIGHTS, kept_weights, write_family
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "build" / "demo"
 HONEST = [
-    "Small models, trained on drawings of six shapes in eight looks; they know nothing else. They",
-    "show what the method does with a reference, not how well SDXL paints.",
+    "Small models, trained on drawings of twelve shapes in twelve looks; they know nothing else.",
+    "They show what the method does with a reference, not how well SDXL paints.",
 ]
 
 
@@ -47,11 +47,12 @@ def main() -> None:
         shown = [Row(Image.open(file).convert("RGB"), "", arguments.prompt, file.name)]
     for row in shown:
         print(f"\n{row.prompt!r}, in the look of {row.title}:")
-        cells = [(f"reference\n{row.title}", row.reference)]
+        cells = []
         for way in ways(measured):
             picture = paint(demo, way, row)
-            cells.append((f"{way.name}\n{judge.verdict(picture)}", picture))
-        table.append(cells)
+            seen = judge.verdict(picture)
+            cells.append((f"{way.title}\nprompt: {row.prompt}\npainted: {seen}", picture))
+        table.append([*cells, (f"reference\n{row.title}", row.reference)])
     check_others(demo, shown[0], ways(measured)[-1])
 
     folder = ROOT / "demo"
@@ -67,7 +68,7 @@ def paint(demo: Demo, way: Way, row: Row) -> Image.Image:
     """The picture, if nothing but the blocks of `way` received anything."""
     picture, blocks = demo.generate(row.prompt, way.unit(row))
     expected = {SDXL.blocks[i].diffusers for i in way.blocks}
-    check(set(blocks) == expected, f"{way.name}: {_named(blocks)} received a term")
+    check(set(blocks) == expected, f"{way.title}: {_named(blocks)} received a term")
     return picture
 
 

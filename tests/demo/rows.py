@@ -1,19 +1,24 @@
-"""What the demo shows: references of the small world, prompts, and a judge of pictures."""
+"""What the demo shows: references of the small world, prompts, and the judges of pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
-from tests.trained.family import State, judge_of
+from tests.trained.family import State, judges_of
 from tests.trained.world import LOOKS, SHAPES, SIDE, as_image, scenes
 
-# Looks that differ in colours and in pattern; every prompt names another shape than the reference.
-_SHOWN = (("heart", "lava", "star"), ("square", "candy", "cross"), ("star", "blueprint", "heart"))
+# Reference's shape and look, and the prompt's shape: always another. The last reference has the
+# colours of the look "ice" in another texture, so that both have to arrive.
+_SHOWN = (
+    ("heart", "lava", "star"),
+    ("house", "candy", "cross"),
+    ("star", "blueprint", "heart"),
+    ("moon", "frost", "square"),
+)
 _SEED = 7
 
 
@@ -28,7 +33,8 @@ class Row:
 
 
 def rows() -> list[Row]:
-    shapes, looks = ([list(known).index(name) for name in names] for known, names in _known())
+    shapes = [list(SHAPES).index(shape) for shape, _, _ in _SHOWN]
+    looks = [list(LOOKS).index(look) for _, look, _ in _SHOWN]
     seen = scenes(np.random.default_rng(_SEED), len(_SHOWN), shapes, looks)
     return [
         Row(as_image(picture), f"a {shape}", f"a {prompt}", f"a {shape}, {look}")
@@ -36,21 +42,21 @@ def rows() -> list[Row]:
     ]
 
 
-def _known() -> list[tuple[Mapping[str, object], tuple[str, ...]]]:
-    shapes, looks, _ = zip(*_SHOWN, strict=True)
-    return [(SHAPES, shapes), (LOOKS, looks)]
-
-
 class Judging:
-    """Two small networks that know nothing of the method."""
+    """Two small networks that know nothing of the method nor of each other."""
 
     def __init__(self, weights: dict[str, State]) -> None:
-        self._judge = judge_of(weights)
+        self._judges = judges_of(weights)
 
     @torch.no_grad()
     def verdict(self, picture: Image.Image) -> str:
-        """ "star, lava": the shape and the look that a picture has."""
+        """ "star, lava": the shape and the look that a picture has; "star or heart, lava" where the
+        judges do not agree."""
         small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
         pixels = torch.from_numpy(np.asarray(small, np.float32) / 127.5 - 1).permute(2, 0, 1)
-        shape, look = (int(scores.argmax()) for scores in self._judge(pixels[None]))
-        return f"{list(SHAPES)[shape]}, {list(LOOKS)[look]}"
+        found = [[int(s.argmax()) for s in judge(pixels[None])] for judge in self._judges]
+        words = (
+            dict.fromkeys(list(names)[i] for i in each)
+            for names, each in zip((SHAPES, LOOKS), zip(*found, strict=True), strict=True)
+        )
+        return ", ".join(" or ".join(each) for each in words)

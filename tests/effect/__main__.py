@@ -1,77 +1,83 @@
-"""python -m tests.effect: what the method does with the trained models, as a report."""
+"""python -m tests.effect: what the method does with the trained models, as a report.
+
+What was painted and judged is kept in --out, so that a run that was stopped goes on where it was.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from tests.effect.arms import ALL_BLOCKS, Arm, Cases, equally, make_cases
-from tests.effect.outcome import Outcome, judged
-from tests.effect.painter import Painter
-from tests.effect.report import PAPERS_BLOCK, compared, report
-from tests.effect.summary import (
-    ALL,
-    ALL_SUBTRACTED,
-    BOTH,
-    MATCHED,
-    NO_ADAPTER,
-    PAPER,
-    STYLE,
-    Summary,
-)
-from tests.effect.sweep import sweep
+from tests.effect.arms import NO_ADAPTER, Arm, Way, ways
+from tests.effect.outcome import Outcome
+from tests.effect.picture import draw_front
+from tests.effect.report import Found, report
+from tests.effect.summary import Summary, kept_summary
+from tests.effect.sweep import Sweep, sweep
+from tests.effect.trials import Trials
 from tests.trained.family import WEIGHTS, kept_weights
-from tests.trained.world import LOOKS, SHAPES, as_image
+from tests.trained.world import LOOKS, SHAPES
 
-SUBTRACTED = 0.5  # the extension's default
 SWEEP_SEED, REPORT_SEED = 1, 2
+QUICK_CASES = 24
 
 
 def main() -> None:
     arguments = parse_arguments()
     try:
-        weights = kept_weights(arguments.weights)
+        kept_weights(arguments.weights)
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
-    painter = Painter(weights, arguments.out / "models")
-    found = sweep(lambda arm: attempt(painter, arm, make_cases(arguments.sweep, SWEEP_SEED)))
-    arms = [
-        Arm(NO_ADAPTER, {}),
-        equally(ALL, ALL_BLOCKS),
-        equally(ALL_SUBTRACTED, ALL_BLOCKS, subtracted=SUBTRACTED),
-        equally(MATCHED, ALL_BLOCKS, found.matched),
-        equally(PAPER, (PAPERS_BLOCK,)),
-        equally(STYLE, found.style),
-        equally(BOTH, found.style, subtracted=SUBTRACTED),
-    ]
-    cases = make_cases(arguments.cases, REPORT_SEED)
-    outcomes = {arm.name: attempt(painter, arm, cases, arguments.out) for arm in arms}
-    sizes = {"shapes": len(SHAPES), "looks": len(LOOKS), "count": len(cases)}
-    sentences = [
-        compared(outcomes, STYLE, ALL, "style blocks leak less than all blocks"),
-        compared(outcomes, STYLE, MATCHED, "they leak less at the same share of looks"),
-        compared(outcomes, ALL_SUBTRACTED, ALL, "subtraction lowers the leaks of all blocks"),
-        compared(outcomes, BOTH, STYLE, "subtraction lowers those of the style blocks"),
-    ]
-    text = "\n".join([report(found, arms, outcomes, sizes), *sentences, ""])
-    arguments.report.write_text(text, encoding="utf-8")
-    shares = {name: outcome.shares for name, outcome in outcomes.items()}
-    Summary(found.style, found.matched, len(cases), shares).write(arguments.weights)
-    print(text)
+    trials = Trials(
+        arguments.weights, arguments.out, arguments.cases, REPORT_SEED, arguments.workers
+    )
+    if arguments.quick:
+        print_quickly(trials, ways(kept_summary(arguments.weights).style))
+        return
+    on_others = replace(trials, cases=arguments.sweep, seed=SWEEP_SEED)
+    found = sweep(lambda arms: [first for first, _ in on_others(arms)])
+    tried = ways(found.style)
+    outcomes = attempt(trials, tried)
+    sizes = {"shapes": len(SHAPES), "looks": len(LOOKS), "count": arguments.cases}
+    write(arguments.report, found, tried, outcomes, sizes)
+    summary(found, tried, outcomes, arguments.cases).write(arguments.weights)
+    print(arguments.report.read_text(encoding="utf-8"))
 
 
-def attempt(painter: Painter, arm: Arm, cases: Cases, folder: Path | None = None) -> Outcome:
-    """Paint and judge; the first pictures are kept in `folder` to look at."""
-    pictures = painter.paint(arm, cases)
-    if folder is not None:
-        for i, picture in enumerate(pictures[:6]):
-            as_image(picture).save(folder / f"{arm.name.replace(' ', '_')}-{i}.png")
-    outcome = judged(painter.judge, pictures, cases)
-    shares = ", ".join(f"{share:.1%}" for share in outcome.shares)
-    print(f"{arm.name} {dict(arm.blocks)}: kept, leaked, styled: {shares}", flush=True)
-    return outcome
+def attempt(trials: Trials, tried: Sequence[Way]) -> Found:
+    """Every way at every strength, in one go: the workers never wait for each other."""
+    places = [(NO_ADAPTER.name, 0.0, NO_ADAPTER)]
+    places += [(way.name, strength, arm) for way in tried for strength, arm in way.arms().items()]
+    verdicts = trials([arm for _, _, arm in places])
+    found: dict[str, dict] = {}
+    for (name, strength, _), each in zip(places, verdicts, strict=True):
+        found.setdefault(name, {})[strength] = each
+    return found
+
+
+def write(
+    file: Path, found: Sweep, tried: Sequence[Way], outcomes: Found, sizes: dict[str, int]
+) -> None:
+    draw_front(tried, outcomes, file.with_name("effect-front.png"))
+    file.write_text(report(found, tried, outcomes, sizes), encoding="utf-8")
+
+
+def summary(found: Sweep, tried: Sequence[Way], outcomes: Found, cases: int) -> Summary:
+    shares = {NO_ADAPTER.name: outcomes[NO_ADAPTER.name][0.0][0].shares}
+    shares |= {way.name: outcomes[way.name][way.usual][0].shares for way in tried}
+    return Summary(found.style, cases, shares)
+
+
+def print_quickly(trials: Trials, tried: Sequence[Way]) -> None:
+    """Each way at its usual strength alone, on few cases; nothing is written but what was found."""
+    few = replace(trials, cases=QUICK_CASES)
+    arms: list[Arm] = [NO_ADAPTER, *(way.arm(way.usual) for way in tried)]
+    found: list[Outcome] = [first for first, _ in few(arms)]
+    print(f"\n{QUICK_CASES} cases; kept, leaked, styled:")
+    for arm, outcome in zip(arms, found, strict=True):
+        print(f"{arm.name:40}" + "".join(f"{value:8.0%}" for value in outcome.shares))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -81,11 +87,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, default=Path("docs/effect.md"))
     parser.add_argument("--cases", type=int, default=480)
     parser.add_argument("--sweep", type=int, default=96, help="cases for each block of the sweep")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    return arguments
+    parser.add_argument("--workers", type=int, default=2, help="processes that paint")
+    parser.add_argument("--quick", action="store_true", help="two minutes: print, write nothing")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

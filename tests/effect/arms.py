@@ -1,33 +1,116 @@
-"""What is compared: ways to use a reference, and the cases that each is tried on."""
+"""Ways to use a reference, each at several strengths, and the cases that they are tried on.
+
+WAYS is the one table: what is added here is painted, judged, drawn and written up by `make effect`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib_instantstyle.layout import SDXL
+from tests.trained.family import ADAPTER, STYLE_ADAPTER
 from tests.trained.world import LOOKS, SHAPES, scenes
 
 ALL_BLOCKS = tuple(block.index for block in SDXL.blocks)
+PAPERS_BLOCK = 6  # up_blocks.0.attentions.1, which InstantStyle calls the style block
+DEFAULT_REMOVED = 0.5  # the extension's content_scale
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to use the reference: weights of blocks, by transformer index, and how much of the
-    reference's own shape, as text, is subtracted. No blocks: no adapter."""
+    """One way at one strength.
+
+    blocks: their weights by transformer index; none for no adapter. names_content: whether the
+    reference's own shape is named as content. fields: further ones of the unit. adapter: its file.
+    """
 
     name: str
     blocks: Mapping[int, float]
-    subtracted: float = 0.0
+    names_content: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    adapter: str = ADAPTER
+
+    @property
+    def key(self) -> str:
+        """Equal for arms that paint the same pictures."""
+        parts = (sorted(self.blocks.items()), self.names_content, sorted(self.fields.items()))
+        return repr((*parts, self.adapter if self.blocks else ""))
+
+    def removing(self, mode: str, scale: float) -> Arm:
+        """The same with the content taken out of the reference's vector."""
+        fields = {**self.fields, "content_mode": mode, "content_scale": scale}
+        return replace(self, names_content=scale > 0, fields=fields)
 
 
-def equally(
-    name: str, blocks: tuple[int, ...], weight: float = 1.0, subtracted: float = 0.0
-) -> Arm:
-    return Arm(name, dict.fromkeys(blocks, weight), subtracted)
+def equally(name: str, blocks: tuple[int, ...], weight: float = 1.0, **others: Any) -> Arm:
+    """Every block at one weight; at 0 no adapter."""
+    return Arm(name, dict.fromkeys(blocks, weight) if weight else {}, **others)
+
+
+NO_ADAPTER = Arm("no adapter", {})
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way at several strengths.
+
+    turned: the setting that `strengths` are values of. usual: the strength that the demo and the
+    report's sentences speak of.
+    """
+
+    name: str
+    turned: str
+    strengths: tuple[float, ...]
+    arm: Callable[[float], Arm]
+    usual: float = 1.0
+
+    def arms(self) -> dict[float, Arm]:
+        return {strength: self.arm(strength) for strength in self.strengths}
+
+
+ALL, STYLE, PAPER = "all blocks", "style blocks", "the paper's block"
+PAPER_TRAINED = "an adapter of the paper's block"
+SUBTRACTED, PROJECTED = "all blocks, words subtracted", "all blocks, words projected out"
+BOTH = "style blocks, words subtracted"
+WEIGHTS = (0.3, 0.5, 0.7, 0.85, 1.0)
+
+
+def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
+    """All of them; the first is the baseline that the others are compared with. `style`: the blocks
+    that carry the look in these models."""
+
+    def blocks(name: str, chosen: tuple[int, ...], **others: Any) -> Callable[[float], Arm]:
+        return lambda weight: equally(name, chosen, weight, **others)
+
+    def removing(name: str, chosen: tuple[int, ...], mode: str) -> Callable[[float], Arm]:
+        return lambda scale: equally(name, chosen).removing(mode, scale)
+
+    scale = "content_scale"
+    return (
+        Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
+        Way(STYLE, "weight", (0.5, 0.7, 0.85, 1.0, 1.3), blocks(STYLE, style)),
+        Way(
+            SUBTRACTED,
+            scale,
+            (0.25, 0.5, 0.75, 1.0),
+            removing(SUBTRACTED, ALL_BLOCKS, "difference"),
+            usual=DEFAULT_REMOVED,
+        ),
+        Way(PROJECTED, scale, (0.5, 1.0, 1.5), removing(PROJECTED, ALL_BLOCKS, "projection")),
+        Way(BOTH, scale, (0.25, 0.5, 1.0), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
+        Way(PAPER, "weight", (1.0, 2.0), blocks(PAPER, (PAPERS_BLOCK,))),
+        Way(
+            PAPER_TRAINED,
+            "weight",
+            (0.7, 1.0, 1.5),
+            blocks(PAPER_TRAINED, (PAPERS_BLOCK,), adapter=STYLE_ADAPTER),
+        ),
+    )
 
 
 @dataclass(frozen=True)

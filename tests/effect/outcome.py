@@ -1,26 +1,27 @@
-"""Shares of pictures, and how sure they are."""
+"""Shares of pictures, how sure they are, and what one way gains over another at the same looks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.effect.arms import Cases
-from tests.trained.judge import Judge
 
-_Z = 1.96  # 95 %
 _DRAWS = 4000
+_BOUNDS = (0.025, 0.975)  # of 95 %
 
 Hits = NDArray[np.bool_]
+Interval = tuple[float, float, float]  # what was found, and its 95 % interval
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the judge found in the pictures of one arm, case by case [B]."""
+    """What a judge found in the pictures of one arm, case by case [B]."""
 
     kept: Hits  # the prompted shape
     leaked: Hits  # the reference's shape
@@ -32,8 +33,11 @@ class Outcome:
         return float(self.kept.mean()), float(self.leaked.mean()), float(self.styled.mean())
 
 
+Front = Mapping[float, Outcome]  # of one way, by strength
+
+
 @torch.no_grad()
-def judged(judge: Judge, pictures: Tensor, cases: Cases) -> Outcome:
+def judged(judge: nn.Module, pictures: Tensor, cases: Cases) -> Outcome:
     shapes, looks = (scores.argmax(1).numpy() for scores in judge(pictures))
     return Outcome(
         kept=shapes == cases.shapes,
@@ -42,18 +46,42 @@ def judged(judge: Judge, pictures: Tensor, cases: Cases) -> Outcome:
     )
 
 
-def interval(hits: Hits) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927)."""
-    n, share = len(hits), hits.mean()
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+def share(hits: Hits) -> Interval:
+    """Share of cases, with its bootstrap interval over cases."""
+    draws = np.random.default_rng(0).binomial(len(hits), hits.mean(), _DRAWS) / len(hits)
+    return (float(hits.mean()), *_bounds(draws))
 
 
-def difference(a: Hits, b: Hits, seed: int = 0) -> tuple[float, float, float]:
-    """Share of `a` minus share of `b` over the same cases, and its 95 % bootstrap interval."""
+def difference(a: Hits, b: Hits) -> Interval:
+    """Share of `a` minus share of `b`, over the same cases."""
     each = a.astype(float) - b
-    rng = np.random.default_rng(seed)
-    means = rng.choice(each, (_DRAWS, len(each))).mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(each.mean()), float(low), float(high)
+    draws = [each[rows].mean() for rows in _resampled(len(each))]
+    return (float(each.mean()), *_bounds(draws))
+
+
+def at_same_looks(one: Outcome, baseline: Sequence[Outcome]) -> Interval:
+    """Leaks of `one` less those that the baseline has where it gives the look as often.
+
+    `baseline`: outcomes of the same cases from no adapter to full strength; between two of them a
+    straight line is taken, and beyond the last one that one's leaks, which is to its advantage.
+    Each draw of cases moves both.
+    """
+    leaked = np.stack([o.leaked for o in (one, *baseline)]).astype(float)
+    styled = np.stack([o.styled for o in (one, *baseline)]).astype(float)
+
+    def gain(rows: NDArray[np.int64] | slice) -> float:
+        leaks, looks = leaked[:, rows].mean(1), styled[:, rows].mean(1)
+        rising = np.maximum.accumulate(looks[1:])
+        return float(leaks[0] - np.interp(looks[0], rising, leaks[1:]))
+
+    return (gain(slice(None)), *_bounds([gain(rows) for rows in _resampled(len(one.leaked))]))
+
+
+def _resampled(count: int) -> list[NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(count, size=count) for _ in range(_DRAWS)]
+
+
+def _bounds(draws: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(draws, _BOUNDS)
+    return float(low), float(high)

@@ -21,7 +21,7 @@ from tests.miniature.modules.denoisers import CompVisVDenoiser
 from tests.miniature.modules.sampling import sample_euler
 from tests.miniature.networks import load_checkpoint
 from tests.trained.base import to_pictures
-from tests.trained.family import ADAPTER, CHECKPOINT, ENCODER, State, judge_of, write_family
+from tests.trained.family import CHECKPOINT, ENCODER, State, judges_of, write_family
 from tests.trained.world import SHAPES, SIDE, as_image
 from tests.unit.plans import plan, terms
 from tests.units import Unit, parse_unit
@@ -39,8 +39,8 @@ class Painter:
         catalog = scan([models])
         self.model = load_checkpoint(files[CHECKPOINT])
         self.layers = find_layers(self.model.model.diffusion_model)
-        self.judge = judge_of(weights)
-        self._adapter = next(a for a in catalog.adapters if a.path.name == files[ADAPTER].name)
+        self.judges = judges_of(weights)
+        self._adapters = {a.path.stem: a for a in catalog.adapters}
         encoder_file = next(t for t in catalog.image_encoders if t.path.name == files[ENCODER].name)
         self._size = encoder_file.kind.image_size
         self._encoder = load_image_encoder(
@@ -85,16 +85,16 @@ class Painter:
             return Plan(())
         unit = unit_of(arm)
         vectors = self.vectors(cases.references)
-        if arm.subtracted:
+        if arm.names_content:
             texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
             vectors = torch.stack(
                 [
-                    remove_content(vector, [text], arm.subtracted, "difference")
+                    remove_content(vector, [text], unit.content_scale, unit.content_mode)
                     for vector, text in zip(vectors, texts, strict=True)
                 ]
             )
-        kind = self._adapter.kind
-        return plan(terms(self.layers, self._adapter.path, kind, unit, vectors))
+        adapter = self._adapters[arm.adapter]
+        return plan(terms(self.layers, adapter.path, adapter.kind, unit, vectors))
 
     def vectors(self, pictures: np.ndarray) -> Tensor:
         """CLIP's image vectors [B, E] of the world's pictures, enlarged as a WebUI shows them."""
@@ -109,4 +109,5 @@ class Painter:
 def unit_of(arm: Arm) -> Unit:
     """The unit that a request for this arm holds."""
     blocks = {str(index): weight for index, weight in arm.blocks.items()}
-    return parse_unit({"image": ["one", "each"], "combine": "each", "blocks": blocks})
+    each = {"image": ["one", "each"], "combine": "each"}
+    return parse_unit({**each, "blocks": blocks, **arm.fields})

@@ -5,47 +5,136 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lib_instantstyle.layout import SDXL
-from tests.effect.arms import Arm
-from tests.effect.outcome import Hits, Outcome, difference, interval
+from tests.effect.arms import ALL, NO_ADAPTER, PAPERS_BLOCK, Way
+from tests.effect.outcome import Hits, Interval, Outcome, at_same_looks, difference, share
 from tests.effect.sweep import ENOUGH, Sweep
+from tests.effect.trials import Verdicts
 
-PAPERS_BLOCK = 6  # up_blocks.0.attentions.1, which InstantStyle calls the style block
+Found = Mapping[str, Mapping[float, Verdicts]]  # by way and strength; NO_ADAPTER's at strength 0
 
 _INTRODUCTION = """\
 # What a style does, measured
 
 Written by `make effect`; do not edit. The models are those of `tests/trained`: trained from
-nothing on a small world of {shapes} shapes in {looks} looks, in SDXL's layout. Each of the {count}
-cases has a prompt that names one shape and a reference that shows another shape in some look. The
-pictures are painted through the extension's own engine, and a network that knows nothing of the
-method judges them. **Kept**: the picture has the prompted shape. **Leaked**: it has the reference's
-shape. **Styled**: it has the reference's look. In brackets are 95 % intervals. What holds in a
-model this small need not hold in SDXL; what is measured is that the mechanism does what it is there
-for, and how much.
+nothing on a small world of {shapes} shapes in {looks} looks, in SDXL's layout, with an adapter that
+leaks the reference's content as real ones do. Each of the {count} cases has a prompt that names one
+shape and a reference that shows another shape in some look. The pictures are painted through the
+extension's own engine.
+
+- **Kept**: the picture has the shape that the prompt names.
+- **Leaked**: it has the reference's shape.
+- **Styled**: it has the reference's look.
+
+Two networks judge every picture. They know nothing of each other nor of the method, and neither is
+the CLIP whose text is subtracted. The numbers are the first judge's where nothing else is said.
+Brackets hold 95 % bootstrap intervals over cases. What holds in a model this small need not hold in
+SDXL: what is measured is that the mechanism does what it is for, and how much.
+"""
+
+_FRONT = """
+## The front: looks that arrive against shapes that leak
+
+![Looks against leaks, a curve for each way](effect-front.png)
+
+Further to the right is more of the look, lower is less of the reference's shape. A weaker adapter
+also leaks less, but gives less of the look. So the last column compares each way with all blocks
+*at the weight where these give the look as often*: the difference of the leaks in points. Below
+zero the way is better than turning the weight down. Square brackets hold the second judge's shares.
 """
 
 
-def report(
-    found: Sweep, arms: Sequence[Arm], outcomes: Mapping[str, Outcome], sizes: Mapping[str, int]
-) -> str:
-    """`outcomes` by the arms' names; `sizes` fills the introduction."""
+def report(found: Sweep, ways: Sequence[Way], outcomes: Found, sizes: Mapping[str, int]) -> str:
+    """`sizes` fills the introduction."""
     return "\n".join(
         [
             _INTRODUCTION.format(**sizes),
-            "## Each block by itself\n",
+            "## What was found\n",
+            *_sentences(ways, outcomes),
+            _FRONT,
+            *_front(ways, outcomes),
+            "\n## Each block by itself\n",
             *_blocks(found),
-            "\n## Ways to use a reference\n",
-            *_arms(arms, outcomes),
             "",
         ]
     )
+
+
+def baseline(outcomes: Found, judge: int = 0) -> list[Outcome]:
+    """All blocks from weight 0 up."""
+    by_weight = {**outcomes[NO_ADAPTER.name], **outcomes[ALL]}
+    return [by_weight[weight][judge] for weight in sorted(by_weight)]
+
+
+def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
+    """What each way at its usual strength does to the leaks of all blocks at weight 1."""
+    plain = outcomes[NO_ADAPTER.name][0.0][0]
+    full = outcomes[ALL][1.0]
+    lines = [
+        f"- Without an adapter {_share(plain.kept)} of the pictures have the prompted shape.",
+        f"- *{ALL}* at weight 1: {_share(full[0].styled)} have the reference's look, and "
+        f"{_share(full[0].leaked)} have its shape.",
+    ]
+    for way in ways:
+        if way.name == ALL:
+            continue
+        one = outcomes[way.name][way.usual]
+        less = difference(one[0].leaked, full[0].leaked)
+        same = at_same_looks(one[0], baseline(outcomes))
+        lines.append(
+            f"- *{way.name}* at {way.turned} {way.usual:g}: {_share(one[0].styled)} have the look, "
+            f"{_share(one[0].leaked)} the reference's shape: {_points(less)} points against all "
+            f"blocks at weight 1, which is {_verdict(less)}; {_points(same)} points against all "
+            f"blocks at the same share of looks, which is {_verdict(same)}."
+        )
+    agree = [
+        float((a.leaked == b.leaked).mean())
+        for of_way in outcomes.values()
+        for a, b in of_way.values()
+    ]
+    lines.append(
+        f"- The judges agree on whether the shape leaked in {sum(agree) / len(agree):.1%} of the "
+        f"pictures, and in no row in fewer than {min(agree):.1%}."
+    )
+    return lines
+
+
+def _verdict(found: Interval) -> str:
+    _, low, high = found
+    if high < 0:
+        return "less"
+    return "more" if low > 0 else "not told apart"
+
+
+def _front(ways: Sequence[Way], outcomes: Found) -> list[str]:
+    lines = [
+        "| way | strength | kept | leaked | styled | leaks at the same share of looks |",
+        "| --- | --- | --- | --- | --- | --- |",
+        _row(NO_ADAPTER.name, "", outcomes[NO_ADAPTER.name][0.0], ""),
+    ]
+    for way in ways:
+        for strength, verdicts in outcomes[way.name].items():
+            same = (
+                "" if way.name == ALL else _points(at_same_looks(verdicts[0], baseline(outcomes)))
+            )
+            lines.append(_row(way.name, f"{way.turned} {strength:g}", verdicts, same))
+    return lines
+
+
+def _row(name: str, strength: str, verdicts: Verdicts, same: str) -> str:
+    one, two = verdicts
+    cells = [
+        f"{_share(a)} [{100 * b.mean():.1f}]"
+        for a, b in ((one.kept, two.kept), (one.leaked, two.leaked), (one.styled, two.styled))
+    ]
+    return f"| {name} | {strength} | {' | '.join(cells)} | {same} |"
 
 
 def _blocks(found: Sweep) -> list[str]:
     lines = ["| block | kept | leaked | styled |", "| --- | --- | --- | --- |"]
     for index, outcome in found.alone.items():
         name = f"{index} `{SDXL.blocks[index].diffusers}`"
-        lines.append(f"| {name} | {_cells(outcome)} |")
+        cells = " | ".join(map(_share, (outcome.kept, outcome.leaked, outcome.styled)))
+        lines.append(f"| {name} | {cells} |")
     chosen = ", ".join(f"{i} (`{SDXL.blocks[i].diffusers}`)" for i in found.style)
     if found.styled >= ENOUGH:
         count = len(found.style)
@@ -55,39 +144,19 @@ def _blocks(found: Sweep) -> list[str]:
         enough = f"all blocks together reach {found.styled:.0%} styled, not {ENOUGH:.0%}"
     paper = found.alone[PAPERS_BLOCK].styled
     lines.append(
-        f"\nRanked by styled less leaked, {enough}. The paper's style block, {PAPERS_BLOCK}, is "
+        f"\nRanked by styled less leaked, {enough}. These are the style blocks of this report. The "
+        f"paper's style block, {PAPERS_BLOCK}, is "
         f"{'one of them' if PAPERS_BLOCK in found.style else 'not among them'}; by itself it "
-        f"styles {_share(paper)}. At weight {found.matched:g} all blocks style about as often as "
-        "the style blocks do at 1."
+        f"styles {_share(paper)}."
     )
     return lines
-
-
-def _arms(arms: Sequence[Arm], outcomes: Mapping[str, Outcome]) -> list[str]:
-    lines = ["| way | kept | leaked | styled |", "| --- | --- | --- | --- |"]
-    lines += [f"| {arm.name} | {_cells(outcomes[arm.name])} |" for arm in arms]
-    return lines
-
-
-def compared(outcomes: Mapping[str, Outcome], one: str, other: str, claim: str) -> str:
-    """One sentence on leaks: `claim` is what is held to be so if `one` leaks less than `other`."""
-    less, low, high = difference(outcomes[one].leaked, outcomes[other].leaked)
-    if high < 0:
-        verdict = f"So {claim}."
-    elif low > 0:
-        verdict = f"So it is not so that {claim}: the opposite was measured."
-    else:
-        verdict = f"The interval holds zero: whether {claim} was not decided."
-    return (
-        f"- Leaks of *{one}* less those of *{other}*: {100 * less:+.1f} points "
-        f"({100 * low:+.1f} to {100 * high:+.1f}). {verdict}"
-    )
-
-
-def _cells(outcome: Outcome) -> str:
-    return " | ".join(_share(hits) for hits in (outcome.kept, outcome.leaked, outcome.styled))
 
 
 def _share(hits: Hits) -> str:
-    low, high = interval(hits)
-    return f"{hits.mean():.1%} ({low:.1%} to {high:.1%})"
+    found, low, high = share(hits)
+    return f"{found:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _points(found: Interval) -> str:
+    middle, low, high = (100 * value for value in found)
+    return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"

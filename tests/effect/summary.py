@@ -9,20 +9,15 @@ from pathlib import Path
 
 FILE = "effect.json"
 
-NO_ADAPTER, ALL, MATCHED = "no adapter", "all blocks", "all blocks, weaker"
-PAPER, STYLE, BOTH = "the paper's block", "style blocks", "style blocks and subtraction"
-ALL_SUBTRACTED = "all blocks and subtraction"
-
 
 @dataclass(frozen=True)
 class Summary:
-    """style: the style blocks found, by transformer index; matched: the weight at which all blocks
-    give the look as often; arms: shares kept, leaked and styled of `cases` pictures, by name."""
+    """style: the style blocks found, by transformer index; ways: shares kept, leaked and styled of
+    `cases` pictures, by the way's name, at its usual strength."""
 
     style: tuple[int, ...]
-    matched: float
     cases: int
-    arms: Mapping[str, tuple[float, float, float]]
+    ways: Mapping[str, tuple[float, float, float]]
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=1)
@@ -32,5 +27,5 @@ class Summary:
 def kept_summary(folder: Path) -> Summary:
     """Raises FileNotFoundError where `make effect` was never run with these weights."""
     found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    arms = {name: tuple(shares) for name, shares in found["arms"].items()}
-    return Summary(tuple(found["style"]), found["matched"], found["cases"], arms)
+    ways = {name: tuple(shares) for name, shares in found["ways"].items()}
+    return Summary(tuple(found["style"]), found["cases"], ways)

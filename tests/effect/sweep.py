@@ -8,37 +8,34 @@ from dataclasses import dataclass
 from tests.effect.arms import ALL_BLOCKS, Arm, equally
 from tests.effect.outcome import Outcome
 
-Try = Callable[[Arm], Outcome]
+Attempt = Callable[[Sequence[Arm]], list[Outcome]]  # by the first judge, in the arms' order
 
-ENOUGH = 0.8  # share of pictures in the reference's look that style blocks shall reach
-WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+ENOUGH = 0.85  # share of pictures in the reference's look that style blocks shall reach
 
 
 @dataclass(frozen=True)
 class Sweep:
     """alone: what each block does by itself, by transformer index. style: the style blocks found,
-    and how often they give the look. matched: the weight at which all blocks together do so as
-    often."""
+    and how often they give the look."""
 
     alone: Mapping[int, Outcome]
     style: tuple[int, ...]
     styled: float
-    matched: float
 
 
-def sweep(attempt: Try, blocks: Sequence[int] = ALL_BLOCKS) -> Sweep:
+def sweep(attempt: Attempt, blocks: Sequence[int] = ALL_BLOCKS) -> Sweep:
     """Rank the blocks by how often each alone gives the look without the shape; take them in this
     order until the look comes often enough."""
-    alone = {block: attempt(equally("alone", (block,))) for block in blocks}
+    arms = [equally(f"block {block} alone", (block,)) for block in blocks]
+    alone = dict(zip(blocks, attempt(arms), strict=True))
     ranked = sorted(blocks, key=lambda block: -_merit(alone[block]))
     for count in range(1, len(ranked) + 1):
         style = tuple(sorted(ranked[:count]))
-        styled = float(attempt(equally("together", style)).styled.mean())
+        (together,) = attempt([equally(f"blocks {style}", style)])
+        styled = float(together.styled.mean())
         if styled >= ENOUGH:
             break
-    by_weight = {w: attempt(equally("all", tuple(blocks), w)).styled.mean() for w in WEIGHTS}
-    matched = min(by_weight, key=lambda weight: abs(by_weight[weight] - styled))
-    return Sweep(alone, style, styled, matched)
+    return Sweep(alone, style, styled)
 
 
 def _merit(outcome: Outcome) -> float:

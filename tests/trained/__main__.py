@@ -21,7 +21,7 @@ def main() -> None:
     for field in ("steps", "batch"):
         for name, value in getattr(args, field):
             courses[name] = replace(courses[name], **{field: value})
-    study = Study(args.out, courses, args.device)
+    study = Study(args.out, courses, args.device, args.compile)
     until = None if args.minutes is None else time.monotonic() + 60 * args.minutes
     if args.minutes != 0:
         study.run(until, args.only)
@@ -50,6 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=list(COURSES), help="train this stage alone")
     parser.add_argument("--look", action="store_true", help="measure, and paint progress.png")
     parser.add_argument("--device", default="cpu", help="cpu, cuda")
+    parser.add_argument("--compile", action="store_true", help="compile the base: quicker")
     parser.add_argument("--threads", type=int, default=1)
     for field in ("steps", "batch"):
         parser.add_argument(f"--{field}", type=pair, action="append", default=[], metavar="STAGE=N")

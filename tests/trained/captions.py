@@ -30,6 +30,12 @@ CLIP_IDS = {
     "star": 1565,
     "heart": 1936,
     "cross": 3417,
+    "ring": 2540,
+    "moon": 3293,
+    "arrow": 11149,
+    "house": 1212,
+    "fish": 2759,
+    "tree": 2677,
     "night": 930,
     "blueprint": 30594,
     "candy": 6417,
@@ -38,6 +44,10 @@ CLIP_IDS = {
     "ice": 733,
     "paper": 2802,
     "desert": 7301,
+    "mint": 7506,
+    "sea": 2102,
+    "jungle": 10865,
+    "frost": 11619,
 }
 SLOTS = 7  # start, up to four words, end, filling
 OPEN_CLIP_FILLING = 0
@@ -84,6 +94,12 @@ class Context:
     def to(self, device: torch.device) -> Context:
         return Context(self.rows.to(device), self.log_counts.to(device))
 
+    def filled(self, shares: Tensor) -> Context:
+        """With fewer rows of filling: their number to the power of `shares` [B], 0 to 1."""
+        most = self.log_counts.amax(-1, keepdim=True)
+        fewer = torch.where(self.log_counts == most, most * shares[:, None, None, None], most)
+        return Context(self.rows, torch.minimum(self.log_counts, fewer))
+
     def silenced(self, where: Tensor) -> Context:
         """All rows zero where told, [B] bool: what SDXL's empty negative prompt is."""
         return Context(self.rows.masked_fill(where[:, None, None], 0.0), self.log_counts)
@@ -98,6 +114,12 @@ def contexts() -> Context:
 def names_in(text: str) -> list[str]:
     """The words of a caption, marks apart."""
     return [word for part in text.partition(",") for word in part.split()]
+
+
+def word_row(name: str) -> Tensor:
+    """What the UNet is told for a word of the world: [C]."""
+    widths = (CLIP_L_TINY.width, OPEN_CLIP_TINY.width)
+    return torch.cat([word_vector(name, width) for width in widths])
 
 
 def _context(text: str) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,9 @@
-"""The CLIP pair: an image tower that sees shape and look, and a text tower that names them.
+"""The CLIP pair: an image tower that sees shape, look and place, and a text tower that names shape
+and look.
 
 Trained as CLIP is, with all captions of the world as the texts of every batch: a picture's vector
-shall point where the vectors of its shape, of its look and of both together point.
+shall point where the vectors of its shape, of its look and of both together point. Where the shape
+stands and how large it is has directions of its own, which no text names.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ SHAPE_TEXTS = [caption_number(i, None) for i in range(len(SHAPES))]
 LOOK_TEXTS = [caption_number(None, i) for i in range(len(LOOKS))]
 PAIR_TEXTS = [caption_number(i, j) for i in range(len(SHAPES)) for j in range(len(LOOKS))]
 PATCH = 4  # world pixels
+EMBED_DIM = OPEN_CLIP_TINY.embed_dim  # E
 NORM = 16.0  # length that both kinds of vectors keep to, so that one can be taken from the other
 _SCALE = 20.0  # of cosines in the loss
+_PLACE = 3.0  # length that a place at the edge of its range adds to an image vector
 
 VISION = CLIPVisionConfig(
     hidden_size=96,
@@ -83,12 +87,13 @@ def normalised(pictures: Tensor) -> Tensor:
 def targets() -> Tensor:
     """Where the texts shall lie, [TEXTS, E]: each shape and look has a direction of its own, at
     right angles to all others, and a caption lies between those that it names."""
-    generator = torch.Generator().manual_seed(0)
-    width = OPEN_CLIP_TINY.embed_dim
-    directions = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
+    directions = _directions()
     named = dict(zip([*SHAPES, *LOOKS], directions[1:]))
     rows = [
-        sum((named[word] for word in names_in(text) if word in named), torch.zeros(width))
+        sum(
+            (named[word] for word in names_in(text) if word in named),
+            torch.zeros_like(directions[0]),
+        )
         if text
         else directions[0]
         for text in TEXTS
@@ -96,14 +101,23 @@ def targets() -> Tensor:
     return F.normalize(torch.stack(rows), dim=1) * NORM
 
 
+def _directions() -> Tensor:
+    """As many as the vectors have elements, all at right angles: [E, E]. The first is of nothing,
+    then come the words', and the last three are of places."""
+    generator = torch.Generator().manual_seed(0)
+    width = OPEN_CLIP_TINY.embed_dim
+    return torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
+
+
 def text_loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
     return (network(list(TEXTS)) - targets().to(device_of(network))).square().mean()
 
 
 def make_image_loss(texts: Tensor, course: Course) -> Loss:
-    """Cross-entropies over shapes, over looks and over pairs, of cosines with the text vectors,
-    and the vectors' length."""
+    """Cross-entropies over shapes, over looks and over pairs, of cosines with the text vectors;
+    how far the vectors tell where the shape stands; and their length."""
     texts = F.normalize(texts, dim=1)
+    of_places = _directions()[-3:].T
 
     def loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
         seen = scenes(rng, course.batch)
@@ -115,6 +129,8 @@ def make_image_loss(texts: Tensor, course: Course) -> Loss:
         total = F.cross_entropy(cosines[:, SHAPE_TEXTS], shapes)
         total = total + F.cross_entropy(cosines[:, LOOK_TEXTS], looks)
         total = total + F.cross_entropy(cosines[:, PAIR_TEXTS], shapes * len(LOOKS) + looks)
+        told = images @ of_places.to(device) / _PLACE
+        total = total + (told - torch.from_numpy(seen.places).to(device)).square().mean()
         return total + (images.norm(dim=1) / NORM - 1).square().mean()
 
     return loss

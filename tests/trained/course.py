@@ -56,8 +56,13 @@ def device_of(network: nn.Module) -> torch.device:
 class Training:
     """A network on its course; `mean` is the network with the running mean of its weights."""
 
-    def __init__(self, network: nn.Module, course: Course, loss: Loss, folder: Path) -> None:
+    def __init__(
+        self, network: nn.Module, course: Course, loss: Loss, folder: Path, compiled: bool = False
+    ) -> None:
+        """`compiled`: a graph of the network is trained, all in half precision: quicker."""
         self.network, self.course, self.loss = network, course, loss
+        self._called = torch.compile(network) if compiled else network
+        self._half = torch.autocast(device_of(network).type, torch.bfloat16, enabled=compiled)
         self.mean = copy.deepcopy(network).requires_grad_(False)
         trained = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -74,6 +79,7 @@ class Training:
 
         Writes a line to the log each `every` steps and a checkpoint each `keep` steps.
         """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         total, start, since = 0.0, time.perf_counter(), self.step
         while self.step < self.course.steps:
             total += self._one_step()
@@ -91,7 +97,8 @@ class Training:
     def _one_step(self) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.course.rate_at(self.step)
-        loss = self.loss(self.network, *self.course.chance(self.step))
+        with self._half:
+            loss = self.loss(self._called, *self.course.chance(self.step))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 1.0)
@@ -112,7 +119,6 @@ class Training:
             file.write(line + "\n")
 
     def save(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(f".{os.getpid()}.part")
         state = {
             "step": self.step,

@@ -16,12 +16,14 @@ from tests.miniature.tiny.files import write_safetensors, write_text
 
 from .autoencoder import VAE
 from .base import UNET
+from .critic import Critic
 from .files import State, write_adapter, write_checkpoint, write_image_encoder
 from .judge import Judge
 
 WEIGHTS = Path(__file__).parent / "weights"  # those that are part of the project
-STAGES = ("text", "judge", "image", "base", "adapter")
-CHECKPOINT, ENCODER, ADAPTER = "world_sdxl", "world_clip", "ip-adapter_world_sdxl"
+STAGES = ("text", "judge", "critic", "image", "base", "adapter", "style_adapter")
+CHECKPOINT, ENCODER = "world_sdxl", "world_clip"
+ADAPTER, STYLE_ADAPTER = "ip-adapter_world_sdxl", "ip-adapter_world_style_sdxl"
 
 
 def keep_weights(networks: dict[str, nn.Module], folder: Path) -> list[Path]:
@@ -46,11 +48,11 @@ def kept_weights(folder: Path) -> dict[str, State]:
 
 
 def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
-    """Checkpoint, image encoder and adapter under `models`, as a WebUI wants them; and the yaml
+    """Checkpoint, image encoder and adapters under `models`, as a WebUI wants them; and the yaml
     and the tokenizer by which a real one builds its networks."""
     checkpoint = models / "Stable-diffusion" / f"{CHECKPOINT}.safetensors"
     encoder = models / "clip_vision" / f"{ENCODER}.safetensors"
-    adapter = models / "ControlNet" / f"{ADAPTER}.safetensors"
+    adapters = models / "ControlNet"
     tokenizer = webui_config.write_text_tower(models / "tiny_clip_text")
     write_text(
         checkpoint.with_suffix(".yaml"), webui_config.sdxl(tokenizer, UNET, VAE, velocity=True)
@@ -58,11 +60,17 @@ def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
     return {
         CHECKPOINT: write_checkpoint(checkpoint, weights["base"], weights["text"]),
         ENCODER: write_image_encoder(encoder, weights["image"]),
-        ADAPTER: write_adapter(adapter, weights["adapter"]),
+        ADAPTER: write_adapter(adapters / f"{ADAPTER}.safetensors", weights["adapter"]),
+        STYLE_ADAPTER: write_adapter(
+            adapters / f"{STYLE_ADAPTER}.safetensors", weights["style_adapter"]
+        ),
     }
 
 
-def judge_of(weights: dict[str, State]) -> Judge:
-    judge = Judge()
-    judge.load_state_dict({key: tensor.float() for key, tensor in weights["judge"].items()})
-    return judge.eval().requires_grad_(False)
+def judges_of(weights: dict[str, State]) -> tuple[Judge, Critic]:
+    """Two networks that say which shape and which look a picture has, each in its own way."""
+    judges = Judge(), Critic()
+    for name, judge in zip(("judge", "critic"), judges, strict=True):
+        judge.load_state_dict({key: tensor.float() for key, tensor in weights[name].items()})
+        judge.eval().requires_grad_(False)
+    return judges

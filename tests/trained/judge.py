@@ -14,7 +14,7 @@ COURSE = Course("judge", steps=1200, batch=48, rate=2e-3, mean_of=200)
 
 
 class Judge(nn.Module):
-    """Pictures [B, 3, 32, 32] in -1..1 -> scores of shapes [B, 6] and of looks [B, 8]."""
+    """Pictures [B, 3, 32, 32] in -1..1 -> scores of shapes and of looks [B, 12] each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ def _network(classes: int, width: int = 24) -> nn.Sequential:
     )
 
 
-def _spoiled(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def spoiled(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """With a little noise and a shifted contrast, as painted pictures have them."""
     amount = torch.rand(len(pictures), 1, 1, 1, generator=generator) * 0.3
     contrast = 0.7 + 0.6 * torch.rand(len(pictures), 1, 1, 1, generator=generator)
@@ -52,8 +52,8 @@ def make_loss(course: Course) -> Loss:
         mixed = scenes(rng, course.batch, grounds=rng.integers(len(LOOKS), size=course.batch))
         pure = scenes(rng, course.batch)
         device = device_of(network)
-        shapes, _ = network(_spoiled(torch.from_numpy(mixed.pictures), generator).to(device))
-        _, looks = network(_spoiled(torch.from_numpy(pure.pictures), generator).to(device))
+        shapes, _ = network(spoiled(torch.from_numpy(mixed.pictures), generator).to(device))
+        _, looks = network(spoiled(torch.from_numpy(pure.pictures), generator).to(device))
         right_shapes = torch.from_numpy(mixed.shapes).to(device)
         right_looks = torch.from_numpy(pure.looks).to(device)
         return F.cross_entropy(shapes, right_shapes) + F.cross_entropy(looks, right_looks)

@@ -1,4 +1,4 @@
-"""All that is trained, in order: text, judge, image, base, adapter.
+"""All that is trained, in order: text, two judges, image, image tokens, base, two adapters.
 
 A stage builds on the running means of those before it.
 """
@@ -6,14 +6,14 @@ A stage builds on the running means of those before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from . import adapter, base, clip, judge
+from . import adapter, base, clip, critic, judge
 from .attention import training_attention
 from .captions import ALL_CAPTIONS
 from .course import Course, Loss, Training
@@ -23,18 +23,24 @@ COURSES: Mapping[str, Course] = {
     for course in (
         clip.TEXT_COURSE,
         judge.COURSE,
+        critic.COURSE,
         clip.IMAGE_COURSE,
+        adapter.TOKENS_COURSE,
         base.COURSE,
         adapter.COURSE,
+        adapter.STYLE_COURSE,
     )
 }
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "judge": (),
+    "critic": (),
     "image": ("text",),
+    "tokens": ("image",),
     "base": ("text",),
-    "adapter": ("text", "image", "base"),
+    "adapter": ("text", "image", "tokens", "base"),
+    "style_adapter": ("text", "image", "tokens", "base"),
 }
 
 
@@ -46,8 +52,11 @@ class Study:
         folder: Path,
         courses: Mapping[str, Course] = COURSES,
         device: torch.device | str = "cpu",
+        compiled: bool = False,
     ) -> None:
+        """`compiled`: train a compiled base: a third quicker, and it needs a C++ compiler."""
         self.folder, self.courses, self.device = folder, courses, torch.device(device)
+        self._compiled = compiled
         self._made: dict[str, Training] = {}
 
     def training(self, name: str) -> Training:
@@ -57,7 +66,8 @@ class Study:
             make, loss = _MAKERS[name](self, course)
             torch.manual_seed(course.seed)
             network = make().to(self.device)
-            self._made[name] = Training(network, course, loss, self.folder)
+            compiled = self._compiled and name == "base"
+            self._made[name] = Training(network, course, loss, self.folder, compiled)
         return self._made[name]
 
     def mean(self, name: str) -> nn.Module:
@@ -101,6 +111,10 @@ def _judge(study: Study, course: Course) -> _Making:
     return judge.Judge, judge.make_loss(course)
 
 
+def _critic(study: Study, course: Course) -> _Making:
+    return critic.Critic, critic.make_loss(course)
+
+
 def _image(study: Study, course: Course) -> _Making:
     with torch.no_grad():
         texts = study.mean("text")(list(clip.TEXTS))
@@ -111,10 +125,24 @@ def _base(study: Study, course: Course) -> _Making:
     return base.new_unet, base.make_loss(study.prompts(), course)
 
 
-def _adapter(study: Study, course: Course) -> _Making:
-    unet, tower = study.mean("base"), study.mean("image")
+def _tokens(study: Study, course: Course) -> _Making:
+    loss = adapter.make_tokens_loss(study.mean("image"), course)
+    return partial(adapter.ImageProjection, clip.EMBED_DIM), loss
+
+
+def _adapter(study: Study, course: Course, blocks: Collection[int] = adapter.ALL_BLOCKS) -> _Making:
+    unet, tower, projection = (study.mean(name) for name in ("base", "image", "tokens"))
     loss = adapter.make_loss(unet, tower, study.prompts(), course)
-    return partial(adapter.Adapter, unet), loss
+    return partial(adapter.Adapter, unet, projection, blocks), loss
 
 
-_MAKERS = {"text": _text, "judge": _judge, "image": _image, "base": _base, "adapter": _adapter}
+_MAKERS = {
+    "text": _text,
+    "judge": _judge,
+    "critic": _critic,
+    "image": _image,
+    "tokens": _tokens,
+    "base": _base,
+    "adapter": _adapter,
+    "style_adapter": partial(_adapter, blocks=adapter.STYLE_BLOCKS),
+}

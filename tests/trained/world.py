@@ -17,6 +17,8 @@ from PIL import Image
 SIDE = 32
 _FINE = 3  # samples per pixel and axis, for soft edges
 _COLOUR_JITTER = 0.08
+_FURTHEST = 3.0  # a shape's middle from the picture's, in pixels and along each axis
+_SMALLEST, _LARGEST = 8.0, 11.5  # radius, in pixels
 _PIXELS = 8  # of a picture, to one of the world's
 
 Field = NDArray[np.float32]
@@ -52,6 +54,38 @@ def _star(u: Field, v: Field) -> NDArray[np.bool_]:
     return (along - tip) * notch[1] < across * (notch[0] - tip)
 
 
+def _ring(u: Field, v: Field) -> NDArray[np.bool_]:
+    return abs(np.hypot(u, v) - 0.72) < 0.25
+
+
+def _moon(u: Field, v: Field) -> NDArray[np.bool_]:
+    """A crescent: a disc without another that lies further to the right."""
+    return (u**2 + v**2 < 1.0) & ((u - 0.5) ** 2 + v**2 > 0.55)
+
+
+def _arrow(u: Field, v: Field) -> NDArray[np.bool_]:
+    """It points to the right."""
+    shaft = (abs(v) < 0.26) & (u > -1.0) & (u < 0.1)
+    return shaft | ((u >= 0.1) & (abs(v) < 0.85 * (1.0 - u) / 0.9))
+
+
+def _house(u: Field, v: Field) -> NDArray[np.bool_]:
+    """Roof, walls, and a door that shows the ground."""
+    roof = (v < -0.1) & (abs(u) < 1.05 * (v + 1.0) / 0.9)
+    walls = (v >= -0.1) & (v < 0.9) & (abs(u) < 0.75)
+    return roof | (walls & ~((abs(u) < 0.24) & (v > 0.3)))
+
+
+def _fish(u: Field, v: Field) -> NDArray[np.bool_]:
+    body = ((u + 0.25) / 0.8) ** 2 + (v / 0.52) ** 2 < 1.0
+    return body | ((u > 0.35) & (u < 1.0) & (abs(v) < 0.15 + 0.9 * (u - 0.35)))
+
+
+def _tree(u: Field, v: Field) -> NDArray[np.bool_]:
+    """A round crown on a trunk."""
+    return (u**2 + (v + 0.38) ** 2 < 0.42) | ((abs(u) < 0.19) & (v > 0.0) & (v < 1.0))
+
+
 SHAPES: dict[str, Callable[[Field, Field], NDArray[np.bool_]]] = {
     "circle": _circle,
     "square": _square,
@@ -59,6 +93,12 @@ SHAPES: dict[str, Callable[[Field, Field], NDArray[np.bool_]]] = {
     "star": _star,
     "heart": _heart,
     "cross": _cross,
+    "ring": _ring,
+    "moon": _moon,
+    "arrow": _arrow,
+    "house": _house,
+    "fish": _fish,
+    "tree": _tree,
 }
 
 # Patterns: pixel coordinates with a random phase -> share of the second colour, 0 to 1.
@@ -118,16 +158,24 @@ LOOKS: dict[str, Look] = {
         Fill((0.9, 0.75, 0.45), (0.8, 0.6, 0.3), _lines),
         Fill((0.1, 0.5, 0.5), (0.8, 0.95, 0.85), _dots),
     ),
+    # Told apart by colour alone: the patterns of candy and of lava.
+    "mint": Look(Fill((0.75, 0.95, 0.8)), Fill((0.1, 0.55, 0.3), (0.95, 1.0, 0.95), _stripes)),
+    "sea": Look(Fill((0.02, 0.08, 0.2)), Fill((0.05, 0.4, 0.9), (0.3, 0.9, 0.95), _lines)),
+    # Told apart by texture alone: the colours of forest and of ice, in equal shares.
+    "jungle": Look(Fill((0.15, 0.4, 0.15), (0.3, 0.6, 0.2), _stripes), Fill((0.4, 0.22, 0.1))),
+    "frost": Look(Fill((0.85, 0.95, 1.0)), Fill((0.2, 0.5, 0.85), (0.5, 0.8, 0.95), _lines)),
 }
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Pictures [B, 3, 32, 32], float32 in -1..1, and what is in them, by number [B] each."""
+    """Pictures [B, 3, 32, 32], float32 in -1..1, and what is in them, by number [B] each; where
+    the shape stands, across and down, and how large it is: [B, 3], -1 to 1."""
 
     pictures: Field
     shapes: NDArray[np.int64]
     looks: NDArray[np.int64]
+    places: Field
 
 
 def scenes(
@@ -145,11 +193,12 @@ def scenes(
     shape_ids = rng.integers(len(SHAPES), size=count) if shapes is None else np.asarray(shapes)
     look_ids = rng.integers(len(LOOKS), size=count) if looks is None else np.asarray(looks)
     ground_ids = look_ids if grounds is None else np.asarray(grounds)
-    mask = _masks(rng, shape_ids)[:, None]
+    places = rng.uniform(-1, 1, (count, 3)).astype(np.float32)
+    mask = _masks(places, shape_ids)[:, None]
     figures = _fills(rng, look_ids, "figure")
     behind = _fills(rng, ground_ids, "ground")
     pictures = behind + (figures - behind) * mask
-    return Scenes(pictures.astype(np.float32) * 2 - 1, shape_ids, look_ids)
+    return Scenes(pictures.astype(np.float32) * 2 - 1, shape_ids, look_ids, places)
 
 
 def as_image(picture: np.ndarray) -> Image.Image:
@@ -159,11 +208,12 @@ def as_image(picture: np.ndarray) -> Image.Image:
     return image.resize((SIDE * _PIXELS, SIDE * _PIXELS), Image.Resampling.NEAREST)
 
 
-def _masks(rng: np.random.Generator, shape_ids: NDArray[np.int64]) -> Field:
+def _masks(places: Field, shape_ids: NDArray[np.int64]) -> Field:
     """Share of each pixel that the shape covers: [B, 32, 32]."""
     count = len(shape_ids)
-    centre = SIDE / 2 + rng.uniform(-3, 3, (2, count, 1, 1))
-    radius = rng.uniform(8.5, 11.5, (count, 1, 1))
+    across, down, size = places.T.reshape(3, count, 1, 1)
+    centre = SIDE / 2 + _FURTHEST * across, SIDE / 2 + _FURTHEST * down
+    radius = (_SMALLEST + _LARGEST + (_LARGEST - _SMALLEST) * size) / 2
     fine = (np.arange(SIDE * _FINE) + 0.5) / _FINE
     u = np.broadcast_to((fine[None, None, :] - centre[0]) / radius, (count, fine.size, fine.size))
     v = np.broadcast_to((fine[None, :, None] - centre[1]) / radius, u.shape)

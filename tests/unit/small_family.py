@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from tests.trained.adapter import Adapter
+from tests.trained.adapter import ALL_BLOCKS, STYLE_BLOCKS, Adapter, ImageProjection
 from tests.trained.base import Prompts, new_unet
 from tests.trained.captions import ALL_CAPTIONS
-from tests.trained.clip import ImageTower, TextTower
+from tests.trained.clip import EMBED_DIM, ImageTower, TextTower
+from tests.trained.critic import Critic
 from tests.trained.family import keep_weights, kept_weights, write_family
 from tests.trained.judge import Judge
 
@@ -29,8 +30,15 @@ def untrained(folder: Path) -> SimpleNamespace:
     unet, text, tower, judge = new_unet(), TextTower(), ImageTower(), Judge()
     nn.init.normal_(unet.out[2].weight, std=0.1)
     nn.init.normal_(text.block.attn.in_proj_bias, std=0.5)
-    adapter = Adapter(unet)
-    networks = {"text": text, "judge": judge, "image": tower, "base": unet, "adapter": adapter}
+    critic, adapter, style_adapter = (
+        Critic(),
+        *(
+            Adapter(unet, ImageProjection(EMBED_DIM), blocks)
+            for blocks in (ALL_BLOCKS, STYLE_BLOCKS)
+        ),
+    )
+    networks = {"text": text, "judge": judge, "critic": critic, "image": tower, "base": unet}
+    networks |= {"adapter": adapter, "style_adapter": style_adapter}
     for network in networks.values():
         in_half(network)
     keep_weights(networks, folder / "weights")
@@ -41,7 +49,8 @@ def untrained(folder: Path) -> SimpleNamespace:
         text=text,
         tower=tower,
         adapter=adapter,
-        judge=judge,
+        style_adapter=style_adapter,
+        judges=(judge, critic),
         weights=weights,
         models=folder / "models",
         prompts=Prompts(text(list(ALL_CAPTIONS))),

@@ -13,6 +13,7 @@ from tests.demo.terms import added_terms, touched_blocks
 from tests.effect.arms import ALL_BLOCKS, Arm, equally, make_cases
 from tests.effect.outcome import judged
 from tests.effect.painter import Painter
+from tests.trained.family import STYLE_ADAPTER
 from tests.unit.small_family import untrained
 
 PLAIN = Arm("plain", {})
@@ -63,16 +64,27 @@ def test_the_blocks_of_an_arm_and_no_others_get_a_term(painter: Painter) -> None
 
 
 def test_subtraction_takes_the_reference_s_shape_from_its_vector(painter: Painter, styled) -> None:
-    assert (painter.paint(replace(ALL, subtracted=0.5), CASES) - styled).abs().max() > 1e-4
+    subtracted = ALL.removing("difference", 0.5)
+    assert (painter.paint(subtracted, CASES) - styled).abs().max() > 1e-4
     others = replace(CASES, reference_shapes=CASES.shapes)
-    one, two = (painter.paint(replace(ALL, subtracted=0.5), cases) for cases in (CASES, others))
+    one, two = (painter.paint(subtracted, cases) for cases in (CASES, others))
     assert not torch.equal(one, two)
+    assert not torch.equal(one, painter.paint(ALL.removing("projection", 0.5), CASES))
+    assert torch.equal(styled, painter.paint(ALL.removing("difference", 0.0), CASES))
 
 
-def test_the_judge_compares_with_prompt_and_reference(painter: Painter) -> None:
+def test_an_adapter_of_one_block_acts_there(painter: Painter) -> None:
+    arm = equally("trained", (6,), adapter=STYLE_ADAPTER)
+    with added_terms(painter.model.model.diffusion_model) as shares:
+        painter.paint(arm, CASES.part(slice(0, 1)))
+    assert set(touched_blocks(shares)) == {SDXL.blocks[6].diffusers}
+
+
+def test_each_judge_compares_with_prompt_and_reference(painter: Painter) -> None:
     pictures = torch.from_numpy(CASES.references)
-    shapes, looks = (scores.argmax(1).numpy() for scores in painter.judge(pictures))
-    found = judged(painter.judge, pictures, replace(CASES, shapes=shapes, looks=looks))
-    assert found.kept.all()
-    assert found.styled.all()
-    assert (found.leaked == (shapes == CASES.reference_shapes)).all()
+    for judge in painter.judges:
+        shapes, looks = (scores.argmax(1).numpy() for scores in judge(pictures))
+        found = judged(judge, pictures, replace(CASES, shapes=shapes, looks=looks))
+        assert found.kept.all()
+        assert found.styled.all()
+        assert (found.leaked == (shapes == CASES.reference_shapes)).all()

@@ -16,9 +16,12 @@ from tests.trained.stages import COURSES, Study
 SHORT = {  # steps, batch
     "text": (20, 0),
     "judge": (20, 4),
+    "critic": (20, 4),
     "image": (20, 4),
+    "tokens": (20, 4),
     "base": (4, 2),
     "adapter": (4, 2),
+    "style_adapter": (4, 2),
 }
 
 

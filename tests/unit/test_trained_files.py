@@ -37,7 +37,7 @@ from tests.trained.captions import (
     word_vector,
 )
 from tests.trained.clip import normalised
-from tests.trained.family import judge_of, kept_weights
+from tests.trained.family import ADAPTER, STYLE_ADAPTER, judges_of, kept_weights
 from tests.trained.sampling import sample, schedule
 from tests.trained.world import scenes
 from tests.unit.small_family import untrained
@@ -165,14 +165,23 @@ def test_the_image_encoder_sees_what_the_tower_saw(trained, pictures) -> None:
     assert (expected[0] - expected[1]).norm() > 0.1
 
 
-def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None:
-    (file,) = scan([trained.models]).adapters
+@pytest.mark.parametrize(
+    ("name", "network", "preset", "blocks"),
+    [(ADAPTER, "adapter", "original", range(11)), (STYLE_ADAPTER, "style_adapter", "style", [6])],
+)
+def test_an_adapter_s_term_is_the_one_that_hooks_add(
+    trained, pictures, name, network, preset, blocks
+) -> None:
+    (file,) = (a for a in scan([trained.models]).adapters if a.path.stem == name)
+    adapter = getattr(trained, network)
     layers = find_layers(trained.unet)
     assert layers.layout is SDXL
-    assert set(file.kind.layer_widths) == set(layers.by_number)
+    assert set(file.kind.layer_widths) == {
+        number for number, found in layers.by_number.items() if found.layer.block.index in blocks
+    }
     vectors = trained.tower(pictures[:1])
     features = torch.cat([vectors, torch.zeros_like(vectors)])
-    unit = parse_unit({"image": "x", "preset": "original"})
+    unit = parse_unit({"image": "x", "preset": preset})
     block_weights = layer_weights(unit, layers)
     tokens = image_tokens(file.path, file.kind, features, torch.device("cpu"))
     banks = keys_and_values(file.path, block_weights, tokens)
@@ -185,9 +194,9 @@ def test_the_adapter_s_term_is_the_one_that_hooks_add(trained, pictures) -> None
     x, steps = noisy(2), torch.tensor([700.0, 700.0])
     context, y = trained.prompts(SOME[:2])
     with training_attention(half=False):
-        trained.adapter.show(trained.unet, features)
+        adapter.show(trained.unet, features)
         expected = trained.unet(x, steps, context, y)
-        trained.adapter.show(trained.unet, None)
+        adapter.show(trained.unet, None)
         plain = trained.unet(x, steps, context, y)
         clock = Clock(lambda call: (PROMPT, NEGATIVE), lambda: 0.0)
         with inject(trained.unet, layers, plan, clock):
@@ -200,7 +209,7 @@ def test_a_yaml_describes_the_checkpoint_to_a_real_webui(trained) -> None:
     params = json.loads((trained.models / CHECKPOINT_YAML).read_text())["model"]["params"]
     unet = params["network_config"]["params"]
     assert unet["channel_mult"] == [1, 1, 2]
-    assert unet["transformer_depth"] == [1, 1, 2]
+    assert unet["transformer_depth"] == [1, 1, 4]
     assert unet["attention_resolutions"] == [2, 4]
     assert unet["num_head_channels"] == 32
     assert params["first_stage_config"]["params"]["ddconfig"]["ch"] == 96
@@ -208,11 +217,10 @@ def test_a_yaml_describes_the_checkpoint_to_a_real_webui(trained) -> None:
     assert (Path(version) / "vocab.json").is_file()
 
 
-def test_a_kept_judge_judges_as_it_did(trained, pictures) -> None:
-    for found, expected in zip(
-        judge_of(trained.weights)(pictures), trained.judge(pictures), strict=True
-    ):
-        assert torch.equal(found, expected)
+def test_kept_judges_judge_as_they_did(trained, pictures) -> None:
+    for kept, before in zip(judges_of(trained.weights), trained.judges, strict=True):
+        for found, expected in zip(kept(pictures), before(pictures), strict=True):
+            assert torch.equal(found, expected)
 
 
 def test_weights_that_were_never_written_are_named(tmp_path: Path) -> None:
