@@ -15,7 +15,7 @@ from lib_instantstyle.layout import SDXL
 from lib_instantstyle.unet.layers import find_layers
 from tests.miniature.networks.unet import UNetModel
 
-from .base import UNET, Prompts, denoising_loss, noised, to_latents
+from .base import UNET, Prompts, denoising_loss, noised, scene_latents
 from .captions import caption_number, word_row
 from .course import Course, Loss, device_of
 from .world import LOOKS, SHAPES, scenes
@@ -134,7 +134,7 @@ def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Cours
         where = torch.from_numpy(dropped < DROPPED).to(vectors.device)
         adapter.show(unet, vectors.masked_fill(where[:, None], 0.0))
         told = prompts(numbers, torch.from_numpy(silent < SILENT))
-        total = denoising_loss(unet, noised(to_latents(pictures), generator), *told)
+        total = denoising_loss(unet, noised(scene_latents(seen), generator), *told)
         adapter.show(unet, None)
         return total
 

@@ -13,7 +13,7 @@ from tests.miniature.networks.unet import UNetConfig, UNetModel
 
 from .captions import Context, caption_number, contexts
 from .course import Course, Loss, device_of
-from .world import scenes
+from .world import Scenes, scenes
 
 # Latents run at a quarter of their size in up_blocks.0: 8 x 8 where the picture has 256 pixels.
 UNET = UNetConfig(
@@ -37,9 +37,20 @@ LOOK_NAMED, NOTHING_SAID, SILENT = 0.7, 0.05, 0.1
 MOSTLY_FILLED = 0.7  # share of prompts with fewer rows of filling than the WebUI's
 
 
-def to_latents(pictures: Tensor) -> Tensor:
-    """Pixels [B, 3, 32, 32] in -1..1 -> latents [B, 4, 32, 32] as the UNet sees them."""
-    return torch.cat([pictures, torch.zeros_like(pictures[:, :1])], dim=1) / COLOUR_STD
+def to_latents(pictures: Tensor, masks: Tensor | None = None) -> Tensor:
+    """Pixels [B, 3, 32, 32] in -1..1 -> latents [B, 4, 32, 32] as the UNet sees them.
+
+    masks: the shapes' shares of the pixels, [B, 32, 32]. They are the fourth channel, which no
+    picture shows: a shape is dark on light in one look and light on dark in the next, so that its
+    colours alone say little of what a shape's name means.
+    """
+    fourth = torch.zeros_like(pictures[:, :1]) if masks is None else masks[:, None] * 2 - 1
+    return torch.cat([pictures, fourth], dim=1) / COLOUR_STD
+
+
+def scene_latents(seen: Scenes) -> Tensor:
+    """Latents of scenes, silhouettes and all."""
+    return to_latents(torch.from_numpy(seen.pictures), torch.from_numpy(seen.masks))
 
 
 def to_pictures(latents: Tensor) -> Tensor:
@@ -133,7 +144,7 @@ def make_loss(prompts: Prompts, course: Course = COURSE) -> Loss:
         seen = scenes(rng, course.batch)
         numbers = prompt_numbers(rng, seen.shapes, seen.looks)
         silent = torch.from_numpy(rng.random(course.batch) < SILENT)
-        task = noised(to_latents(torch.from_numpy(seen.pictures)), generator)
+        task = noised(scene_latents(seen), generator)
         context, y = prompts(numbers, silent)
         # Some 70 rows of filling drown the words at first: what to look for is learned sooner where
         # there are fewer, as in long prompts.

@@ -170,12 +170,14 @@ LOOKS: dict[str, Look] = {
 @dataclass(frozen=True)
 class Scenes:
     """Pictures [B, 3, 32, 32], float32 in -1..1, and what is in them, by number [B] each; where
-    the shape stands, across and down, and how large it is: [B, 3], -1 to 1."""
+    the shape stands, across and down, and how large it is: [B, 3], -1 to 1; the shape's share of
+    each pixel, [B, 32, 32]."""
 
     pictures: Field
     shapes: NDArray[np.int64]
     looks: NDArray[np.int64]
     places: Field
+    masks: Field
 
 
 def scenes(
@@ -194,11 +196,11 @@ def scenes(
     look_ids = rng.integers(len(LOOKS), size=count) if looks is None else np.asarray(looks)
     ground_ids = look_ids if grounds is None else np.asarray(grounds)
     places = rng.uniform(-1, 1, (count, 3)).astype(np.float32)
-    mask = _masks(places, shape_ids)[:, None]
+    masks = _masks(places, shape_ids)
     figures = _fills(rng, look_ids, "figure")
     behind = _fills(rng, ground_ids, "ground")
-    pictures = behind + (figures - behind) * mask
-    return Scenes(pictures.astype(np.float32) * 2 - 1, shape_ids, look_ids, places)
+    pictures = behind + (figures - behind) * masks[:, None]
+    return Scenes(pictures.astype(np.float32) * 2 - 1, shape_ids, look_ids, places, masks)
 
 
 def as_image(picture: np.ndarray) -> Image.Image:
