@@ -14,9 +14,8 @@ from lib_instantstyle.content.subtraction import (
     content_texts,
     takes_content_out,
 )
-from lib_instantstyle.content.suggestions import captions
+from lib_instantstyle.content.suggestions import Vocabulary
 from lib_instantstyle.content.text_encoders import ContentSource
-from lib_instantstyle.content.word_vectors import are_kept, nouns
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.units.choices import MASK
 from lib_instantstyle.units.unit import Unit
@@ -90,8 +89,7 @@ def removals_of(
     Empty if the words of the vocabulary were never encoded: that takes too long for a plan. Raises
     InstantStyleError if a text cannot be read.
     """
-    folder = context.host.cache_folder()
-    if unit.auto_content and not are_kept(source.encoder, captions(nouns()), folder):
+    if unit.auto_content and not Vocabulary.is_kept(source.encoder, context.host.cache_folder()):
         return []
     reader = ContentReader(unit, source, context.host)
     return [removal_of(image, unit, reader) for image in images]

@@ -12,7 +12,13 @@ from pathlib import Path
 import torch
 
 from lib_instantstyle.content.similarity import best_matches
-from lib_instantstyle.content.word_vectors import WordEncoder, caption, nouns, word_vectors
+from lib_instantstyle.content.word_vectors import (
+    WordEncoder,
+    are_kept,
+    caption,
+    nouns,
+    word_vectors,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,12 @@ class Vocabulary:
             if progress:
                 progress(done, len(self.nouns))
 
-        self.vectors = word_vectors(encoder, captions(self.nouns), folder, report)
+        self.vectors = word_vectors(encoder, _captions(), folder, report)
+
+    @staticmethod
+    def is_kept(encoder: WordEncoder, folder: Path) -> bool:
+        """Whether `folder` has the vectors, so that nothing would be encoded."""
+        return are_kept(encoder, _captions(), folder)
 
     def suggest(
         self, image: torch.Tensor, count: int, named: Sequence[str] = ()
@@ -62,6 +73,5 @@ class Vocabulary:
         return self.vectors[places].float()
 
 
-def captions(names: Sequence[str]) -> list[str]:
-    """What is encoded for the nouns `names`."""
-    return [caption(name) for name in names]
+def _captions() -> list[str]:
+    return [caption(noun) for noun in nouns()]
