@@ -92,13 +92,17 @@ class ContentReader:
 
 
 def without_content(
-    images: torch.Tensor, unit: Unit, adapter: AdapterFile, context: Context
+    images: torch.Tensor,
+    unit: Unit,
+    adapter: AdapterFile,
+    context: Context,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[torch.Tensor, tuple[tuple[str, ...], ...]]:
     """The image vectors [n, E] of references without the content, and what each has suggested.
 
     For prompt rows only; those of negative rows stay as they are. Where the unit takes nothing out,
-    `images` is returned and nothing is suggested. Raises InstantStyleError if no fitting text
-    encoder is found, or `adapter` takes no image vectors.
+    `images` is returned and nothing is suggested. progress: see Vocabulary. Raises
+    InstantStyleError if no fitting text encoder is found, or `adapter` takes no image vectors.
     """
     if not takes_content_out(unit):
         return images, ()
@@ -106,7 +110,7 @@ def without_content(
     source = content_source(adapter.kind.projection.feature_width, unit.clip_source, context)
     if source.comment:
         context.notify(source.comment)
-    reader = ContentReader(unit, source, context.host)
+    reader = ContentReader(unit, source, context.host, progress)
     if not unit.auto_content:  # all have the same words
         return reader.remove(images, reader.read(images)), ()
     words = [reader.read(image) for image in images]

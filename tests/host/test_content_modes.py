@@ -123,6 +123,17 @@ def test_the_words_are_those_of_the_button_and_stand_in_infotext_and_comment(web
     assert answer.pixels != plain.pixels and KEY not in plain.parameters
 
 
+def test_reading_the_vocabulary_is_shown_once(webui, monkeypatch, few_nouns):
+    from lib_instantstyle.hosts import diffusion, own_folder
+
+    shutil.rmtree(own_folder() / "cache", ignore_errors=True)
+    told = []
+    monkeypatch.setattr(diffusion, "announce", told.append)
+    for _ in range(2):
+        made(webui, {"image": COFFEE, "auto_content": 1})
+    assert told == [f"Reading words, once: {n} of {len(few_nouns)}" for n in (32, 64, 96)] + [""]
+
+
 def test_words_that_are_named_are_not_suggested_again(webui):
     first, second, third = made(webui, {"image": COFFEE, "auto_content": 3}).parameters[
         KEY

@@ -65,8 +65,17 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
     left = torch.stack(references)
     suggested: tuple[tuple[str, ...], ...] = ()
     if unit.content or unit.auto_content:
-        left, suggested = without_content(left, unit, checked.choice.adapter, context)
+        left, suggested = without_content(
+            left, unit, checked.choice.adapter, context, _announce_words
+        )
     return Features(torch.cat([left, features[-1:]]), weights, suggested)
+
+
+def _announce_words(done: int, total: int) -> None:
+    """Say beside the progress bar how many words of the vocabulary are encoded, which is once."""
+    from lib_instantstyle.hosts.diffusion import announce  # needs the WebUI itself
+
+    announce(f"Reading words, once: {done} of {total}" if done < total else "")
 
 
 def combined(
