@@ -140,6 +140,9 @@ def in_words(run: DryRun) -> str:
             lines.append(f"  saved style {unit.style}")
         if unit.subtracted:
             lines.append(f"  taken out: {unit.subtracted}")
+        lines += [
+            f"  of reference {i}: {each.in_words()}" for i, each in enumerate(unit.content, start=1)
+        ]
         for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
             if steps:
                 lines.append(f"  {title} {steps[0]} to {steps[-1]}")

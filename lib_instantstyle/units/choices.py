@@ -6,7 +6,8 @@ What implements them stands elsewhere, in tables whose keys are these words.
 from __future__ import annotations
 
 AUTO = "auto"
-CONTENT_MODES = DIFFERENCE, PROJECTION = "difference", "projection"
+DIFFERENCE, PROJECTION, SUBSPACE, MASK = "difference", "projection", "subspace", "mask"
+CONTENT_MODES = (DIFFERENCE, PROJECTION, SUBSPACE, MASK)
 CLIP_SOURCES = AUTO, LOADED, FILE = AUTO, "loaded", "file"
 CROPS = ("center", "pad", "stretch", "tiles")
 CONCAT, EACH = "concat", "each"

@@ -8,6 +8,7 @@ from lib_instantstyle.units.choices import (
     COMBINE,
     CONTENT_MODES,
     EMBEDS_SCALING,
+    MASK,
     NOISES,
 )
 from lib_instantstyle.units.field import (
@@ -19,6 +20,7 @@ from lib_instantstyle.units.field import (
     NEGATIVE,
     PICTURES,
     REFERENCE,
+    WORDS,
     Declared,
     DropZone,
     Field,
@@ -27,7 +29,7 @@ from lib_instantstyle.units.field import (
     Words,
 )
 from lib_instantstyle.units.presets import DEFAULT_PRESET, PRESETS
-from lib_instantstyle.units.values import Name, Number, OneOf, OnePicture, Text
+from lib_instantstyle.units.values import Integer, Name, Number, OneOf, OnePicture, Text
 
 FIELDS = (
     Field(
@@ -79,22 +81,49 @@ FIELDS = (
         "content", "", Text(),
         "Content to remove",
         "what the reference shows and the picture should not; | separates several things",
-        "what the reference shows and the picture should not; | separates several, averaged",
-        group=MAIN, row=6, place=16, control=Words("such as: a cup of coffee"), axes=EVERY_UNIT,
+        "what the reference shows and the picture should not; | separates several, which "
+        "difference and projection average",
+        group=WORDS, row=1, place=16, control=Words("such as: a cup of coffee"), axes=EVERY_UNIT,
     ),
     Field(
         "content_scale", 0.5, Number(0, 2),
         "How much of it",
         "0 is off; too much of it distorts the style",
-        "how much of it is taken out; 0 is off",
-        group=MAIN, row=6, place=17, axes=EVERY_UNIT,
+        "how much of what `content_mode` finds is taken out; 1 is all of it for projection, "
+        "subspace and mask; 0 is off",
+        group=WORDS, row=1, place=17, axes=EVERY_UNIT,
     ),
     Field(
         "content_mode", CONTENT_MODES[0], OneOf(CONTENT_MODES),
         "How content is removed",
-        "difference: as InstantStyle does; projection: only the part along the words",
-        "e - s t, or e - s (e.u) u with the unit vector u of the text",
-        group=CONTENT, row=1, place=18,
+        "difference: InstantStyle's own, moves the whole vector and distorts the style at large "
+        "amounts. projection: the gentlest, takes only the part along the average of the words. "
+        "subspace: for several words, each is really removed; words for colour or material take "
+        "style along. mask: keeps content out most strongly and costs some style, more with a "
+        "larger share",
+        "difference: e - s t with the mean t of the texts; projection: e - s (e.u) u with the unit "
+        "vector u of t; subspace: e - s P e with the projection P on all texts; mask: the elements "
+        "of e that agree most with a text are multiplied by 1 - s",
+        group=CONTENT, row=1, place=18, axes=EVERY_UNIT,
+    ),
+    Field(
+        "content_share", 0.2, Number(0, 1),
+        "Share that the mask takes",
+        "of the image vector's elements, for each text: more keeps more content out and costs more "
+        "style; 0 finds the share itself",
+        "for mask: share of the elements that each text masks; 0: those of the upper of two "
+        "clusters, found exactly",
+        group=CONTENT, row=2, place=46, control=Slider(0.01), axes=EVERY_UNIT,
+        only_with=("content_mode", MASK),
+    ),
+    Field(
+        "auto_content", 0, Integer(0, 5),
+        "Suggested words to remove",
+        "that many words that the reference suggests itself, as the button below shows them; 0 is "
+        "none",
+        "that many words that the reference suggests itself are removed, too; of each reference "
+        "its own, where they are not combined. Infotext `InstantStyle 1 content` names them",
+        group=WORDS, row=1, place=47, axes=EVERY_UNIT,
     ),
     Field(
         "clip_source", AUTO, OneOf(CLIP_SOURCES),
