@@ -154,7 +154,9 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "report", False, Boolean(),
             "Measure the effect in each block",
             "shown under the picture",
-            "measures what is added in each block; infotext `InstantStyle 1 effect`",
+            "measures what is added in each block; infotext `InstantStyle 1 effect`. With an "
+            "adapter it also lists the singular values of the reference's keys and values in the "
+            "first layer of each block; infotext `InstantStyle 1 singular values`",
             group=MEASURED, row=1, place=44, axes=0,
         ),
         Field(

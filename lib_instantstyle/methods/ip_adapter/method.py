@@ -33,6 +33,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
     unit_features,
 )
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, token_count
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
 from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
@@ -213,6 +214,13 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
+    tokens = token_count(unit, adapter.kind.projection, len(checked.pictures.weights))
+    if sentence := keeps_all(unit, tokens):
+        findings.remark(sentence)
+    elif findings.is_dry_run:
+        plan, request = findings.plan, context.p
+        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
+        plan.purified = in_steps(unit, passes)
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:

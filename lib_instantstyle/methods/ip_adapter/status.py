@@ -14,6 +14,7 @@ from lib_instantstyle.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.base import StatusText
+from lib_instantstyle.methods.ip_adapter.purify import in_status
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 from lib_instantstyle.models.clip_kind import TITLES
 from lib_instantstyle.models.selection import Choice, choose, describe_layers
@@ -63,6 +64,7 @@ def describe(unit: Unit, context: Context) -> StatusText:
         _what_gets_in(selected, choice, layers),
         _about_auto(unit, choice, layers),
         _about_content(choice, context),
+        in_status(unit),
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return StatusText(" ".join(filter(None, sentences)), False, drawn)
