@@ -34,6 +34,7 @@ class BlockSpectrum:
     block: str  # diffusers name
     key: tuple[float, ...]
     value: tuple[float, ...]
+    purified: bool  # whether the unit's `purify` damps their tail
 
 
 class LastReport:
@@ -68,7 +69,8 @@ def spectra(terms: Iterable[AttentionTerm]) -> list[BlockSpectrum]:
                 tuple(float(f"{s:.4g}") for s in values) for values in term.singular_values
             )
             block = term.layer.block
-            found.append(BlockSpectrum(term.unit, block.index, block.diffusers, key, value))
+            place = (term.unit, block.index, block.diffusers)
+            found.append(BlockSpectrum(*place, key, value, term.purify is not None))
     return sorted(found, key=lambda each: (each.unit, each.index))
 
 
@@ -77,14 +79,15 @@ def infotext(
 ) -> dict[str, str]:
     """Lines of each unit, by key.
 
-    Effects as "up_blocks.0.attentions.1 0.31, mid_block.attentions.0 0.1"; the largest singular
-    values of keys and values as "up_blocks.0.attentions.1 K 48.1 12.3 9.06 7.7 V 33 9.2 5.1 2.2".
+    Effects as "up_blocks.0.attentions.1 0.31, mid_block.attentions.0 0.1"; where a unit damps the
+    tail of the singular values, the largest of keys and values as "up_blocks.0.attentions.1 K 48.1
+    12.3 9.06 7.7 V 33 9.2 5.1 2.2".
     """
     lines: dict[str, list[str]] = {}
     for effect in effects:
         text = f"{effect.block} {effect.ratio:.3g}"
         lines.setdefault(KEY.format(effect.unit), []).append(text)
-    for each in spectra:
+    for each in (spectrum for spectrum in spectra if spectrum.purified):
         key, value = (
             " ".join(f"{s:.3g}" for s in values[:_SHOWN]) for values in (each.key, each.value)
         )

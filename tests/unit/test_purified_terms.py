@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, token_count
+from lib_instantstyle.methods.ip_adapter.purify import (
+    in_status,
+    in_steps,
+    keeps_all,
+    token_count,
+)
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.unet.plan import layer_weights
 from lib_instantstyle.unet.purify import DampedBanks
@@ -94,7 +99,7 @@ def test_a_report_has_the_singular_values_of_the_first_layer_of_each_block(both)
 # -- what is said --------------------------------------------------------------------------------
 
 
-def test_a_plan_says_until_which_step(both):
+def test_plan_and_status_line_say_until_when():
     unit, late = parse_unit({"purify": 0.5, "purify_keep": 2}), [*range(21, 31)]
     tail = "the tail of the tokens' singular values, from number 3 on, is damped"
     both_passes = [([*range(1, 31)], 30), ([*range(1, 9)], 8)]
@@ -104,7 +109,8 @@ def test_a_plan_says_until_which_step(both):
         f"{tail} until step 15 of 30 and until step 4 of 8, of hires fix"
     )
     assert in_steps(unit, [(late, 30)]) == f"{tail} in none of its steps, because they are late"
-    assert in_steps(parse_unit({}), both_passes) == ""
+    assert in_steps(parse_unit({}), both_passes) == in_status(parse_unit({})) == ""
+    assert in_status(unit) == f"T{tail[1:]} in the first 53% of the steps."
 
 
 def test_a_unit_that_keeps_all_values_is_told(both):
