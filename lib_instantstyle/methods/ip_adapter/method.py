@@ -214,13 +214,8 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
-    tokens = token_count(unit, adapter.kind.projection, len(checked.pictures.weights))
-    if sentence := keeps_all(unit, tokens):
-        findings.remark(sentence)
-    elif findings.is_dry_run:
-        plan, request = findings.plan, context.p
-        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
-        plan.purified = in_steps(unit, passes)
+    if unit.purify:
+        _remark_on_purify(checked, context, findings)
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
@@ -228,6 +223,16 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
             "negative_weight, negative_image and noise do nothing."
         )
+
+
+def _remark_on_purify(checked: CheckedUnit, context: Context, findings: Findings) -> None:
+    unit, projection = checked.unit, checked.choice.adapter.kind.projection
+    if sentence := keeps_all(unit, token_count(unit, projection, len(checked.pictures.weights))):
+        findings.remark(sentence)
+    elif findings.is_dry_run:
+        plan, request = findings.plan, context.p
+        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
+        plan.purified = in_steps(unit, passes)
 
 
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:

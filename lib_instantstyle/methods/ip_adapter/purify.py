@@ -39,13 +39,13 @@ def singular_values(tokens: torch.Tensor) -> tuple[float, ...]:
 def purified(
     unit: Unit, key: torch.Tensor, value: torch.Tensor, common: torch.Tensor
 ) -> Purify | None:
-    """What `unit` makes of a reference's `key` and `value` [P, T, h]; None if it changes nothing.
+    """What `purify` makes of a reference's `key` and `value` [P, T, h]; None if it changes nothing.
 
     The P rows are damped each by itself. common: [P, 1] or [1, 1], a factor that is in `value`
     because of the references' weights. It is not the tokens' own, so that half the weight is half
     of the same tokens.
     """
-    if not unit.purify or unit.purify_keep >= min(key.shape[-2:]):
+    if unit.purify_keep >= min(key.shape[-2:]):
         return None
     parts = [decompose(tokens) for tokens in (key, value)]
     left, singular, right = (torch.stack(part) for part in zip(*parts))
@@ -65,7 +65,7 @@ def token_count(unit: Unit, projection: ProjectionShape, references: int) -> int
 
 def keeps_all(unit: Unit, tokens: int | None) -> str:
     """A sentence if `purify` cannot act, because every singular value stays; else ""."""
-    if not unit.purify or tokens is None or unit.purify_keep < tokens:
+    if tokens is None or unit.purify_keep < tokens:
         return ""
     return (
         f"purify changes nothing, because the reference has {tokens} image tokens and purify_keep "
@@ -74,13 +74,11 @@ def keeps_all(unit: Unit, tokens: int | None) -> str:
 
 
 def in_steps(unit: Unit, passes: list[tuple[list[int], int]]) -> str:
-    """What a plan says of `purify`: until which step it damps in each pass; "" if it is off.
+    """What a plan says of `purify`: until which step it damps in each pass.
 
     passes: of the first pass, or the only one, and of hires fix's second: the steps, from 1, in
     which the unit acts, and how many the pass has.
     """
-    if not unit.purify:
-        return ""
     until = [
         f"{step} of {count}{', of hires fix' * number}"
         for number, (steps, count) in enumerate(passes)
@@ -93,8 +91,6 @@ def in_steps(unit: Unit, passes: list[tuple[list[int], int]]) -> str:
 
 
 def in_status(unit: Unit) -> str:
-    """What the status line says of `purify`; "" if it is off."""
-    if not unit.purify:
-        return ""
+    """What the status line says of `purify`."""
     subject = _SUBJECT.format(unit.purify_keep + 1)
     return f"{subject[:1].upper()}{subject[1:]} in the first {DAMPED_PART:.0%} of the steps."

@@ -64,7 +64,7 @@ def describe(unit: Unit, context: Context) -> StatusText:
         _what_gets_in(selected, choice, layers),
         _about_auto(unit, choice, layers),
         _about_content(choice, context),
-        in_status(unit),
+        in_status(unit) if unit.purify else "",
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return StatusText(" ".join(filter(None, sentences)), False, drawn)

@@ -78,8 +78,8 @@ def attention_term(
         target=unit.auto_weight * (abs(unit.weight) or 1.0),
         largest=largest_of(keys, values, values * factor),
     )
-    if not math.isfinite(term.largest):
-        return term  # which the caller refuses
+    if not (unit.purify or unit.report) or not math.isfinite(term.largest):
+        return term  # the caller refuses numbers that are none
     common = shares.abs().amax(dim=0) if len(prompt[0]) == 1 else shares[:, :, 0]
     first = prompts if block_weight.negated else 0
     return _with_singular_values(term, block_weight, unit, (*reference, common), first)
@@ -101,7 +101,7 @@ def _with_singular_values(
     if unit.report and term.layer.depth_index == 0:
         own = value[0] / torch.where(common[0] == 0, 1, common[0])
         term = replace(term, singular_values=(singular_values(key[0]), singular_values(own)))
-    found = purified(unit, key, value, common)
+    found = purified(unit, key, value, common) if unit.purify else None
     if found is None:
         return term
     left_key, left_value = found.left
