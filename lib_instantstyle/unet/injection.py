@@ -129,7 +129,7 @@ class Injection:
             call.rows = None  # the layers need not even look
             return
         if self._damped is not None:
-            call.damped = self._damped.at(fraction + 1 / steps)
+            call.damped = self._damped.at(fraction + 1 / max(1, steps))
         if self._masked and x is not None:
             call.latent = self._latent(x)
 

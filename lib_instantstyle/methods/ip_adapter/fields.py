@@ -171,7 +171,8 @@ FIELDS = (
         "alpha of CleanStyle (arXiv 2602.20721): in the first half of the steps the smaller "
         "singular values S of the reference's keys and values are multiplied with exp(-alpha S). "
         "0 is off; 0.01 is published, about 0.5 a start with `purify_scale` relative. Needs no "
-        "words, and works with plus and full-face adapters too",
+        "words, and works with plus and full-face adapters too. `auto_weight` measures the first "
+        "step, where the damping is strongest",
         group=CONTENT, row=3, place=48, control=Slider(0.01), axes=EVERY_UNIT,
     ),
     Field(
