@@ -62,9 +62,9 @@ def describe(unit: Unit, context: Context) -> StatusText:
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [
         _what_gets_in(selected, choice, layers),
+        in_status(unit) if unit.purify else "",
         _about_auto(unit, choice, layers),
         _about_content(choice, context),
-        in_status(unit) if unit.purify else "",
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return StatusText(" ".join(filter(None, sentences)), False, drawn)
