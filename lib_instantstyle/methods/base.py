@@ -77,6 +77,7 @@ class UnitPlan:
     content: list[Removal] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
     hires_steps: list[int] = field(default_factory=list)
+    purified: str = ""  # until which step
     remarks: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
     problems: list[str] = field(default_factory=list)  # reasons why no picture would be made

@@ -146,5 +146,7 @@ def in_words(run: DryRun) -> str:
         for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
             if steps:
                 lines.append(f"  {title} {steps[0]} to {steps[-1]}")
+        if unit.purified:
+            lines.append(f"  purified: {unit.purified}")
         lines += [f"  {remark}" for remark in unit.remarks]
     return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

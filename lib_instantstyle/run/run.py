@@ -233,8 +233,10 @@ class Run:
         if self._meter is None:
             return
         found = effect.block_effects(self._meter.effects(), self._layout)
-        SESSION.of(effect.LastReport).effects = tuple(found)
-        p.extra_generation_params.update(effect.infotext(found))
+        spectra = effect.spectra(term for part in self._parts for term in part.plan.terms)
+        last = SESSION.of(effect.LastReport)
+        last.effects, last.spectra = tuple(found), tuple(spectra)
+        p.extra_generation_params.update(effect.infotext(found, spectra))
         remark = effect.remark(found)
         if remark:
             self._note(p, found[0].unit, remark)

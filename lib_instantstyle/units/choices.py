@@ -14,5 +14,6 @@ CONCAT, EACH = "concat", "each"
 COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
+PURIFY_SCALES = PUBLISHED, RELATIVE = "published", "relative"
 HIRES_PASSES = BOTH, BASE, HIRES = "both", "base", "hires"
 TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")

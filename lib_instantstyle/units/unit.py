@@ -208,7 +208,7 @@ class Table:
 
         page_fields of the first unit, of the second, and so on; then pictures in the same order. A
         client may have fewer fields, those of a version that was released before. The WebUI fills
-        up what such a client sends with the last values of the page, which are boxes for pictures.
+        up what such a client sends with the last values of the page as it starts.
         """
         found = [
             _page_units(values, count, *layout)
@@ -245,10 +245,19 @@ class Table:
         if not more and most:
             yield most
         if len(fields) < len(self.page_fields):
-            for count in range(most if more else most - 1, 0, -1):
-                if any(value not in ("", None) for value in values[count * width :]):
+            starts = self._starts(len(values))
+            for count in range(min(most if more else most - 1, limits.UNITS), 0, -1):
+                rest = slice(count * width, None)
+                if any(x and x != start for x, start in zip(values[rest], starts[rest])):
                     break
                 yield count
+
+    def _starts(self, length: int) -> Sequence[object]:
+        """The `length` values of a page as it starts: boxes for pictures are empty, and so is what
+        is beyond the last whole unit."""
+        count = length // (len(self.page_fields) + len(self.pictures))
+        fields = count * [self.fields[name].default for name in self.page_fields]
+        return [*fields, *[""] * (length - len(fields))]
 
 
 def _page_units(

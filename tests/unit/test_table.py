@@ -68,8 +68,10 @@ def test_a_client_of_0_1_0_sends_fewer_fields_and_is_understood(more, count):
     released = values_of(TABLE, sent, RELEASED[0])
     assert len(released) == count * 45
     now = values_of(later, sent, OWN.place + more)
-    filled_up = [*released, *[""] * (len(now) - len(released))]
-    for values in (released, filled_up, now):
+    empty = [*released, *[""] * (len(now) - len(released))]
+    starts = values_of(later, [dict.fromkeys(later.pictures, "")] * count, OWN.place + more)
+    filled_up = [*released, *starts[len(released) :]]
+    for values in (released, empty, filled_up, now):
         found = later.page_values(values)
         assert [unit["enabled"] for unit in found] == [unit.get("enabled", True) for unit in sent]
         for unit, asked in zip(found, sent):

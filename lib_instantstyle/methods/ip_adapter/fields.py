@@ -10,6 +10,7 @@ from lib_instantstyle.units.choices import (
     EMBEDS_SCALING,
     MASK,
     NOISES,
+    PURIFY_SCALES,
 )
 from lib_instantstyle.units.field import (
     BLOCKS,
@@ -190,6 +191,33 @@ FIELDS = (
         "values only, or keys too",
         "what the weight multiplies",
         group=BLOCKS, row=2, place=28,
+    ),
+    Field(
+        "purify", 0.0, Number(0, 2),
+        "Purify the tokens",
+        "weakens, early in the sampling, what the reference's tokens do not share; for every "
+        "adapter; 0 is off",
+        "alpha of CleanStyle (arXiv 2602.20721): in the first half of the steps the smaller "
+        "singular values S of the reference's keys and values are multiplied with exp(-alpha S). "
+        "0 is off; 0.01 is published, about 0.5 a start with `purify_scale` relative. Needs no "
+        "words, and works with plus and full-face adapters too. `auto_weight` measures the first "
+        "step, where the damping is strongest",
+        group=CONTENT, row=3, place=48, control=Slider(0.01), axes=EVERY_UNIT,
+    ),
+    Field(
+        "purify_keep", 1, Integer(0, 64),
+        "Singular values that stay",
+        "the largest ones; more keep more detail",
+        "how many of the largest singular values `purify` leaves as they are",
+        group=CONTENT, row=3, place=49,
+    ),
+    Field(
+        "purify_scale", PURIFY_SCALES[0], OneOf(PURIFY_SCALES),
+        "Scale of the singular values",
+        "published: as they are; relative: divided by the largest",
+        "what S is in `purify`: the singular value, as published, whose effect depends on the size "
+        "of an adapter's weights; or relative to the largest. `report` lists them",
+        group=CONTENT, row=3, place=50,
     ),
 )  # fmt: skip
 

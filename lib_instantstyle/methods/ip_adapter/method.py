@@ -28,6 +28,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
     unit_features,
 )
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, token_count
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
 from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
@@ -222,6 +223,8 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
+    if unit.purify:
+        _remark_on_purify(checked, context, findings)
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
@@ -229,6 +232,16 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
             "negative_weight, negative_image and noise do nothing."
         )
+
+
+def _remark_on_purify(checked: CheckedUnit, context: Context, findings: Findings) -> None:
+    unit, projection = checked.unit, checked.choice.adapter.kind.projection
+    if sentence := keeps_all(unit, token_count(unit, projection, len(checked.pictures.weights))):
+        findings.remark(sentence)
+    elif findings.is_dry_run:
+        plan, request = findings.plan, context.p
+        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
+        plan.purified = in_steps(unit, passes)
 
 
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:

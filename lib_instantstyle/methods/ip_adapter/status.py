@@ -15,6 +15,7 @@ from lib_instantstyle.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.base import StatusText
+from lib_instantstyle.methods.ip_adapter.purify import in_status
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 from lib_instantstyle.models.clip_kind import TITLES
 from lib_instantstyle.models.selection import Choice, choose, describe_layers
@@ -62,6 +63,7 @@ def describe(unit: Unit, context: Context) -> StatusText:
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [
         _what_gets_in(selected, choice, layers),
+        in_status(unit) if unit.purify else "",
         _about_auto(unit, choice, layers),
         _about_content(unit, choice, context),
         advice(choice.adapter.kind, layers.layout, unit.preset),
