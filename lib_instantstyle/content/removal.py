@@ -46,7 +46,7 @@ class Removal:
     suggested: tuple[str, ...]
 
     def in_words(self) -> str:
-        """For a plan and for the page."""
+        """One line of a plan."""
         parts = [f"{self.removed:.0%} of the length of its image vector"]
         if self.masked is not None:
             parts[0] += f", in {self.masked:,} of its {self.elements:,} elements"
