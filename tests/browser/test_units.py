@@ -115,6 +115,7 @@ OF_ADAPTERS = {
     "clip_source",
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
+    "purify", "purify_keep", "purify_scale",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
