@@ -62,10 +62,14 @@ def content(given: Mapping[str, object]) -> Listing:
 
 
 def report() -> Listing:
-    """The effects measured in the last generation that asked for a report; see run/effect.py."""
+    """What was measured in the last generation that asked for a report; see run/effect.py."""
     from lib_instantstyle.run.effect import LastReport
 
-    return {"blocks": [asdict(effect) for effect in SESSION.of(LastReport).effects]}
+    last = SESSION.of(LastReport)
+    return {
+        "blocks": [asdict(effect) for effect in last.effects],
+        "singular_values": [asdict(spectrum) for spectrum in last.spectra],
+    }
 
 
 def _arguments(given: Mapping[str, object]) -> Sequence[object]:

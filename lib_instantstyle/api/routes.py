@@ -117,7 +117,8 @@ ROUTES = (
     ),
     Route(
         "report",
-        "How strongly each block was styled in the last generation that asked for a report.",
+        "How strongly each block was styled in the last generation that asked for a report, and "
+        "the singular values of its references.",
         "handlers",
         "POST",
     ),

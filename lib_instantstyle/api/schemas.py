@@ -57,6 +57,9 @@ def embed() -> Schema:
 
 def content() -> Schema:
     """The body of `content`: a reference, its content, and how many words to suggest."""
-    names = ("image", "adapter", "content", "content_scale", "content_mode", "clip_source")
+    names = (
+        "image", "adapter", "content", "content_scale", "content_mode", "clip_source",
+        "content_share", "auto_content",
+    )  # fmt: skip
     fields = {name: _field(name) for name in names}
     return request_of({**fields, "count": {"type": "integer", "default": 8, "maximum": WORDS}})

@@ -8,6 +8,7 @@ Source: Radford et al. 2021, arXiv 2103.00020.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,19 +38,26 @@ def cosines(image: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
 
 
 def best_matches(
-    image: torch.Tensor, texts: torch.Tensor, names: Sequence[str], count: int
+    image: torch.Tensor,
+    texts: torch.Tensor,
+    names: Sequence[str],
+    count: int,
+    named: Sequence[str] = (),
 ) -> list[tuple[str, float]]:
     """The `count` names whose text vectors [n, E] are most like the image vector [E], best first.
 
     Each with its cosine. Of names of which one contains the other (black cat, cat) only the better
-    is returned.
+    is returned, and none of which all words stand in one of the texts `named`.
     """
     found: list[tuple[str, float]] = []
     measured = cosines(image, texts)
+    known = [set(re.findall(r"\w+", text.lower())) for text in named]
     for i in measured.argsort(descending=True).tolist():
         words = set(names[i].split())
         if len(found) == count:
             break
+        if any(words <= text for text in known):
+            continue
         if not any(words <= set(name.split()) or words >= set(name.split()) for name, _ in found):
             found.append((names[i], float(measured[i])))
     return found

@@ -1,21 +1,25 @@
-"""Taking the content out of a reference's image vector.
+"""Taking the content out of a reference's image vector, before the adapter's projection.
 
-InstantStyle subtracts the CLIP vector of a text that names the content from the image vector,
-before the adapter's projection; both are in one space. Neither vector is normalised.
-Source: Wang et al. 2024, arXiv 2404.02733, section 3.1.
+The content is what a unit names in words, and the words that the reference suggests itself. See
+modes.py for the ways to take it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
-from lib_instantstyle.content.text_encoders import content_source
+from lib_instantstyle.content.modes import remove_content
+from lib_instantstyle.content.suggestions import Vocabulary
+from lib_instantstyle.content.text_encoders import ContentSource, content_source
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.tensors import check_range, largest_of
+from lib_instantstyle.hosts import Host
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import AdapterFile
-from lib_instantstyle.units.choices import PROJECTION
 from lib_instantstyle.units.unit import Unit
 
 SEPARATOR = "|"
@@ -26,67 +30,103 @@ def content_texts(content: str) -> list[str]:
     return [text.strip() for text in content.split(SEPARATOR) if text.strip()]
 
 
-def remove_content(
-    image: torch.Tensor, texts: Sequence[torch.Tensor], scale: float, mode: str
-) -> torch.Tensor:
-    """Image vectors [..., E] without the content that the text vectors [E] name.
-
-    Several texts are averaged. "difference": image - scale * text. "projection": image - scale *
-    (image . u) u with the unit vector u of the text; only what points along the text is removed.
-    """
-    if not texts or not scale:
-        return image
-    text = torch.stack([t.to(image) for t in texts]).mean(dim=0)
-    if mode == PROJECTION:
-        unit = text / text.norm().clamp_min(torch.finfo(text.dtype).tiny)
-        text = (image @ unit).unsqueeze(-1) * unit
-    left: torch.Tensor = image - scale * text
-    return left
+def takes_content_out(unit: Unit) -> bool:
+    """Whether `unit` takes anything out of its references."""
+    return bool(unit.content_scale and (unit.auto_content or content_texts(unit.content)))
 
 
-def without_content(
-    image: torch.Tensor, unit: Unit, adapter: AdapterFile, context: Context
-) -> torch.Tensor:
-    """The image vectors `image` [..., E] without the content that `unit` names, if it names any.
+class Words(NamedTuple):
+    """What is taken out of one reference."""
 
-    For prompt rows only; those of negative rows stay as they are. Raises InstantStyleError if no
-    fitting text encoder is found, or `adapter` takes no image vectors.
-    """
-    texts = content_texts(unit.content)
-    if not texts or not unit.content_scale:
-        return image
-    check_subtraction(adapter)
-    source = content_source(adapter.kind.projection.feature_width, unit.clip_source, context)
-    if source.comment:
-        context.notify(source.comment)
-    vectors = source.encoder.vectors(texts)
-    return remove_content(image, list(vectors), unit.content_scale, unit.content_mode)
+    named: tuple[str, ...]  # by the unit
+    suggested: tuple[str, ...]  # by the reference
+    vectors: torch.Tensor  # [n, E], of both
 
 
-def check_subtraction(adapter: AdapterFile) -> None:
-    """Raise InstantStyleError if `adapter` takes hidden states, from which no text can be taken."""
-    if adapter.kind.projection.takes_hidden_states:
-        raise InstantStyleError(
-            f"content cannot be taken out with adapter {adapter.name}, which sees patches instead "
-            "of one image vector; name the content by a negative_image, cut it off with a "
-            "reference_mask, choose a linear adapter such as ip-adapter_sdxl, or clear content."
+class ContentReader:
+    """Reads the words of a unit, and finds those that its references suggest."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        source: ContentSource,
+        host: Host,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """progress: called while the words of the vocabulary are encoded; see Vocabulary."""
+        self._unit = unit
+        self._source = source
+        self._host = host
+        self._progress = progress
+        self._texts = tuple(content_texts(unit.content))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that may be suggested, encoded once."""
+        return Vocabulary(self._source.encoder, self._host.cache_folder(), self._progress)
+
+    @cached_property
+    def _vectors(self) -> torch.Tensor:
+        """Of the texts of the unit; raises InstantStyleError if they cannot be read."""
+        encoder = self._source.encoder
+        if not self._texts:
+            return torch.zeros(0, encoder.width)
+        vectors = encoder.vectors(self._texts)
+        check_range(largest_of(vectors), encoder.title)
+        return vectors
+
+    def read(self, image: torch.Tensor) -> Words:
+        """The words for a reference with the image vector [E]."""
+        if not self._unit.auto_content:
+            return Words(self._texts, (), self._vectors)
+        found = self.vocabulary.suggest(image, self._unit.auto_content, self._texts)
+        vectors = torch.cat([self._vectors, self.vocabulary.vectors_of(found)])
+        return Words(self._texts, tuple(each.noun for each in found), vectors)
+
+    def remove(self, image: torch.Tensor, words: Words) -> torch.Tensor:
+        """Image vectors [..., E] without what `words` name."""
+        unit = self._unit
+        return remove_content(
+            image, list(words.vectors), unit.content_scale, unit.content_mode, unit.content_share
         )
 
 
-def describe_subtraction(unit: Unit, adapter: AdapterFile, context: Context) -> str:
-    """One line of a plan: what would be subtracted, by which text encoder; "" if nothing would.
+def without_content(
+    images: torch.Tensor,
+    unit: Unit,
+    adapter: AdapterFile,
+    context: Context,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[torch.Tensor, tuple[tuple[str, ...], ...]]:
+    """The image vectors [n, E] of references without the content, and what each has suggested.
 
-    Raises InstantStyleError as `without_content` does.
+    For prompt rows only; those of negative rows stay as they are. Where the unit takes nothing out,
+    `images` is returned and nothing is suggested. progress: see Vocabulary. Raises
+    InstantStyleError if no fitting text encoder is found, or `adapter` takes no image vectors.
     """
-    texts = content_texts(unit.content)
-    if not texts or not unit.content_scale:
-        return ""
-    check_subtraction(adapter)
+    if not takes_content_out(unit):
+        return images, ()
+    check_subtraction(adapter, unit)
     source = content_source(adapter.kind.projection.feature_width, unit.clip_source, context)
-    named = " and ".join(map(repr, texts))
-    compared = "" if source.agreement is None else f" (agreement {source.agreement:.2f})"
-    line = (
-        f"{unit.content_scale:g} times {named} ({unit.content_mode}), read by "
-        f"{source.encoder.title}{compared}"
-    )
-    return f"{line}. {source.comment}" if source.comment else f"{line}."
+    if source.comment:
+        context.notify(source.comment)
+    reader = ContentReader(unit, source, context.host, progress)
+    if not unit.auto_content:  # all have the same words
+        return reader.remove(images, reader.read(images)), ()
+    words = [reader.read(image) for image in images]
+    left = [reader.remove(image, found) for image, found in zip(images, words)]
+    return torch.stack(left), tuple(found.suggested for found in words)
+
+
+def check_subtraction(adapter: AdapterFile, unit: Unit | None = None) -> None:
+    """Raise InstantStyleError if `adapter` takes hidden states, from which no text can be taken."""
+    if adapter.kind.projection.takes_hidden_states:
+        clear = "clear content"
+        if unit is not None and unit.auto_content:
+            named = content_texts(unit.content)
+            clear = f"{'clear content and ' if named else ''}set auto_content to 0"
+        raise InstantStyleError(
+            f"content cannot be taken out with adapter {adapter.name}, which sees patches instead "
+            "of one image vector; name the content by a negative_image, cut it off with a "
+            f"reference_mask, choose a linear adapter such as ip-adapter_sdxl, or {clear}."
+        )

@@ -49,12 +49,8 @@ def word_vectors(
     written to, the next call computes the vectors again. progress: called with the number of texts
     encoded so far.
     """
-    digest = hashlib.sha256(
-        "\n".join((encoder.identity, *texts)).encode("utf-8", "backslashreplace")
-    ).hexdigest()
-    path = folder / f"words-{digest[:24]}.safetensors"
-    shape = (len(texts), encoder.width)
-    kept = _read(path, shape)
+    path = _path(encoder, texts, folder)
+    kept = _read(path, (len(texts), encoder.width))
     if kept is not None:
         return kept
     vectors = encoder.vectors(texts, progress).half()
@@ -64,6 +60,11 @@ def word_vectors(
     except OSError:
         return vectors
     return vectors
+
+
+def are_kept(encoder: WordEncoder, texts: Sequence[str], folder: Path) -> bool:
+    """Whether `word_vectors` would read the vectors from `folder`, without encoding anything."""
+    return _read(_path(encoder, texts, folder), (len(texts), encoder.width)) is not None
 
 
 @cache
@@ -78,6 +79,11 @@ def caption(noun: str) -> str:
     It says "picture" and not "photo", because references are often paintings and drawings.
     """
     return f"a picture of {'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def _path(encoder: WordEncoder, texts: Sequence[str], folder: Path) -> Path:
+    named = "\n".join((encoder.identity, *texts)).encode("utf-8", "backslashreplace")
+    return folder / f"words-{hashlib.sha256(named).hexdigest()[:24]}.safetensors"
 
 
 def _read(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 
+from lib_instantstyle.content.removal import Removal
 from lib_instantstyle.errors import InstantStyleError, NoReference
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import ImageEncoderFile
@@ -72,8 +73,11 @@ class UnitPlan:
     blocks: list[BlockPlan] = field(default_factory=list)
     references: list[ReferencePlan] = field(default_factory=list)
     subtracted: str = ""
+    # What is taken out of each reference, as far as that is known without encoding it.
+    content: list[Removal] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
     hires_steps: list[int] = field(default_factory=list)
+    purified: str = ""  # until which step
     remarks: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
     problems: list[str] = field(default_factory=list)  # reasons why no picture would be made
@@ -155,7 +159,8 @@ class Part:
     """What one method does in one generation.
 
     units: those that act. plan: the terms that hooks on the UNet add. infotext: lines by key.
-    replaced: how often a method that has no plan has replaced a tensor.
+    comments: sentences for the page about what infotext has in lines of its own. replaced: how
+    often a method that has no plan has replaced a tensor.
     """
 
     tells_images_apart = False  # whether `Pass.rows` must name the image of each row
@@ -165,10 +170,12 @@ class Part:
         units: Sequence[Unit],
         plan: Plan | None = None,
         infotext: Mapping[str, str] | None = None,
+        comments: Sequence[str] = (),
     ) -> None:
         self.units = tuple(units)
         self.plan = plan or Plan(())
         self.infotext = dict(infotext or {})
+        self.comments = tuple(comments)
         self.replaced = 0
         self.all_units = self.units  # those too that add nothing to this UNet
 

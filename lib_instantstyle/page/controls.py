@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -22,7 +22,7 @@ def build_control(name: str, number: int, elem_id: ElemId) -> Any:
     """
     field = TABLE.fields[name]
     of_others = name in TABLE.of_some_methods and name not in TABLE.matters(TABLE.usual_method)
-    hidden = name in OPTIONAL or of_others
+    hidden = name in OPTIONAL or of_others or not is_needed(field, vars(TABLE.unit_type()))
     optional = {"elem_classes": ["instantstyle-unneeded"]} if hidden else {}
     return _build(
         field,
@@ -56,6 +56,11 @@ def _build(field: Field, **given: Any) -> Any:
 def unit_label(label: str, number: int) -> str:
     """`label` as unit `number` has it; the first unit's is plain."""
     return label if number == 1 else f"{label} ({number})"
+
+
+def is_needed(field: Field, values: Mapping[str, object]) -> bool:
+    """Whether `field` does anything beside the other `values` of its unit."""
+    return field.only_with is None or values.get(field.only_with[0]) == field.only_with[1]
 
 
 def page_value(unit: Unit, name: str) -> Any:

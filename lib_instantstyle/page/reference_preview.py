@@ -20,7 +20,10 @@ from lib_instantstyle.units.unit import Unit
 
 PREVIEW_SIZE = 224  # pixels; an encoder for larger crops is shown the same part
 CROP_FIELDS = ("crop", "sharpening", "reference_mask", "image")
-WORD_FIELDS = ("adapter", "clip_source", "content", "content_scale", "content_mode", "image")
+WORD_FIELDS = (
+    "adapter", "clip_source", "content", "content_scale", "content_mode", "content_share",
+    "auto_content", "image",
+)  # fmt: skip
 _NO_PICTURE = "Drop a reference picture first."
 _WAITING = '<div class="instantstyle-reading" role="status">Looking at the reference ...</div>'
 
@@ -107,6 +110,13 @@ def _words(unit: Unit) -> str:
         f"{text.text}: likeness {text.before:.2f}, {text.after:.2f} after taking it out."
         for text in report.texts
     ]
+    if report.texts:
+        elements = "" if report.masked is None else f", {report.masked:,} of {report.elements:,} "
+        elements += "elements of it" if elements else ""
+        lines.append(
+            f"{report.content_mode} takes out {report.removed:.0%} of the length of the image "
+            f"vector{elements}."
+        )
     lines += [report.comment] if report.comment else []
     below = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
     return f'<div class="instantstyle-words">{words}{below}</div>'

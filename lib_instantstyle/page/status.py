@@ -10,6 +10,7 @@ from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.methods import TABLE, load
+from lib_instantstyle.page.controls import is_needed
 from lib_instantstyle.page.markup import error_sentence
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.page_weights import OPTIONAL
@@ -86,7 +87,7 @@ def _html(text: str, values: Mapping[str, object], is_problem: bool, block_map: 
     method = str(values["method"])
     needed = TABLE.matters(method) if method in TABLE.methods else ()
     fields = {
-        part: name in needed
+        part: name in needed and is_needed(TABLE.fields[name], values)
         for name in sorted(TABLE.of_some_methods - {*OPTIONAL})
         for part in (name, *_SHOWN_WITH.get(name, ()))
     }

@@ -12,7 +12,7 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page import markup, styles
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import adapter_choices
-from lib_instantstyle.units.field import ADVANCED, MAIN, PICTURES
+from lib_instantstyle.units.field import ADVANCED, CONTENT, MAIN, PICTURES, WORDS
 
 
 def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
@@ -38,10 +38,15 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             for row in rows_of(MAIN):
                 with gr.Row() if len(row) > 1 else nullcontext():
                     add(*row)
-            parts["words_button"] = markup.small_button(
-                "What does the reference show?", own("words_button")
-            )
-            parts["words"] = gr.HTML("", elem_id=own("words"))
+            with gr.Column(elem_classes=["instantstyle-group"]):
+                gr.HTML(markup.heading(CONTENT))
+                for row in rows_of(WORDS):
+                    with gr.Row(elem_classes=["instantstyle-row"]):
+                        add(*row)
+                parts["words_button"] = markup.small_button(
+                    "What does the reference show?", own("words_button")
+                )
+                parts["words"] = gr.HTML("", elem_id=own("words"))
             parts["status"] = gr.HTML("", elem_id=own("status"))
             gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
     parts |= styles.build(number, elem_id)

@@ -196,13 +196,16 @@ def image_embeds(context: Context, keep: bool = False, on_disk: bool = True) -> 
     )
 
 
-def is_remembered(
+def remembered(
     encoder_input: EncoderInput, image_encoder: ImageEncoderFile, hidden: bool, context: Context
-) -> bool:
-    """Whether the image embeds of `encoder_input` are in memory or on disk."""
+) -> torch.Tensor | None:
+    """The image embeds of `encoder_input` if they are in memory or on disk, else None."""
     embeds = image_embeds(context)
-    keys: list[Key] = [(encoder_input.key, *_source(image_encoder, embeds.dtype, hidden))]
-    return bool(cache().recall(keys) or (embeds.files is not None and _read(keys, embeds.files)))
+    key: Key = (encoder_input.key, *_source(image_encoder, embeds.dtype, hidden))
+    found = cache().recall([key])
+    if not found and embeds.files is not None:
+        found = _read([key], embeds.files)
+    return found.get(key)
 
 
 def _source(

@@ -140,8 +140,13 @@ def in_words(run: DryRun) -> str:
             lines.append(f"  saved style {unit.style}")
         if unit.subtracted:
             lines.append(f"  taken out: {unit.subtracted}")
+        lines += [
+            f"  of reference {i}: {each.in_words()}" for i, each in enumerate(unit.content, start=1)
+        ]
         for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
             if steps:
                 lines.append(f"  {title} {steps[0]} to {steps[-1]}")
+        if unit.purified:
+            lines.append(f"  purified: {unit.purified}")
         lines += [f"  {remark}" for remark in unit.remarks]
     return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

@@ -32,7 +32,7 @@ from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import remove_all_hooks
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.units.choices import BOTH
-from lib_instantstyle.units.infotext import INFOTEXT_KEY, NOTE_KEY
+from lib_instantstyle.units.infotext import CONTENT_KEY, INFOTEXT_KEY, NOTE_KEY
 from lib_instantstyle.units.unit import Unit
 
 _NO_STEP = "no sampling step falls between start and end"
@@ -76,6 +76,8 @@ class Run:
         setattr(p, state.RUN, self)
         for part in self._parts:
             part.before_init(p)
+        for sentence in (each for part in self._parts for each in part.comments):
+            p.comment(f"InstantStyle: {sentence}")
         p.extra_generation_params.update(self.infotext)
         self.write_notes(p)
 
@@ -209,6 +211,7 @@ class Run:
                 else:
                     why = _NO_STEP if unit.hires_pass == BOTH else _NO_PASS
                 p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)
+                p.extra_generation_params.pop(CONTENT_KEY.format(unit.number), None)
                 self._note(p, unit.number, f"{unit.title}: it changed nothing, because {why}.")
 
     def measure_leak(self, p: Any, image: Any) -> None:
@@ -230,8 +233,10 @@ class Run:
         if self._meter is None:
             return
         found = effect.block_effects(self._meter.effects(), self._layout)
-        SESSION.of(effect.LastReport).effects = tuple(found)
-        p.extra_generation_params.update(effect.infotext(found))
+        spectra = effect.spectra(term for part in self._parts for term in part.plan.terms)
+        last = SESSION.of(effect.LastReport)
+        last.effects, last.spectra = tuple(found), tuple(spectra)
+        p.extra_generation_params.update(effect.infotext(found, spectra))
         remark = effect.remark(found)
         if remark:
             self._note(p, found[0].unit, remark)

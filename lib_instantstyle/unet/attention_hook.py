@@ -21,6 +21,7 @@ from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
 from lib_instantstyle.unet.plan import AttentionTerm, When
+from lib_instantstyle.unet.purify import overwrite
 
 Rows = tuple[int, ...]  # of a UNet call: each one's kind and image (see unet/rows.py)
 
@@ -37,6 +38,7 @@ class CallState:
     rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
     meter: EffectMeter | None = None
     auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
+    damped: Mapping[int, torch.Tensor] = field(default_factory=dict)  # see DampedBanks.at
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,21 @@ class _Group:
     terms: tuple[AttentionTerm, ...]
     key: torch.Tensor
     value: torch.Tensor
+    both: torch.Tensor | None = None  # [2, ...], of which they are parts; where terms are damped
+    written: dict[int, torch.Tensor] = field(default_factory=dict)  # what `damp` wrote, by term
+
+    def damp(self, damped: Mapping[int, torch.Tensor], rows: Rows) -> None:
+        """Write what is `damped` over the rows of keys and values that it serves."""
+        if self.both is None:
+            return
+        heads = self.both.shape[2] // len(self.terms)
+        for place, term in enumerate(self.terms):
+            banks = damped.get(id(term.purify))
+            if term.purify is None or banks is None or self.written.get(place) is banks:
+                continue
+            self.written[place] = banks
+            own = self.both[:, :, place * heads : (place + 1) * heads]
+            overwrite(own, banks, [term.row(code) - term.purify.first for code in rows])
 
 
 class LayerHook:
@@ -63,6 +80,7 @@ class LayerHook:
         self._context_hook: Any = None
         self._taken = (0, 0)  # serial of a call, rows of it that were seen in parts
         self._ready: dict[tuple[Any, ...], list[_Group]] = {}
+        self._damped: tuple[int, ...] = ()  # ids of the terms that are damped in what is ready
 
     def attach(self) -> Iterator[Any]:
         """Put the hooks on; yields what `remove()` takes them off."""
@@ -186,6 +204,11 @@ class LayerHook:
         self, acting: tuple[AttentionTerm, ...], rows: Rows, query: torch.Tensor
     ) -> list[_Group]:
         """Gathered once for each set of terms and pattern of rows, then looked up."""
+        damped = self._call.damped
+        which = tuple(id(term) for term in acting if id(term.purify) in damped) if damped else ()
+        if which != self._damped:  # what was damped is as it was, or the other way round
+            self._damped = which
+            self._ready.clear()
         pattern = (tuple(map(id, acting)), rows, query.dtype, query.device)
         groups = self._ready.get(pattern)
         if groups is None:
@@ -194,14 +217,19 @@ class LayerHook:
                 check_range(term.largest, term.source, query.dtype)
                 by_tokens.setdefault(term.key.shape[1], []).append(term)
             groups = self._ready[pattern] = [
-                _Group(
-                    tuple(terms),
-                    self._gather([term.key for term in terms], terms, rows, query),
-                    self._gather([term.value for term in terms], terms, rows, query),
-                )
-                for terms in by_tokens.values()
+                self._group(terms, rows, query) for terms in by_tokens.values()
             ]
+        for group in groups if damped else ():
+            group.damp(damped, rows)
         return groups
+
+    def _group(self, terms: list[AttentionTerm], rows: Rows, query: torch.Tensor) -> _Group:
+        key = self._gather([term.key for term in terms], terms, rows, query)
+        value = self._gather([term.value for term in terms], terms, rows, query)
+        if not any(id(term.purify) in self._call.damped for term in terms):
+            return _Group(tuple(terms), key, value)
+        both = torch.stack([key, value])  # which one copy then writes to
+        return _Group(tuple(terms), both[0], both[1], both)
 
     def _gather(
         self, banks: list[torch.Tensor], terms: list[AttentionTerm], rows: Rows, query: torch.Tensor

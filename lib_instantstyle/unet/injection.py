@@ -22,6 +22,7 @@ from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.lora_hook import LoraHook, lora_hooks
 from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.unet.purify import DampedBanks
 
 _OURS = "_instantstyle_"  # every mark begins so
 _MARK = "_instantstyle_handles"
@@ -62,6 +63,8 @@ class Injection:
         self._clock = clock
         self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}
         self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter, auto=self.auto)
+        purifies = plan.purifies
+        self._damped = DampedBanks(purifies) if purifies else None
         self._masked = any(term.mask is not None for term in plan.terms)
         self._hooks: list[LayerHook | LoraHook] = []
         self.unet: nn.Module | None = None
@@ -120,10 +123,14 @@ class Injection:
         if call.rows is None:
             self.unknown_calls += 1
             return
-        call.strengths = self._plan.strengths(self._clock.fraction(), self._clock.steps)
+        fraction, steps = self._clock.fraction(), self._clock.steps
+        call.strengths = self._plan.strengths(fraction, steps)
         if not call.strengths:
             call.rows = None  # the layers need not even look
-        elif self._masked and x is not None:
+            return
+        if self._damped is not None:
+            call.damped = self._damped.at(fraction + 1 / max(1, steps))
+        if self._masked and x is not None:
             call.latent = self._latent(x)
 
     def _latent(self, x: torch.Tensor) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import torch
 from lib_instantstyle.layout import Block, Layer
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.masks import Box, Mask
+from lib_instantstyle.unet.purify import Purify
 from lib_instantstyle.unet.rows import image_of, kind_of
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.presets import PRESETS, BlockWeight
@@ -46,7 +47,8 @@ class AttentionTerm:
 
     key, value: [R, T, h]. rows: which of the R serve prompt rows, and which negative-prompt rows;
     one for all images of the batch, or one for each, going round. source: the file that the numbers
-    come from, for sentences.
+    come from, for sentences. purify: what takes the place of some rows of key and value in early
+    steps. singular_values: of the reference's keys and of its values, where a report has them.
     """
 
     layer: Layer
@@ -60,6 +62,8 @@ class AttentionTerm:
     target: float = 0.0  # share of the text's attention that the unit is brought to; 0: as it is
     largest: float = 0.0  # number in key and value, and in what the weight makes of the value
     source: str = ""
+    purify: Purify | None = None
+    singular_values: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
@@ -144,6 +148,11 @@ class Plan:
     def targets(self) -> dict[int, float]:
         """The shares that units are brought to, by unit; those without one are left out."""
         return {term.unit: term.target for term in self.terms if term.target}
+
+    @property
+    def purifies(self) -> list[Purify]:
+        """What damps keys and values of terms."""
+        return [term.purify for term in self.terms if term.purify is not None]
 
     @property
     def tells_images_apart(self) -> bool:

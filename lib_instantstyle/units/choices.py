@@ -6,12 +6,14 @@ What implements them stands elsewhere, in tables whose keys are these words.
 from __future__ import annotations
 
 AUTO = "auto"
-CONTENT_MODES = DIFFERENCE, PROJECTION = "difference", "projection"
+DIFFERENCE, PROJECTION, SUBSPACE, MASK = "difference", "projection", "subspace", "mask"
+CONTENT_MODES = (DIFFERENCE, PROJECTION, SUBSPACE, MASK)
 CLIP_SOURCES = AUTO, LOADED, FILE = AUTO, "loaded", "file"
 CROPS = ("center", "pad", "stretch", "tiles")
 CONCAT, EACH = "concat", "each"
 COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
+PURIFY_SCALES = PUBLISHED, RELATIVE = "published", "relative"
 HIRES_PASSES = BOTH, BASE, HIRES = "both", "base", "hires"
 TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")

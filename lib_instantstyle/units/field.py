@@ -18,14 +18,15 @@ from lib_instantstyle.units.values import (
     Share,
 )
 
-# Groups of the page, in its order; all but the first two lie in "Advanced".
+# Groups of the page, in its order; all but the first three lie in "Advanced".
 MAIN = ""
+WORDS = "words"  # beside the button that suggests some; under the title of CONTENT
 STYLES = "Saved styles"
 METHOD = "Method"
 BLOCKS = "Blocks and weights"
 WHEN = "When the style acts"
 REFERENCE = "Reference"
-CONTENT = "Content to remove"
+CONTENT = "Keep the reference's content out"
 NEGATIVE = "Negative prompt"
 MEASURED = "Measured with the picture"
 OTHER = "Other"
@@ -87,8 +88,9 @@ class Field:
     never used again; 0 puts it last. row, column: in its group; fields of one row stand side by
     side, those of one column by place.
     axes: of how many units an X/Y/Z plot has an axis for it. is_strength: a tag's multiplier scales
-    it, and a unit whose strengths are all 0 is off. values: what the documentation says in place of
-    the parser's words.
+    it, and a unit whose strengths are all 0 is off. only_with: another field and the value of it
+    without which this one does nothing; the page then hides it. values: what the documentation says
+    in place of the parser's words.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Field:
     control: Control | None = None  # None: what suits the parser
     axes: int = 1
     is_strength: bool = False
+    only_with: tuple[str, str] | None = None
     values: str = ""
 
     @property

@@ -154,7 +154,9 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "report", False, Boolean(),
             "Measure the effect in each block",
             "shown under the picture",
-            "measures what is added in each block; infotext `InstantStyle 1 effect`",
+            "measures what is added in each block; infotext `InstantStyle 1 effect`. With an "
+            "adapter the API's `report` also has the singular values of the reference's keys and "
+            "values in the first layer of each block; with `purify` infotext has them too",
             group=MEASURED, row=1, place=44, axes=0,
         ),
         Field(

@@ -5,7 +5,7 @@ A `Table` holds the fields that there are. API, page, infotext, plots and docume
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -207,31 +207,72 @@ class Table:
         """The page's units in the values that follow its switch; none if the count is not its own.
 
         page_fields of the first unit, of the second, and so on; then pictures in the same order. A
-        client may have fewer fields, those of a version that was released before.
+        client may have fewer fields, those of a version that was released before. The WebUI fills
+        up what such a client sends with the last values of the page as it starts.
         """
         found = [
-            self._page_units(values, fields, pictures)
-            for fields, pictures in self._layouts
-            if len(values) % (len(fields) + len(pictures)) == 0
+            _page_units(values, count, *layout)
+            for layout in self._layouts
+            for count in self._page_counts(values, *layout)
         ]
-        # Where two versions have the count, the first field of every unit tells: its switch.
-        sound = (units for units in found if all(isinstance(u["enabled"], bool) for u in units))
-        return next(sound, found[0] if found else [])
+        # Where two versions have the count, the values tell; where one is wrong, the switches.
+        for is_sound in (self._fits, lambda unit: isinstance(unit["enabled"], bool)):
+            for units in found:
+                if all(map(is_sound, units)):
+                    return units
+        return found[0] if found else []
 
-    def _page_units(
+    def _fits(self, unit: Mapping[str, object]) -> bool:
+        """Whether each of the page's values, pictures apart, is one that its field may have."""
+        try:
+            for name, value in unit.items():
+                if name in self.pictures:
+                    continue
+                if value is None and self.fields[name].default is not None:
+                    return False
+                if value is not None:
+                    self.fields[name].parse(value)
+        except InstantStyleError:
+            return False
+        return True
+
+    def _page_counts(
         self, values: Sequence[object], fields: Sequence[str], pictures: Sequence[str]
-    ) -> list[dict[str, object]]:
-        count = len(values) // (len(fields) + len(pictures))
-        behind = values[count * len(fields) :]
-        return [
-            without_unused_weights(
-                {
-                    **dict(zip(fields, values[i * len(fields) :])),
-                    **dict(zip(pictures, behind[i * len(pictures) :])),
-                }
-            )
-            for i in range(count)
-        ]
+    ) -> Iterator[int]:
+        """How many units of a page with these fields and pictures `values` may be."""
+        width = len(fields) + len(pictures)
+        most, more = divmod(len(values), width)
+        if not more and most:
+            yield most
+        if len(fields) < len(self.page_fields):
+            starts = self._starts(len(values))
+            for count in range(min(most if more else most - 1, limits.UNITS), 0, -1):
+                rest = slice(count * width, None)
+                if any(x and x != start for x, start in zip(values[rest], starts[rest])):
+                    break
+                yield count
+
+    def _starts(self, length: int) -> Sequence[object]:
+        """The `length` values of a page as it starts: boxes for pictures are empty, and so is what
+        is beyond the last whole unit."""
+        count = length // (len(self.page_fields) + len(self.pictures))
+        fields = count * [self.fields[name].default for name in self.page_fields]
+        return [*fields, *[""] * (length - len(fields))]
+
+
+def _page_units(
+    values: Sequence[object], count: int, fields: Sequence[str], pictures: Sequence[str]
+) -> list[dict[str, object]]:
+    behind = values[count * len(fields) :]
+    return [
+        without_unused_weights(
+            {
+                **dict(zip(fields, values[i * len(fields) :])),
+                **dict(zip(pictures, behind[i * len(pictures) :])),
+            }
+        )
+        for i in range(count)
+    ]
 
 
 def _units(item: Mapping[str, object]) -> Sequence[Mapping[str, object]]:

@@ -111,9 +111,11 @@ def test_the_status_says_what_is_wrong(opened):
 
 
 OF_ADAPTERS = {
-    "adapter", "preset", "blocks", "content", "content_scale", "content_mode", "clip_source",
+    "adapter", "preset", "blocks", "content", "content_scale", "auto_content", "content_mode",
+    "clip_source",
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
+    "purify", "purify_keep", "purify_scale",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
@@ -154,6 +156,19 @@ def test_a_method_shows_its_own_fields_alone(opened):
             assert says(opened, "50 calls of the UNet on the way up to t = 999 and 49 on the way")
         set_choice(opened, "method", "ip-adapter")
     assert wait_until(opened, lambda: shown() == OF_ADAPTERS)
+
+
+def test_the_share_of_a_mask_is_there_for_masks_alone(opened):
+    open_advanced(opened)
+    assert part(opened, "content_mode").is_visible()
+    assert not part(opened, "content_share").is_visible()
+    set_choice(opened, "content_mode", "mask")
+    assert wait_until(opened, lambda: part(opened, "content_share").is_visible())
+    set_text(opened, "content", "a cup")
+    assert says(opened, "0.5 times 'a cup' will be taken out (mask, 51 of 256 elements for each).")
+    shoot(opened, "mask")
+    set_choice(opened, "content_mode", "subspace")
+    assert wait_until(opened, lambda: not part(opened, "content_share").is_visible())
 
 
 def test_the_map_follows_the_preset(opened):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib_instantstyle.clip.image_encoder import load_image_encoder
-from lib_instantstyle.content.subtraction import remove_content
+from lib_instantstyle.content.modes import remove_content
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
@@ -89,7 +89,9 @@ class Painter:
             texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
             vectors = torch.stack(
                 [
-                    remove_content(vector, [text], unit.content_scale, unit.content_mode)
+                    remove_content(
+                        vector, [text], unit.content_scale, unit.content_mode, unit.content_share
+                    )
                     for vector, text in zip(vectors, texts, strict=True)
                 ]
             )

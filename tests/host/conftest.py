@@ -142,12 +142,12 @@ def library(session):
 @pytest.fixture
 def few_nouns(session, monkeypatch):
     """A hundred words to suggest from, and no word vectors left on disk."""
-    from lib_instantstyle.content import report
+    from lib_instantstyle.content import suggestions
     from lib_instantstyle.content.word_vectors import nouns
     from lib_instantstyle.hosts import own_folder
 
     few = nouns()[::15]
-    monkeypatch.setattr(report, "nouns", lambda: few)
+    monkeypatch.setattr(suggestions, "nouns", lambda: few)
     yield few
     shutil.rmtree(own_folder() / "cache", ignore_errors=True)
 

@@ -47,7 +47,7 @@ CHECKS = (
 @pytest.fixture(scope="module")
 def routes(session):
     """Our routes as the WebUI's OpenAPI description has them, by name."""
-    from lib_instantstyle.content import report
+    from lib_instantstyle.content import suggestions
     from lib_instantstyle.content.word_vectors import nouns
     from lib_instantstyle.methods import TABLE
     from lib_instantstyle.styles.library import library
@@ -57,7 +57,7 @@ def routes(session):
     ours = described.include(path_regex="^/instantstyle/").get_all_operations()
     few = nouns()[::50]  # their vectors are computed once, which takes a while
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "nouns", lambda: few)
+        patch.setattr(suggestions, "nouns", lambda: few)
         session.post("/instantstyle/content", {"image": SOUND})
         yield {found.ok().path.rsplit("/", 1)[1]: found.ok() for found in ours}
     shutil.rmtree(library(TABLE).folder, ignore_errors=True)

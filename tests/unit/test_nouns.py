@@ -1,5 +1,6 @@
 """The list of everyday things."""
 
+import hashlib
 import re
 
 from lib_instantstyle.content.word_vectors import LIST, caption, nouns
@@ -15,6 +16,15 @@ def test_the_list_is_clean():
     assert not [noun for noun in found if not re.fullmatch(r"[a-z]{2,}( [a-z]{2,})?", noun)]
     assert not [n for n in found if n.endswith("s") and not SINGULAR.search(n)]
     assert LIST.read_bytes().endswith(b"zucchini\n") and b"\r" not in LIST.read_bytes()
+
+
+def test_the_list_is_the_one_that_pictures_were_made_with():
+    """Infotext with auto_content means its words: with another list pasting gives another picture.
+
+    A longer list is a file of its own, beside this one.
+    """
+    digest = hashlib.sha256(LIST.read_bytes()).hexdigest()
+    assert digest.startswith("f0a06348daecef06")
 
 
 def test_what_people_paint_is_in_it():

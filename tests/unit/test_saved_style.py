@@ -130,7 +130,7 @@ def test_content_is_subtracted_from_a_style_as_from_a_picture(folder, monkeypatc
     taken = []
     monkeypatch.setattr(
         "lib_instantstyle.methods.ip_adapter.features.without_content",
-        lambda image, unit, *rest: taken.append((image.shape, unit.content)) or image,
+        lambda image, unit, *rest: taken.append((image.shape, unit.content)) or (image, ()),
     )
     prepare(style="sunset", adapter="linear", content="a cup")
     assert taken == [((1, VECTOR), "a cup")]

@@ -6,7 +6,7 @@ import pytest
 
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.units.field import Declared, Field
-from lib_instantstyle.units.unit import Table
+from lib_instantstyle.units.unit import RELEASED, Table
 from lib_instantstyle.units.values import Number
 
 OWN = Field("strain", 1.0, Number(0, 2), "Strain", "how much", "how much of it", place=900)
@@ -50,12 +50,12 @@ def later_table(more):
     return Table([*TABLE.methods.values(), Declared("later", "Later", own)])
 
 
-def values_of(table, units):
-    """The values that the page of `table` sends for `units`, objects."""
-    defaults = {name: each.default for name, each in table.fields.items()}
+def values_of(table, units, last):
+    """The values that the page of `table` sends for `units`, objects; of fields up to `last`."""
+    defaults = {name: each.default for name, each in table.fields.items() if each.place <= last}
     rows = [{**defaults, **unit} for unit in units]
     parts = (table.page_fields, table.pictures)
-    return [row[name] for names in parts for row in rows for name in names]
+    return [row[name] for names in parts for row in rows for name in names if name in defaults]
 
 
 SENT = [{"weight": 0.5, "image": "a"}, {"enabled": False}, {"mask": "b"}, {"preset": "layout"}]
@@ -65,9 +65,14 @@ SENT = [{"weight": 0.5, "image": "a"}, {"enabled": False}, {"mask": "b"}, {"pres
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_client_of_0_1_0_sends_fewer_fields_and_is_understood(more, count):
     later, sent = later_table(more), SENT[:count]
-    assert len(values_of(TABLE, sent)) == count * 45
-    for table in (TABLE, later):
-        found = later.page_values(values_of(table, sent))
+    released = values_of(TABLE, sent, RELEASED[0])
+    assert len(released) == count * 45
+    now = values_of(later, sent, OWN.place + more)
+    empty = [*released, *[""] * (len(now) - len(released))]
+    starts = values_of(later, [dict.fromkeys(later.pictures, "")] * count, OWN.place + more)
+    filled_up = [*released, *starts[len(released) :]]
+    for values in (released, empty, filled_up, now):
+        found = later.page_values(values)
         assert [unit["enabled"] for unit in found] == [unit.get("enabled", True) for unit in sent]
         for unit, asked in zip(found, sent):
             assert {name: unit[name] for name in asked} == asked

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -28,8 +29,13 @@ from lib_instantstyle.units.choices import CONCAT, EACH
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
-Features = tuple[torch.Tensor, tuple[float, ...]]
-"""Image embeds, [n + 1, E] or [n + 1, N, W], the last for negative rows; n weights."""
+
+class Features(NamedTuple):
+    """What an adapter takes of one unit."""
+
+    embeds: torch.Tensor  # [n + 1, E] or [n + 1, N, W], the last for negative rows
+    weights: tuple[float, ...]  # of the n references
+    suggested: tuple[tuple[str, ...], ...] = ()  # words of each reference that were taken out
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,33 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
     Combined references are one, with weight 1; a single reference keeps its own. Raises
     InstantStyleError if one cannot be encoded or the content cannot be taken out.
     """
-    unit, weights = checked.unit, checked.pictures.weights
+    unit = checked.unit
     features = _encoded(checked, context)
-    references, negative = list(features[:-1]), features[-1]
-    if unit.combine not in (CONCAT, EACH) and len(references) > 1:
-        references, weights = [combine(weighted(references, weights), unit.combine)], (1.0,)
+    references, weights = combined(list(features[:-1]), checked)
     left = torch.stack(references)
-    if unit.content:
-        left = without_content(left, unit, checked.choice.adapter, context)
-    return torch.cat([left, negative[None]]), weights
+    suggested: tuple[tuple[str, ...], ...] = ()
+    if unit.content or unit.auto_content:
+        left, suggested = without_content(
+            left, unit, checked.choice.adapter, context, _announce_words
+        )
+    return Features(torch.cat([left, features[-1:]]), weights, suggested)
+
+
+def _announce_words(done: int, total: int) -> None:
+    """Say beside the progress bar how many words of the vocabulary are encoded, which is once."""
+    from lib_instantstyle.hosts.diffusion import announce  # needs the WebUI itself
+
+    announce(f"Reading words, once: {done} of {total}" if done < total else "")
+
+
+def combined(
+    references: Sequence[torch.Tensor], checked: CheckedUnit
+) -> tuple[list[torch.Tensor], tuple[float, ...]]:
+    """The image embeds and weights of references, where the unit combines them as one's."""
+    unit, weights = checked.unit, checked.pictures.weights
+    if unit.combine in (CONCAT, EACH) or len(references) == 1:
+        return list(references), weights
+    return [combine(weighted(references, weights), unit.combine)], (1.0,)
 
 
 def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInput | None]:

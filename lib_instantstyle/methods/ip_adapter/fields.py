@@ -8,7 +8,9 @@ from lib_instantstyle.units.choices import (
     COMBINE,
     CONTENT_MODES,
     EMBEDS_SCALING,
+    MASK,
     NOISES,
+    PURIFY_SCALES,
 )
 from lib_instantstyle.units.field import (
     BLOCKS,
@@ -19,6 +21,7 @@ from lib_instantstyle.units.field import (
     NEGATIVE,
     PICTURES,
     REFERENCE,
+    WORDS,
     Declared,
     DropZone,
     Field,
@@ -27,7 +30,7 @@ from lib_instantstyle.units.field import (
     Words,
 )
 from lib_instantstyle.units.presets import DEFAULT_PRESET, PRESETS
-from lib_instantstyle.units.values import Name, Number, OneOf, OnePicture, Text
+from lib_instantstyle.units.values import Integer, Name, Number, OneOf, OnePicture, Text
 
 FIELDS = (
     Field(
@@ -79,22 +82,49 @@ FIELDS = (
         "content", "", Text(),
         "Content to remove",
         "what the reference shows and the picture should not; | separates several things",
-        "what the reference shows and the picture should not; | separates several, averaged",
-        group=MAIN, row=6, place=16, control=Words("such as: a cup of coffee"), axes=EVERY_UNIT,
+        "what the reference shows and the picture should not; | separates several, which "
+        "difference and projection average",
+        group=WORDS, row=1, place=16, control=Words("such as: a cup of coffee"), axes=EVERY_UNIT,
     ),
     Field(
         "content_scale", 0.5, Number(0, 2),
         "How much of it",
         "0 is off; too much of it distorts the style",
-        "how much of it is taken out; 0 is off",
-        group=MAIN, row=6, place=17, axes=EVERY_UNIT,
+        "how much of what `content_mode` finds is taken out; 1 is all of it for projection, "
+        "subspace and mask; 0 is off",
+        group=WORDS, row=1, place=17, axes=EVERY_UNIT,
     ),
     Field(
         "content_mode", CONTENT_MODES[0], OneOf(CONTENT_MODES),
         "How content is removed",
-        "difference: as InstantStyle does; projection: only the part along the words",
-        "e - s t, or e - s (e.u) u with the unit vector u of the text",
-        group=CONTENT, row=1, place=18,
+        "difference: InstantStyle's own, moves the whole vector and distorts the style at large "
+        "amounts. projection: the gentlest, takes only the part along the average of the words. "
+        "subspace: for several words, each is really removed; words for colour or material take "
+        "style along. mask: keeps content out most strongly and costs some style, more with a "
+        "larger share",
+        "difference: e - s t with the mean t of the texts; projection: e - s (e.u) u with the unit "
+        "vector u of t; subspace: e - s P e with the projection P on all texts; mask: the elements "
+        "of e that agree most with a text are multiplied by 1 - s",
+        group=CONTENT, row=1, place=18, axes=EVERY_UNIT,
+    ),
+    Field(
+        "content_share", 0.2, Number(0, 1),
+        "Share that the mask takes",
+        "of the image vector's elements, for each text: more keeps more content out and costs more "
+        "style; 0 finds the share itself",
+        "for mask: share of the elements that each text masks; 0: those of the upper of two "
+        "clusters, found exactly",
+        group=CONTENT, row=2, place=46, control=Slider(0.01), axes=EVERY_UNIT,
+        only_with=("content_mode", MASK),
+    ),
+    Field(
+        "auto_content", 0, Integer(0, 5),
+        "Suggested words to remove",
+        "that many words that the reference suggests itself, as the button below shows them; 0 is "
+        "none",
+        "that many words that the reference suggests itself are removed, too; of each reference "
+        "its own, where they are not combined. Infotext `InstantStyle 1 content` names them",
+        group=WORDS, row=1, place=47, axes=EVERY_UNIT,
     ),
     Field(
         "clip_source", AUTO, OneOf(CLIP_SOURCES),
@@ -161,6 +191,33 @@ FIELDS = (
         "values only, or keys too",
         "what the weight multiplies",
         group=BLOCKS, row=2, place=28,
+    ),
+    Field(
+        "purify", 0.0, Number(0, 2),
+        "Purify the tokens",
+        "weakens, early in the sampling, what the reference's tokens do not share; for every "
+        "adapter; 0 is off",
+        "alpha of CleanStyle (arXiv 2602.20721): in the first half of the steps the smaller "
+        "singular values S of the reference's keys and values are multiplied with exp(-alpha S). "
+        "0 is off; 0.01 is published, about 0.5 a start with `purify_scale` relative. Needs no "
+        "words, and works with plus and full-face adapters too. `auto_weight` measures the first "
+        "step, where the damping is strongest",
+        group=CONTENT, row=3, place=48, control=Slider(0.01), axes=EVERY_UNIT,
+    ),
+    Field(
+        "purify_keep", 1, Integer(0, 64),
+        "Singular values that stay",
+        "the largest ones; more keep more detail",
+        "how many of the largest singular values `purify` leaves as they are",
+        group=CONTENT, row=3, place=49,
+    ),
+    Field(
+        "purify_scale", PURIFY_SCALES[0], OneOf(PURIFY_SCALES),
+        "Scale of the singular values",
+        "published: as they are; relative: divided by the largest",
+        "what S is in `purify`: the singular value, as published, whose effect depends on the size "
+        "of an adapter's weights; or relative to the largest. `report` lists them",
+        group=CONTENT, row=3, place=50,
     ),
 )  # fmt: skip
 

@@ -9,15 +9,9 @@ from typing import Any
 
 import torch
 
-from lib_instantstyle.content.subtraction import (
-    check_subtraction,
-    content_texts,
-    describe_subtraction,
-)
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods.base import (
     BlockPlan,
     Findings,
@@ -27,12 +21,14 @@ from lib_instantstyle.methods.base import (
     StatusText,
     naming,
 )
+from lib_instantstyle.methods.ip_adapter.content import check_content, words_in_line
 from lib_instantstyle.methods.ip_adapter.features import (
     CheckedUnit,
     Features,
     unit_features,
 )
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
+from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, token_count
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
 from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
@@ -48,14 +44,14 @@ from lib_instantstyle.models.selection import (
 from lib_instantstyle.references.crops import marked_box
 from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
-from lib_instantstyle.references.vectors import is_remembered
+from lib_instantstyle.references.vectors import remembered
 from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
 from lib_instantstyle.units.choices import AUTO
-from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
+from lib_instantstyle.units.infotext import CONTENT_KEY, INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
@@ -105,7 +101,8 @@ class IPAdapter(Method):
         findings.plan.kind = choice.adapter.kind.projection.title
         findings.plan.encoder = choice.image_encoder.name
         findings.plan.style = unit.style or None
-        self._check_content(checked, context, findings)
+        if unit.content or unit.auto_content:
+            check_content(checked, context, findings)
         if checked.style is not None or pictures.references:
             _remark(checked, context, findings)
         return checked
@@ -114,6 +111,7 @@ class IPAdapter(Method):
     def part(self, checked: Sequence[tuple[Unit, Any]], context: Context) -> Part:
         by_adapter: dict[Path, list[Ready]] = {}
         infotext: dict[str, str] = {}
+        comments: list[str] = []
         for unit, found in checked:
             adapter = found.choice.adapter
             if unit.adapter == AUTO and not unit.style:
@@ -126,8 +124,13 @@ class IPAdapter(Method):
             if not unit.tag:  # a tag stands in the prompt, which infotext holds already
                 line = unit_to_text(unit.changed(adapter=adapter.name), found.pictures.hashes)
                 infotext[INFOTEXT_KEY.format(unit.number)] = line
+            if suggested := ready[1].suggested:
+                words = words_in_line(suggested)
+                infotext[CONTENT_KEY.format(unit.number)] = words
+                comments.append(f"{unit.title} takes out what its reference suggests: {words}.")
         terms = [term for group in by_adapter.values() for term in _terms(group, context)]
-        return IPAdapterPart([unit for unit, _ in checked], Plan(tuple(terms)), infotext)
+        units = [unit for unit, _ in checked]
+        return IPAdapterPart(units, Plan(tuple(terms)), infotext, comments)
 
     def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
         layers = context.known_layers
@@ -142,24 +145,6 @@ class IPAdapter(Method):
         if checked is None:
             raise InstantStyleError("all weights are 0; give one to the blocks that matter.")
         return style_of(checked, context)
-
-    def _check_content(self, checked: CheckedUnit, context: Context, findings: Findings) -> None:
-        unit, adapter = checked.unit, checked.choice.adapter
-        if not unit.content or not content_texts(unit.content) or not unit.content_scale:
-            return
-        with findings.noting():
-            check_subtraction(adapter)
-            if not findings.is_dry_run:
-                return
-            with queue_lock_if_free() as free:
-                if context.unet is not None and free:
-                    findings.plan.subtracted = describe_subtraction(unit, adapter, context)
-                    return
-            why = "is not in memory yet" if free else "is making a picture"
-            findings.remark(
-                f"the checkpoint {why}: whether its text encoder can take content out was not "
-                "compared yet."
-            )
 
 
 METHOD = IPAdapter()
@@ -216,12 +201,12 @@ def _note_references(
     from lib_instantstyle.hosts.page import is_api_public
 
     for picture, weight in zip(pictures.references, pictures.weights):
-        remembered = False  # for strangers: it would tell them what others have sent
+        known = None  # for strangers: it would tell them what others have sent
         if checked is not None and not is_api_public():
             hidden = checked.choice.adapter.kind.projection.takes_hidden_states
             encoder_input = reference_input(picture, checked.unit, pictures.reference_mask)
-            remembered = is_remembered(encoder_input, checked.choice.image_encoder, hidden, context)
-        plan = ReferencePlan(*picture.size, picture.sha256, weight, remembered)
+            known = remembered(encoder_input, checked.choice.image_encoder, hidden, context)
+        plan = ReferencePlan(*picture.size, picture.sha256, weight, known is not None)
         findings.plan.references.append(plan)
 
 
@@ -238,6 +223,8 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
+    if unit.purify:
+        _remark_on_purify(checked, context, findings)
     negated = any(weight.negated for weight in checked.block_weights.values())
     matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
@@ -247,10 +234,20 @@ def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         )
 
 
+def _remark_on_purify(checked: CheckedUnit, context: Context, findings: Findings) -> None:
+    unit, projection = checked.unit, checked.choice.adapter.kind.projection
+    if sentence := keeps_all(unit, token_count(unit, projection, len(checked.pictures.weights))):
+        findings.remark(sentence)
+    elif findings.is_dry_run:
+        plan, request = findings.plan, context.p
+        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
+        plan.purified = in_steps(unit, passes)
+
+
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
     """The terms of all units with one adapter, whose file is read once for them."""
     adapter = group[0][0].choice.adapter
-    stacks = [features for _, (features, _) in group]
+    stacks = [features.embeds for _, features in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})
     with naming(group[0][0].unit, context):
         device = context.host.device()
@@ -258,14 +255,14 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
         banks = keys_and_values(adapter.path, numbers, tokens)
     terms = []
     first = 0
-    for checked, (features, weights) in group:
-        rows = slice(first, first + len(features))
+    for checked, features in group:
+        rows = slice(first, first + len(features.embeds))
         first = rows.stop
         for number, weight in checked.block_weights.items():
             bank: Any = tuple(each[rows] for each in banks[number])
             layer = context.known_layers.by_number[number].layer
             mask = checked.pictures.mask
-            term = attention_term(layer, weight, bank, checked.unit, weights, mask)
+            term = attention_term(layer, weight, bank, checked.unit, features.weights, mask)
             term = replace(term, source=adapter.path.name)
             with naming(checked.unit, context):
                 check_range(term.largest, term.source)

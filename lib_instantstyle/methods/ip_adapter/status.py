@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from lib_instantstyle.content.removal import describe_mode
 from lib_instantstyle.content.text_encoders import FOLDER, wanted
 from lib_instantstyle.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.layout import SDXL, Layout
 from lib_instantstyle.methods.base import StatusText
+from lib_instantstyle.methods.ip_adapter.purify import in_status
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 from lib_instantstyle.models.clip_kind import TITLES
 from lib_instantstyle.models.selection import Choice, choose, describe_layers
@@ -61,8 +63,9 @@ def describe(unit: Unit, context: Context) -> StatusText:
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
     sentences = [
         _what_gets_in(selected, choice, layers),
+        in_status(unit) if unit.purify else "",
         _about_auto(unit, choice, layers),
-        _about_content(choice, context),
+        _about_content(unit, choice, context),
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return StatusText(" ".join(filter(None, sentences)), False, drawn)
@@ -88,7 +91,7 @@ def _about_auto(unit: Unit, choice: Choice, layers: UnetLayers) -> str:
     return f"For the last picture auto took {last}; choose it by its name to have it again."
 
 
-def _about_content(choice: Choice, context: Context) -> str:
+def _about_content(unit: Unit, choice: Choice, context: Context) -> str:
     projection = choice.adapter.kind.projection
     if projection.takes_hidden_states:
         return "Content cannot be taken out: this kind of adapter sees patches, no image vector."
@@ -96,10 +99,12 @@ def _about_content(choice: Choice, context: Context) -> str:
 
     width = projection.feature_width
     if chosen_text_width() == width:
-        return "Content can be taken out by words, with the checkpoint's own text encoder."
+        reader = "the checkpoint's own text encoder"
+        return f"Content can be taken out by words, with {reader}. {describe_mode(unit, width)}"
     for file in context.catalog.text_encoders:
         if file.kind.embedding_width == width:
-            return f"Content can be taken out by words, with the text encoder {file.name}."
+            reader = f"the text encoder {file.name}"
+            return f"Content can be taken out by words, with {reader}. {describe_mode(unit, width)}"
     return f"To take out content by words, put {wanted(width)} into {FOLDER}."
 
 

@@ -5,12 +5,15 @@ The modes of `embeds_scaling` are those of ComfyUI's IPAdapter plus (cubiq/Comfy
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from lib_instantstyle.files.tensors import largest_of
 from lib_instantstyle.layout import Layer
+from lib_instantstyle.methods.ip_adapter.purify import purified, singular_values
 from lib_instantstyle.unet.masks import Mask
 from lib_instantstyle.unet.plan import AttentionTerm, when_of
 from lib_instantstyle.units.choices import EACH
@@ -37,7 +40,8 @@ def attention_term(
     weights: of the n references; each multiplies the values of its reference. Several references
     share one softmax ("concat"), or each is for its own image of the batch ("each"). The weight of
     an image's only reference is a share of the unit's weight: it multiplies the values of
-    negative-prompt rows, too.
+    negative-prompt rows, too. `purify` acts on what several references have become, before
+    `embeds_scaling`, and on the tokens of a negated block as on any.
     """
     key, value = bank
     count, width = len(weights), key.shape[-1]
@@ -50,6 +54,7 @@ def attention_term(
     if unit.combine != EACH:  # as many negative tokens as the prompt's
         prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
         negative = (negative[0].reshape(1, -1, width), negative[1].reshape(1, -1, width))
+    reference = prompt
     if block_weight.negated:
         # A value of zero adds nothing, whatever the key.
         negative = (prompt[0], prompt[1] * unit.negative_weight)
@@ -61,7 +66,7 @@ def attention_term(
         banks.append(pair)
     prompts, negatives = len(prompt[0]), len(negative[0])
     keys, values = (torch.cat(parts) for parts in zip(*banks))
-    return AttentionTerm(
+    term = AttentionTerm(
         layer,
         weight=factor,
         key=keys,
@@ -73,12 +78,49 @@ def attention_term(
         target=unit.auto_weight * (abs(unit.weight) or 1.0),
         largest=largest_of(keys, values, values * factor),
     )
+    if not (unit.purify or unit.report) or not math.isfinite(term.largest):
+        return term  # the caller refuses numbers that are none
+    common = shares.abs().amax(dim=0) if len(prompt[0]) == 1 else shares[:, :, 0]
+    first = prompts if block_weight.negated else 0
+    return _with_singular_values(term, block_weight, unit, (*reference, common), first)
 
 
-def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
+def _with_singular_values(
+    term: AttentionTerm,
+    block_weight: BlockWeight,
+    unit: Unit,
+    reference: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    first: int,
+) -> AttentionTerm:
+    """`term` with what `purify` and `report` need.
+
+    reference: keys and values [P, T, h], and what is in the values because of weights (see
+    `purified`). first: the row of the bank where they stand.
+    """
+    key, value, common = reference
+    if unit.report and term.layer.depth_index == 0:
+        own = value[0] / torch.where(common[0] == 0, 1, common[0])
+        term = replace(term, singular_values=(singular_values(key[0]), singular_values(own)))
+    found = purified(unit, key, value, common) if unit.purify else None
+    if found is None:
+        return term
+    left_key, left_value = found.left
+    if first:
+        left_value = left_value * unit.negative_weight
+    mode, weight = unit.embeds_scaling, block_weight.weight
+    left_key, left_value, factor = scale(mode, left_key, left_value, weight, key.shape[-1])
+    found = replace(found, left=torch.stack([left_key, left_value]), first=first)
+    return replace(term, purify=found, largest=max(term.largest, found.largest(factor)))
+
+
+def scale(
+    mode: str, key: torch.Tensor, value: torch.Tensor, weight: float, width: int | None = None
+) -> Scaled:
     """`key` and `value` scaled by `weight`, and the factor of the attention's output.
 
     key, value: [..., T, h], heads side by side, so that h is the layer's number of channels C.
+    width: C, where `key` and `value` are only the left factors [..., T, r] of such matrices: what
+    is done here is done to the tokens, and not to the channels.
 
     - "V only": K, V, weight; the other modes give the factor 1;
     - "K+V": weight K, weight V; a larger weight also sharpens the attention;
@@ -88,11 +130,11 @@ def scale(mode: str, key: torch.Tensor, value: torch.Tensor, weight: float) -> S
     A caller leaves out terms of weight 0: in the last mode the differences of the tokens from
     their mean would remain. Raises KeyError for an unknown mode.
     """
-    return SCALE_FUNCTIONS[mode](key, value, weight)
+    return SCALE_FUNCTIONS[mode](key, value, weight, width or key.shape[-1])
 
 
-def _penalised(key: torch.Tensor, weight: float) -> float:
-    return weight * key.shape[-1] / _FULL_WIDTH
+def _penalised(weight: float, width: int) -> float:
+    return weight * width / _FULL_WIDTH
 
 
 def _both(key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
@@ -104,11 +146,13 @@ def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Sca
     return key * weight, value + mean * (weight - 1), 1.0
 
 
-SCALE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float], Scaled]] = {
-    "V only": lambda key, value, weight: (key, value, weight),
-    "K+V": _both,
-    "K+V w/ C penalty": lambda key, value, weight: _both(key, value, _penalised(key, weight)),
-    "K+mean(V) w/ C penalty": lambda key, value, weight: _mean_of_value(
-        key, value, _penalised(key, weight)
+SCALE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float, int], Scaled]] = {
+    "V only": lambda key, value, weight, width: (key, value, weight),
+    "K+V": lambda key, value, weight, width: _both(key, value, weight),
+    "K+V w/ C penalty": lambda key, value, weight, width: _both(
+        key, value, _penalised(weight, width)
+    ),
+    "K+mean(V) w/ C penalty": lambda key, value, weight, width: _mean_of_value(
+        key, value, _penalised(weight, width)
     ),
 }

@@ -15,8 +15,8 @@ CHECKPOINTS = "tiny_sdxl", "tiny_sd15"
 TABS = "txt2img", "img2img"
 XYZ = "X/Y/Z plot"
 _OF_COMPONENTS = ("minimum", "maximum", "step", "visible", "elem_classes", "lines", "placeholder")
-# In a plan: whether an earlier request had the same picture.
-_OF_CACHES, _IN_WORDS = "remembered", ", seen before"
+# In a plan: whether an earlier request had the same picture, and what is known of it then.
+_OF_CACHES, _IN_WORDS = "remembered", re.compile(r", seen before|\n  of reference \d+: [^\n]*")
 
 
 def read(name: str) -> Any:
@@ -49,7 +49,7 @@ def without_caches(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_caches(v) for k, v in value.items() if k != _OF_CACHES}
     if isinstance(value, str):
-        return value.replace(_IN_WORDS, "")
+        return _IN_WORDS.sub("", value)
     return [without_caches(item) for item in value] if isinstance(value, list) else value
 
 
