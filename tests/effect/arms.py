@@ -76,6 +76,8 @@ class Way:
 ALL, STYLE, PAPER = "all blocks", "style blocks", "the paper's block"
 PAPER_TRAINED = "an adapter of the paper's block"
 SUBTRACTED, PROJECTED = "all blocks, words subtracted", "all blocks, words projected out"
+MASKED, PURIFIED = "all blocks, words masked", "all blocks, purified"
+GUIDED, FUSED = "all blocks, guided away from the words", "all blocks, fused by AdaIN"
 BOTH = "style blocks, words subtracted"
 WEIGHTS = (0.3, 0.5, 0.7, 0.85, 1.0)
 
@@ -90,6 +92,19 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
     def removing(name: str, chosen: tuple[int, ...], mode: str) -> Callable[[float], Arm]:
         return lambda scale: equally(name, chosen).removing(mode, scale)
 
+    def masked(share: float) -> Arm:
+        arm = equally(MASKED, ALL_BLOCKS, fields={"content_share": share})
+        return arm.removing("mask", 1.0)
+
+    def purified(alpha: float) -> Arm:
+        fields = {"purify": alpha, "purify_scale": "relative"}
+        return equally(PURIFIED, ALL_BLOCKS, fields=fields)
+
+    def guided(phi: float) -> Arm:
+        fields = {"attention_guidance": phi, "guidance_from": "removed content"}
+        arm = equally(GUIDED, ALL_BLOCKS, fields=fields)
+        return arm.removing("difference", DEFAULT_REMOVED)
+
     scale = "content_scale"
     return (
         Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
@@ -102,6 +117,10 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
             usual=DEFAULT_REMOVED,
         ),
         Way(PROJECTED, scale, (0.5, 1.0, 1.5), removing(PROJECTED, ALL_BLOCKS, "projection")),
+        Way(MASKED, "content_share", (0.1, 0.2, 0.4), masked, usual=0.2),
+        Way(PURIFIED, "purify", (0.5, 1.0, 2.0), purified),
+        Way(GUIDED, "attention_guidance", (1.0, 2.0, 4.0), guided, usual=2.0),
+        Way(FUSED, "weight", WEIGHTS, blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})),
         Way(BOTH, scale, (0.25, 0.5, 1.0), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
         Way(PAPER, "weight", (1.0, 2.0), blocks(PAPER, (PAPERS_BLOCK,))),
         Way(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
+from lib_instantstyle.units.choices import REMOVED_CONTENT
 from tests.effect.arms import Arm, Cases
 from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser
@@ -56,7 +58,8 @@ class Painter:
     def _batch(self, arm: Arm, cases: Cases) -> Tensor:
         plan_of_all = self._plan(arm, cases)
         rows = tuple(row_code(kind, i) for kind in (PROMPT, NEGATIVE) for i in range(len(cases)))
-        clock = Clock(lambda call: rows, lambda: 0.0)
+        calls = itertools.count()  # one in each step
+        clock = Clock(lambda call: rows, lambda: next(calls) / self._steps, self._steps)
         with inject(self.model.model.diffusion_model, self.layers, plan_of_all, clock):
             return to_pictures(self._sample(cases))
 
@@ -84,7 +87,7 @@ class Painter:
         if not arm.blocks:
             return Plan(())
         unit = unit_of(arm)
-        vectors = self.vectors(cases.references)
+        vectors = whole = self.vectors(cases.references)
         if arm.names_content:
             texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
             vectors = torch.stack(
@@ -96,7 +99,10 @@ class Painter:
                 ]
             )
         adapter = self._adapters[arm.adapter]
-        return plan(terms(self.layers, adapter.path, adapter.kind, unit, vectors))
+        guided = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
+        removed = whole - vectors if guided else None
+        of_unit = terms(self.layers, adapter.path, adapter.kind, unit, vectors, removed=removed)
+        return plan(of_unit)
 
     def vectors(self, pictures: np.ndarray) -> Tensor:
         """CLIP's image vectors [B, E] of the world's pictures, enlarged as a WebUI shows them."""

@@ -20,7 +20,7 @@ _MARKS = "os^vDPX"
 
 def draw_front(ways: Sequence[Way], outcomes: Found, file: Path) -> None:
     """A curve for each way, a point with its intervals for each strength."""
-    figure, axes = plt.subplots(figsize=(8.5, 5.6), dpi=110)
+    figure, axes = plt.subplots(figsize=(9.5, 6.4), dpi=110)
     plain = outcomes[NO_ADAPTER.name][0.0][0]
     for i, way in enumerate(ways):
         points = [verdicts[0] for _, verdicts in sorted(outcomes[way.name].items())]
@@ -38,6 +38,7 @@ def draw_front(ways: Sequence[Way], outcomes: Found, file: Path) -> None:
             label=f"{way.name} ({way.turned} {min(way.strengths):g} to {max(way.strengths):g})",
             color=_COLOURS[i % len(_COLOURS)],
             marker=_MARKS[i % len(_MARKS)],
+            linestyle="-" if i < len(_COLOURS) else "--",
             markersize=5,
             linewidth=1.2,
             elinewidth=0.6,
@@ -47,7 +48,7 @@ def draw_front(ways: Sequence[Way], outcomes: Found, file: Path) -> None:
     axes.set_xlim(0, 100)
     axes.set_ylim(bottom=0)
     axes.grid(linewidth=0.3)
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="upper left", fontsize=7)
     axes.set_title("More of the look to the right, less of the content below")
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -100,14 +100,14 @@ class Noised:
 
 
 def noised(latents: Tensor, generator: torch.Generator) -> Noised:
-    """At random steps of the schedule.
+    """At random steps of the schedule, the more often the more noise there is: words count there.
 
     The UNet tells the velocity (Salimans and Ho 2022, arXiv 2202.00512), not the noise: a network
     this small cannot tell nearly pure noise so exactly that the picture's colours are in what is
     left. The weight makes every step's target equally large (Karras et al. 2022, arXiv 2206.00364).
     """
     alphas = alphas_cumprod()
-    steps = torch.randint(len(alphas), (len(latents),), generator=generator)
+    steps = (len(alphas) * torch.rand(len(latents), generator=generator).sqrt()).long()
     noise = torch.randn(latents.shape, generator=generator)
     alpha = alphas[steps]
     weight = 1 / (alpha + LATENT_STD**2 * (1 - alpha))
