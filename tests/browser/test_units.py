@@ -125,7 +125,8 @@ BESIDE_THEM = (
 )
 METHODS = [
     ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
-     {"blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
+     {"blocks", "crop", "gamma", "gamma_end", "gamma_curve", "tau", "adain",
+      "steps_of_inversion", "schedule"}),
     ("stylealigned", "attends to the reference as to itself",
      {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
       "steps_of_inversion"}),
