@@ -379,6 +379,35 @@ def test_content_is_taken_out(client):
     assert refused.status == 422 and "choose a linear adapter" in refused.detail
 
 
+WORDS = {"image": COFFEE, "content": "a cup | a table", "content_scale": 1.0}
+WITHOUT_CONTENT = {
+    "projection": {**WORDS, "content_mode": "projection"},
+    "subspace": {**WORDS, "content_mode": "subspace"},
+    "mask": {**WORDS, "content_mode": "mask", "content_share": 0.3},
+    "clusters": {**WORDS, "content_mode": "mask", "content_share": 0},
+    "suggested": {"image": COFFEE, "auto_content": 2, "content_scale": 1.0},
+    "purify": {"image": COFFEE, "purify": 1.0, "purify_scale": "relative"},
+}
+
+
+@pytest.mark.parametrize("way", [{}, {"cfg_scale": 1}, WAYS["batch 2 x 2"], WAYS["hires fix"]],
+                         ids=["txt2img", "cfg 1", "batches", "hires fix"])  # fmt: skip
+def test_each_way_to_keep_content_out_acts_by_itself(client, way):
+    """Each changes the picture, in its own way, and leaves nothing behind."""
+    client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
+    found = {"all of it": client.generate({"image": COFFEE}, **way)}
+    for name, unit in WITHOUT_CONTENT.items():
+        found[name] = client.generate(unit, **way)
+        assert found[name].status == 200, found[name].detail
+    pictures = [answer.images[0] for answer in found.values()]
+    for i, picture in enumerate(pictures):
+        assert all(difference(picture, other) > 0 for other in pictures[:i])
+    assert "InstantStyle 1 content: " in found["suggested"].infotexts[0]
+    assert "purify: 1, purify_scale: relative" in found["purify"].infotexts[0]
+    again = client.generate({"image": COFFEE}, **way)
+    assert difference(again.images[0], pictures[0]) < 0.05
+
+
 def test_another_familys_adapter_is_refused(client, checkpoint):
     other = {"tiny_sdxl": "ip-adapter_sd15", "tiny_sd15": "ip-adapter_sdxl"}[checkpoint]
     answer = client.generate({"image": COFFEE, "adapter": other})
