@@ -115,6 +115,7 @@ OF_ADAPTERS = {
     "clip_source",
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
+    "purify", "purify_keep", "purify_scale",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
@@ -144,10 +145,10 @@ def test_a_method_shows_its_own_fields_alone(opened):
         return {name for name in TABLE.of_some_methods if part(opened, name).is_visible()}
 
     for method, words, fields in METHODS:
-        assert wait_until(opened, lambda: shown() == OF_ADAPTERS), method
+        assert wait_until(opened, lambda: shown() == OF_ADAPTERS), (method, shown() ^ OF_ADAPTERS)
         assert all(part(opened, name).is_visible() for name in BESIDE_THEM), method
         set_choice(opened, "method", method)
-        assert says(opened, words), method
+        assert says(opened, words), (method, status(opened).inner_text())
         assert wait_until(opened, lambda fields=fields: shown() == fields), (method, shown())
         assert not any(part(opened, name).is_visible() for name in BESIDE_THEM), method
         shoot(opened, f"method-{method}")
