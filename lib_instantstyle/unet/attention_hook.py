@@ -80,7 +80,7 @@ class LayerHook:
         self._context_hook: Any = None
         self._taken = (0, 0)  # serial of a call, rows of it that were seen in parts
         self._ready: dict[tuple[Any, ...], list[_Group]] = {}
-        self._damped: tuple[bool, ...] = ()  # which terms are damped in what is ready
+        self._damped: tuple[int, ...] = ()  # ids of the terms that are damped in what is ready
 
     def attach(self) -> Iterator[Any]:
         """Put the hooks on; yields what `remove()` takes them off."""
@@ -205,7 +205,7 @@ class LayerHook:
     ) -> list[_Group]:
         """Gathered once for each set of terms and pattern of rows, then looked up."""
         damped = self._call.damped
-        which = tuple(id(term.purify) in damped for term in acting)
+        which = tuple(id(term) for term in acting if id(term.purify) in damped) if damped else ()
         if which != self._damped:  # what was damped is as it was, or the other way round
             self._damped = which
             self._ready.clear()

@@ -74,6 +74,7 @@ class Training:
 
         Writes a line to the log each `every` steps and a checkpoint each `keep` steps.
         """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         total, start, since = 0.0, time.perf_counter(), self.step
         while self.step < self.course.steps:
             total += self._one_step()
@@ -112,7 +113,6 @@ class Training:
             file.write(line + "\n")
 
     def save(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(f".{os.getpid()}.part")
         state = {
             "step": self.step,

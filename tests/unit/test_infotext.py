@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_instantstyle.methods import TABLE
+from lib_instantstyle.run.effect import BlockSpectrum, infotext
 from lib_instantstyle.units.block_weights import BlockWeights
 from lib_instantstyle.units.choices import COMBINE, EMBEDS_SCALING
-from lib_instantstyle.units.infotext import OWN_KEY, read, text_to_unit, unit_to_text
+from lib_instantstyle.units.infotext import (
+    CONTENT_KEY,
+    NOTE_KEY,
+    OWN_KEY,
+    read,
+    text_to_unit,
+    unit_to_text,
+)
 from lib_instantstyle.units.presets import PRESETS
 from tests.units import Unit
 
@@ -79,3 +87,6 @@ def test_units_are_read_by_their_key():
     assert read(params, TABLE, 2).unit.weight == 2.0
     assert read({"Steps": "3"}, TABLE) is None
     assert OWN_KEY.fullmatch("InstantStyle 12") and not OWN_KEY.fullmatch("InstantStyle")
+    measured = BlockSpectrum(12, 6, "up_blocks.0.attentions.1", (2.0, 1.0), (3.0, 1.0), True)
+    keys = [CONTENT_KEY.format(12), NOTE_KEY.format(12), *infotext([], [measured])]
+    assert len(keys) == 3 and all(map(OWN_KEY.fullmatch, keys))

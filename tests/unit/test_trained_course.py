@@ -97,9 +97,9 @@ def test_a_stage_is_not_built_on_one_that_is_not_done(tmp_path: Path) -> None:
 
 
 def test_the_log_tells_steps_loss_and_seconds(tmp_path: Path) -> None:
-    study = short_study(tmp_path)
-    study.training("text").run(every=5)
-    lines = [json.loads(line) for line in (tmp_path / "text.jsonl").read_text().splitlines()]
+    folder = tmp_path / "not there yet"
+    short_study(folder).training("text").run(every=5)
+    lines = [json.loads(line) for line in (folder / "text.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert all(line["seconds"] > 0 for line in lines)
