@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field, Words
 from lib_instantstyle.units.values import Number, OneOf
 
 SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
@@ -33,17 +33,17 @@ FIELDS = (
     Field(
         "gamma_end", None, Number(0, 1, optional=True),
         "Keep of the picture, last step",
-        "gamma goes there from its first value; empty: it stays. Lower means more style; that the "
-        "way there matters was never shown",
-        "StyleID: gamma of the last step, to which it goes from `gamma` in the first (arXiv "
-        "2605.26538 goes from 0.75 to 0.375); null: it is constant",
-        group=METHOD, row=10, place=51,
+        "gamma of the last step; empty: gamma is constant. Lower means more style. No study tells "
+        "a changing gamma from a lower constant one",
+        "StyleID: gamma of the last step; `gamma` is that of the first (arXiv 2605.26538: 0.75 to "
+        "0.375). null: gamma is constant",
+        group=METHOD, row=10, place=51, control=Words("empty: constant"),
     ),
     Field(
         "gamma_curve", LINEAR, OneOf(GAMMA_CURVES),
-        "Way of gamma",
+        "Curve of gamma",
         "from its first value to its last, over the steps",
-        "StyleID: how gamma goes to `gamma_end` over the steps",
+        "StyleID: the curve from `gamma` to `gamma_end` over the steps",
         group=METHOD, row=10, place=52,
     ),
     Field(
