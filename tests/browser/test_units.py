@@ -116,6 +116,7 @@ OF_ADAPTERS = {
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
     "purify", "purify_keep", "purify_scale",
+    "attention_guidance", "guidance_from", "fusion",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
@@ -130,9 +131,10 @@ METHODS = [
       "steps_of_inversion", "schedule"}),
     ("stylealigned", "attends to the reference as to itself",
      {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
-      "steps_of_inversion"}),
+      "steps_of_inversion", "reference_noise"}),
     ("swap", "attends to the reference instead of itself",
-     {"blocks", "crop", "colour_calibration", "steps_of_inversion"}),
+     {"blocks", "crop", "colour_calibration", "steps_of_inversion", "reference_noise",
+      "negative_query"}),
     ("b-lora", "LoRA",
      {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass"}),
 ]  # fmt: skip
