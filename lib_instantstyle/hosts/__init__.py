@@ -89,6 +89,9 @@ class Host(Protocol):
     def is_hires_pass(self, p: Any) -> bool:
         """Whether `p` is in hires fix's second pass."""
 
+    def cfg_scale(self, p: Any) -> float | None:
+        """The CFG scale of the pass that `p` is in; None if unknown."""
+
     def region(self, p: Any) -> tuple[float, float, float, float] | None:
         """The sampled part of the picture (inpainting "only masked"); None for all of it.
 

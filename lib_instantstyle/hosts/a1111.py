@@ -108,6 +108,11 @@ class A1111:
     def is_hires_pass(self, p: Any) -> bool:
         return bool(getattr(p, "is_hr_pass", False))
 
+    def cfg_scale(self, p: Any) -> float | None:
+        scale: float | None = getattr(p, "cfg_scale", None)
+        # The Forge family has another one for hires fix.
+        return (getattr(p, "hr_cfg", None) or scale) if self.is_hires_pass(p) else scale
+
     def region(self, p: Any) -> tuple[float, float, float, float] | None:
         paste_to = getattr(p, "paste_to", None)
         whole = getattr(p, "mask_for_overlay", None)

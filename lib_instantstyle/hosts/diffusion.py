@@ -84,10 +84,8 @@ class Diffusion:
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
             stop_if_interrupted()
-            if isinstance(conditioning, dict):
-                cond = dict(conditioning)  # the WebUI changes what it is given
-            else:
-                cond = {"c_crossattn": [conditioning]}
+            parts = _for_rows(conditioning, len(x))  # a new one: the WebUI changes what it is given
+            cond = parts if isinstance(parts, dict) else {"c_crossattn": [parts]}
             with without_controlnet(live.sd_model(self._p).model.diffusion_model):
                 denoised: torch.Tensor = denoiser(x, x.new_full([len(x)], sigma), cond=cond)
             return (x - denoised) / sigma
@@ -114,10 +112,11 @@ class ForgeDiffusion(Diffusion):
         # its rows, and some keep tensors of the last call by layer: ControlNet's IP-Adapter and
         # reference-only, regions of a prompt, self-attention guidance.
         patcher = live.sd_model(self._p).forge_objects_after_applying_lora.unet
-        parts = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
+        given = conditioning if isinstance(conditioning, dict) else {"crossattn": conditioning}
 
         def noise(x: torch.Tensor, sigma: float) -> torch.Tensor:
             stop_if_interrupted()
+            parts = _for_rows(given, len(x))
             level = x.new_full([len(x)], sigma)
             options = {
                 **patcher.model_options.get("transformer_options", {}),
@@ -155,6 +154,15 @@ class ForgeDiffusion(Diffusion):
             scaling = live.sd_model(self._p).forge_objects.unet.model.model_config.latent_format
         scaled: torch.Tensor = scaling.process_in(latent)
         return scaled
+
+
+def _for_rows(conditioning: Any, count: int) -> Any:
+    """The conditioning of one picture for `count` of them: a tensor [1, ...] or a dict of such."""
+    if isinstance(conditioning, dict):
+        return {key: _for_rows(value, count) for key, value in conditioning.items()}
+    if isinstance(conditioning, torch.Tensor) and count > 1:
+        return conditioning.expand(count, *conditioning.shape[1:])
+    return conditioning
 
 
 def stop_if_interrupted() -> None:

@@ -18,7 +18,7 @@ from lib_instantstyle.content.removal import Removal
 from lib_instantstyle.errors import InstantStyleError, NoReference
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.models.catalog import ImageEncoderFile
-from lib_instantstyle.unet.attention_hook import Rows
+from lib_instantstyle.unet.call_state import Rows
 from lib_instantstyle.unet.inversion import Denoiser
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.units.unit import Unit

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from lib_instantstyle.unet.group_norms import Moments
 from lib_instantstyle.unet.inversion import adain
+from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, kind_of
 from lib_instantstyle.unet.self_attention import ATTENDED, TO_K, TO_Q, TO_V, AttentionFeatures
 
 # Transformer indices. StyleAligned shares every layer. Swapping: up_blocks.1, as published for
@@ -58,22 +59,32 @@ class SharedFeatures(ABC):
 
 
 class Captured(SharedFeatures):
-    """Features of one row, captured in a UNet call of its own."""
+    """Features captured in a UNet call of their own."""
 
     def __init__(
-        self, features: AttentionFeatures, moments: Mapping[int, Moments] | None = None
+        self,
+        features: AttentionFeatures,
+        moments: Mapping[int, Moments] | None = None,
+        rows: Callable[[], Sequence[int]] | None = None,
     ) -> None:
-        """moments: of the group norms by number, if these are shared."""
+        """moments: of the group norms by number, if these are shared. rows: for each row of the
+        current call, the captured row that serves it; None if one was captured, for all."""
         self._features = features
         self._moments = moments or {}
+        self._rows = rows
 
     def features(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor:
         """See SharedFeatures."""
-        return self._features[number, part].to(x.dtype).expand(len(x), -1, -1)
+        found = self._features[number, part].to(x.dtype)
+        return found.expand(len(x), -1, -1) if self._rows is None else found[list(self._rows())]
 
     def moments(self, number: int, own: Moments) -> Moments:
         """See SharedFeatures."""
-        return self._moments[number]
+        found = self._moments[number]
+        if self._rows is None:
+            return found
+        rows = list(self._rows())
+        return Moments(found.mean[rows], found.variance[rows], found.count)
 
 
 class FirstOfBatch(SharedFeatures):
@@ -161,6 +172,42 @@ class Swapped:
         if part not in (TO_K, TO_V):
             return None
         return self._reference.features(number, part, x).contiguous()
+
+
+class QueryGuided:
+    """Negative visual query guidance: guidance moves away from what the reference shows.
+
+    Prompt rows are swapped in the late layers. In the others negative rows have the queries of the
+    reference, so that they show its layout and content in no style of its own.
+    Source: StyleKeeper, ICCV 2025, arXiv 2510.06827.
+    """
+
+    def __init__(
+        self,
+        reference: SharedFeatures,
+        late: Collection[int],
+        rows: Callable[[], Sequence[int]],
+    ) -> None:
+        """late: numbers of the late layers. rows: codes of the rows of the current call."""
+        self._reference = reference
+        self._late = late
+        self._rows = rows
+
+    def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
+        """See self_attention.AttentionCallback."""
+        kind = self.kind_served(number, part)
+        rows = [row for row, code in enumerate(self._rows()) if kind_of(code) == kind]
+        if kind is None or not rows:
+            return None
+        changed = x.clone()
+        changed[rows] = self._reference.features(number, part, x)[rows]
+        return changed
+
+    def kind_served(self, number: int, part: str) -> int | None:
+        """Which rows get this part of the reference: PROMPT, NEGATIVE or none."""
+        if number in self._late:
+            return PROMPT if part in (TO_K, TO_V) else None
+        return NEGATIVE if part == TO_Q else None
 
 
 class ColourCalibration:

@@ -1,8 +1,9 @@
 """The common base of StyleAligned and swap: pictures that attend to a reference.
 
-The reference is inverted once in each pass. Before each evaluation of the model its features at
-that sigma are captured, and used in the evaluation. If no reference is given, the first picture of
-each batch is the reference, and its features are those of its own rows.
+Before each evaluation of the model the features of the reference at that sigma are captured, and
+used in the evaluation. How it comes to that sigma is chosen: it is inverted once in each pass, or
+noise is added to it. If no reference is given, the first picture of each batch is the reference,
+and its features are those of its own rows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.model_calls import Change, around_model_calls
 from lib_instantstyle.methods.base import Pass
+from lib_instantstyle.methods.reference_noise import FIXED_LEVEL, NoisedReference
 from lib_instantstyle.methods.self_attention import (
     AttentionContext,
     AttentionPart,
@@ -27,16 +30,29 @@ from lib_instantstyle.methods.self_attention import (
 from lib_instantstyle.methods.shared_features import Captured, FirstOfBatch, SharedFeatures
 from lib_instantstyle.unet.group_norms import NormHooks, norm_hooks
 from lib_instantstyle.unet.inversion import Trajectory, ddim_timesteps, sampler_schedule, state_at
-from lib_instantstyle.unet.rows import rows_of_first_image
+from lib_instantstyle.unet.rows import image_of, rows_of_first_image
 from lib_instantstyle.unet.self_attention import PARTS, AttentionCallback
+from lib_instantstyle.units.choices import FIXED, FRESH, INVERSION, SAME
 from lib_instantstyle.units.schedule import acts
+from lib_instantstyle.units.unit import Unit
 
 _FEWEST = 2  # steps of an inversion
-STATUS = (
+_STATUS = (
     "{} needs no adapter and no image encoder: the picture attends to the reference {}. The "
-    "reference first goes back to its noise, which takes a while. Without a reference the first "
-    "picture of a batch is it."
+    "reference {}. Without a reference the first picture of a batch is it."
 )
+_NOISE = {
+    INVERSION: "first goes back to its noise, which takes a while",
+    SAME: "gets noise from the seed",
+    FRESH: "gets new noise in each step",
+    FIXED: "gets a little noise and is looked at once",
+}
+
+
+def status(unit: Unit, title: str, attends: str) -> str:
+    """The status line of a method that is called `title`."""
+    return _STATUS.format(title, attends, _NOISE[unit.reference_noise])
+
 
 FeaturesAt = Callable[[float], SharedFeatures]
 """From a sigma to the reference's features at it."""
@@ -51,9 +67,12 @@ class SharedReference(AttentionPart):
 
     parts: Collection[str] = PARTS
     shares_norms = False
+    _per_image = False  # whether each image of the batch has a noised reference of its own
 
     @abstractmethod
-    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
+    def callback(
+        self, reference: SharedFeatures, attention: AttentionContext, current: Pass
+    ) -> AttentionCallback:
         """The callback that uses `reference` in one evaluation of the model."""
 
     def begin(self, attention: AttentionContext, context: Context) -> None:
@@ -65,7 +84,16 @@ class SharedReference(AttentionPart):
 
     @property
     def tells_images_apart(self) -> bool:  # type: ignore[override]
-        return self.picture is None
+        return self.picture is None or self._per_image
+
+    def captured_parts(self, attention: AttentionContext) -> Callable[[int], Collection[str]]:
+        """Which parts of the reference are captured in the layer with a number."""
+        return lambda number: self.parts
+
+    def before_sample(self, p: Any) -> None:
+        super().before_sample(p)
+        with_noise = self.picture is not None and self.unit.reference_noise != INVERSION
+        self._per_image = with_noise and len(p.seeds) > 1
 
     def size(self, p: Any) -> tuple[int, int]:
         return p.width // 8 * 8, p.height // 8 * 8
@@ -82,7 +110,9 @@ class SharedReference(AttentionPart):
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return None
                 reference = features_at(sigma)
-                exits.enter_context(attention.hooks.acting(self.callback(reference, attention)))
+                exits.enter_context(
+                    attention.hooks.acting(self.callback(reference, attention, current))
+                )
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
@@ -95,18 +125,31 @@ class SharedReference(AttentionPart):
     ) -> FeaturesAt:
         if self.picture is None:
             return lambda sigma: FirstOfBatch(lambda: self._first_rows(current))
-        states: list[Trajectory] = []
+        wanted = self.captured_parts(attention)
+        rows = (lambda: self._images(current)) if self._per_image else None
 
-        def captured(sigma: float) -> SharedFeatures:
-            if not states:
-                states.append(self._trajectory(p, attention))
+        def captured(state: torch.Tensor, sigma: float) -> SharedFeatures:
             with ExitStack() as capturing:
-                features = capturing.enter_context(attention.hooks.capturing(self.parts))
+                features = capturing.enter_context(attention.hooks.capturing(wanted))
                 moments = capturing.enter_context(norms.capturing()) if norms else None
-                attention.unconditional(state_at(states[0], sigma), sigma)
-            return Captured(features, moments)
+                attention.unconditional(state, sigma)
+            return Captured(features, moments, rows)
 
-        return captured
+        kind = self.unit.reference_noise
+        if kind == INVERSION:
+            # Inverted at the first evaluation in which the unit acts.
+            states = cache(lambda: self._trajectory(p, attention))
+            return lambda sigma: captured(state_at(states(), sigma), sigma)
+        noised = NoisedReference(self.reference, p.seeds, fresh=kind == FRESH)
+        if kind == FIXED:
+            level = attention.sigmas[FIXED_LEVEL]
+            once = cache(lambda: captured(noised.at(level), level))
+            return lambda sigma: once()
+        return lambda sigma: captured(noised.at(sigma), sigma)
+
+    def _images(self, current: Pass) -> Sequence[int]:
+        """The image of each row of the UNet call."""
+        return [image_of(code) for code in current.rows or ()]
 
     def _first_rows(self, current: Pass) -> Sequence[int]:
         rows = rows_of_first_image(current.rows or ())

@@ -66,6 +66,6 @@ def is_needed(field: Field, values: Mapping[str, object]) -> bool:
 def page_value(unit: Unit, name: str) -> Any:
     """The field `name` of `unit` as its control holds it."""
     value = getattr(unit, name)
-    if value is None and name in OPTIONAL:
-        return unit.weight
+    if value is None:
+        return unit.weight if name in OPTIONAL else ""
     return value if isinstance(value, (bool, int, float)) else str(value)

@@ -134,8 +134,10 @@ class Run:
     def _pass(self, p: Any, steps: int) -> ExitStack:
         """A context in which the hooks are on the UNet and all parts act."""
         context = self._follow(p)
-        plan = Plan.of(part.plan for part in self._parts).in_pass(context.host.is_hires_pass(p))
-        region = context.host.region(p)
+        host = context.host
+        whole = Plan.of(part.plan for part in self._parts)
+        plan = whole.in_pass(host.is_hires_pass(p), host.cfg_scale(p))
+        region = host.region(p)
         if region is not None:
             plan = plan.within(region)
         tells_images_apart = any(part.tells_images_apart for part in self._parts)

@@ -12,7 +12,7 @@ from torch import nn
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.denoiser import DenoiserClock
-from lib_instantstyle.unet.attention_hook import Rows
+from lib_instantstyle.unet.call_state import Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
 from lib_instantstyle.unet.inversion import Denoiser

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.unet.attention_hook import CallState, LayerHook, Rows
+from lib_instantstyle.unet.attention_hook import LayerHook
 from lib_instantstyle.unet.auto_weight import AutoWeight
+from lib_instantstyle.unet.call_state import CallState, Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.lora_hook import LoraHook, lora_hooks

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib_instantstyle.files.tensors import check_range
-from lib_instantstyle.unet.attention_hook import CallState
+from lib_instantstyle.unet.call_state import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
 from lib_instantstyle.unet.plan import LoraTerm
 

@@ -49,6 +49,11 @@ class AttentionTerm:
     one for all images of the batch, or one for each, going round. source: the file that the numbers
     come from, for sentences. purify: what takes the place of some rows of key and value in early
     steps. singular_values: of the reference's keys and of its values, where a report has them.
+    guidance: phi (see unet/guidance.py); 0: none. away: the rows of key and value that prompt rows
+    are guided away from, one for all images of the batch or one for each. only_at_cfg_1: guidance
+    is left out where negative-prompt rows have the same effect. fused: by row of key and value, the
+    share of `weight` with which text and image are fused (see unet/fusion.py); empty: the image is
+    added to the text.
     """
 
     layer: Layer
@@ -64,11 +69,19 @@ class AttentionTerm:
     source: str = ""
     purify: Purify | None = None
     singular_values: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    guidance: float = 0.0
+    away: tuple[int, ...] = ()
+    only_at_cfg_1: bool = False
+    fused: tuple[float, ...] = ()
 
     def row(self, code: int) -> int:
         """The row of key and value that serves a UNet row of kind and image `code`."""
         serving = self.rows[kind_of(code)]
         return serving[image_of(code) % len(serving)]
+
+    def row_to_avoid(self, code: int) -> int:
+        """The row of key and value that a prompt row of kind and image `code` is guided from."""
+        return self.away[image_of(code) % len(self.away)]
 
 
 @dataclass(frozen=True)
@@ -112,11 +125,14 @@ class Plan:
         """True where nothing is added."""
         return not self.terms and not self.loras
 
-    def in_pass(self, hires: bool) -> Plan:
-        """What acts in hires fix's second pass, or in the first."""
+    def in_pass(self, hires: bool, cfg_scale: float | None = None) -> Plan:
+        """What acts in hires fix's second pass, or in the first, at that CFG scale."""
         left_out = BASE if hires else HIRES
+        terms = [term for term in self.terms if term.when.hires_pass != left_out]
+        if cfg_scale != 1:
+            terms = [replace(term, away=()) if term.only_at_cfg_1 else term for term in terms]
         return Plan(
-            tuple(term for term in self.terms if term.when.hires_pass != left_out),
+            tuple(terms),
             tuple(term for term in self.loras if term.when.hires_pass != left_out),
         )
 

@@ -42,6 +42,9 @@ class SelfAttentionHooks:
         self._unet: nn.Module | None = None
         self.replaced = 0  # how often something was replaced
 
+    def __len__(self) -> int:
+        return len(self._layers)
+
     def attach(self, unet: nn.Module) -> None:
         """Put the hooks on; hooks that an earlier run left on `unet` are removed first."""
         self.detach()
@@ -76,17 +79,23 @@ class SelfAttentionHooks:
             self._act, self._on_latents = previous
 
     @contextmanager
-    def capturing(self, parts: Collection[str] = PARTS) -> Iterator[AttentionFeatures]:
-        """Keep what flows through the layers in this block."""
+    def capturing(
+        self, parts: Collection[str] | Callable[[int], Collection[str]] = PARTS
+    ) -> Iterator[AttentionFeatures]:
+        """Keep what flows through the layers in this block.
+
+        parts: of every layer, or of the one with that number.
+        """
         features: dict[tuple[int, str], torch.Tensor] = {}
+        wanted = [parts(number) if callable(parts) else parts for number in range(len(self))]
 
         def keep(number: int, part: str, x: torch.Tensor) -> None:
-            if part in parts:
+            if part in wanted[number]:
                 features[number, part] = x
 
         with self.acting(keep):
             yield features
-        if len(features) != len(self._layers) * len(parts):
+        if len(features) != sum(map(len, wanted)):
             raise InstantStyleError(
                 "the UNet's self-attention was not reached; a replaced UNet (such as TensorRT) "
                 "or attention cannot be styled, switch it off."

@@ -15,5 +15,8 @@ COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", E
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
 PURIFY_SCALES = PUBLISHED, RELATIVE = "published", "relative"
+AWAY_FROM = NEGATIVE_IMAGE, REMOVED_CONTENT = "negative image", "removed content"
+FUSIONS = ADD, ADAIN = "add", "adain"
+REFERENCE_NOISES = INVERSION, SAME, FRESH, FIXED = "inversion", "same", "fresh", "fixed"
 HIRES_PASSES = BOTH, BASE, HIRES = "both", "base", "hires"
 TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")

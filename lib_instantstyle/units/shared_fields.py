@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_instantstyle.units.block_weights import BlockWeights, BlockWeightsParser
-from lib_instantstyle.units.choices import BOTH, CROPS, HIRES_PASSES, TIME_CURVES
+from lib_instantstyle.units.choices import (
+    BOTH,
+    CROPS,
+    HIRES_PASSES,
+    REFERENCE_NOISES,
+    TIME_CURVES,
+)
 from lib_instantstyle.units.field import (
     BLOCKS,
     EVERY_UNIT,
@@ -149,6 +155,18 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "in which the reference goes back to noise; 0: as many as sampling steps",
             "UNet calls of an inversion; 0: as many as sampling steps",
             group=METHOD, row=5, place=34,
+        ),
+        Field(
+            "reference_noise", REFERENCE_NOISES[0], OneOf(REFERENCE_NOISES),
+            "Noise of the reference",
+            "inversion: back to its noise first, which takes as long as a picture. same: noise of "
+            "the seed. fresh: new noise in each step. fixed: one level, for all steps",
+            "swap and StyleAligned: the reference at the noise level of a step. inversion: DDIM "
+            "backwards before the first step, as many UNet calls as steps. same: z0 + sigma n with "
+            "one noise n from the image's seed; fresh: new n in each step (arXiv 2510.06827); "
+            "fixed: one n at timestep 200 for all steps, with one UNet call in each pass (arXiv "
+            "2505.19063)",
+            group=METHOD, row=6, place=56, axes=EVERY_UNIT,
         ),
         Field(
             "report", False, Boolean(),

@@ -116,6 +116,7 @@ OF_ADAPTERS = {
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
     "purify", "purify_keep", "purify_scale",
+    "attention_guidance", "guidance_from", "fusion",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
@@ -126,12 +127,14 @@ BESIDE_THEM = (
 )
 METHODS = [
     ("styleid", "DDIM takes exactly as many as asked for with 2, 4, 5",
-     {"blocks", "crop", "gamma", "tau", "adain", "steps_of_inversion", "schedule"}),
+     {"blocks", "crop", "gamma", "gamma_end", "gamma_curve", "tau", "adain",
+      "steps_of_inversion", "schedule"}),
     ("stylealigned", "attends to the reference as to itself",
      {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
-      "steps_of_inversion"}),
+      "steps_of_inversion", "reference_noise"}),
     ("swap", "attends to the reference instead of itself",
-     {"blocks", "crop", "colour_calibration", "steps_of_inversion"}),
+     {"blocks", "crop", "colour_calibration", "steps_of_inversion", "reference_noise",
+      "negative_query"}),
     ("b-lora", "LoRA",
      {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass"}),
 ]  # fmt: skip
@@ -144,10 +147,10 @@ def test_a_method_shows_its_own_fields_alone(opened):
         return {name for name in TABLE.of_some_methods if part(opened, name).is_visible()}
 
     for method, words, fields in METHODS:
-        assert wait_until(opened, lambda: shown() == OF_ADAPTERS), method
+        assert wait_until(opened, lambda: shown() == OF_ADAPTERS), (method, shown() ^ OF_ADAPTERS)
         assert all(part(opened, name).is_visible() for name in BESIDE_THEM), method
         set_choice(opened, "method", method)
-        assert says(opened, words), method
+        assert says(opened, words), (method, status(opened).inner_text())
         assert wait_until(opened, lambda fields=fields: shown() == fields), (method, shown())
         assert not any(part(opened, name).is_visible() for name in BESIDE_THEM), method
         shoot(opened, f"method-{method}")

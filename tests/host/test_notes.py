@@ -131,7 +131,7 @@ def evaluations(webui, monkeypatch, function, **unit):
     """Whether the unit acted in each evaluation of a sampler `function`, in three steps."""
     from modules import sampling
 
-    from lib_instantstyle.unet.attention_hook import CallState
+    from lib_instantstyle.unet.call_state import CallState
     from lib_instantstyle.unet.injection import Injection
 
     seen = []

@@ -85,6 +85,8 @@ def test_samplers_of_the_same_levels_agree(webui):
     "change",
     [
         {"gamma": 0.2},
+        {"gamma_end": 0.2},
+        {"gamma_end": 0.2, "gamma_curve": "square root"},
         {"tau": 1.0},
         {"adain": False},
         {"adain": 0.5},

@@ -78,3 +78,23 @@ def test_to_find_a_weight_costs_one_reduction_in_each_layer_of_the_first_call(bo
 def test_a_found_weight_costs_nothing_more_after_its_first_call(both):
     unit = both.terms(both.first, {"auto_weight": 0.3}, both.vectors[:1])
     assert operations(both, unit) == {"attention": LAYERS, "addcmul": LAYERS}
+
+
+PROJECTIONS = {"mm", "addmm", "bmm", "linear", "matmul", "local_scalar_dense"}
+
+
+def test_guidance_costs_one_more_attention_whatever_the_units_are(both):
+    guided = {"attention_guidance": 3}
+    one = operations(both, both.terms(both.first, guided, both.vectors[:1]))
+    two = operations(
+        both, *[both.terms(which, guided, both.vectors[:1]) for which in (both.first, both.second)]
+    )
+    assert one["attention"] == two["attention"] == 2 * LAYERS
+    assert one["linalg_vector_norm"] == 2 * LAYERS
+    assert not PROJECTIONS & {*one, *two}
+
+
+def test_fusion_costs_no_further_attention(both):
+    found = operations(both, both.terms(both.first, {"fusion": "adain"}, both.vectors[:1]))
+    assert found["attention"] == LAYERS and found["lerp"] == LAYERS
+    assert not PROJECTIONS & {*found}

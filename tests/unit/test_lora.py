@@ -234,7 +234,7 @@ def test_the_image_term_sees_queries_with_the_lora_in_them(world, both, tmp_path
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_precisions_follow_the_layer(both, dtype, tmp_path):
     (term, *_) = terms_of(write(tmp_path, loras.published(both)), {"style": 1.0})
-    from lib_instantstyle.unet.attention_hook import CallState
+    from lib_instantstyle.unet.call_state import CallState
     from lib_instantstyle.unet.lora_hook import LoraHook
 
     layer = torch.nn.Linear(term.down.shape[1], len(term.up), bias=False).to(dtype)

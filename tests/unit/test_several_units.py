@@ -52,10 +52,10 @@ def test_two_units_on_the_same_layers_are_one_attention(both, monkeypatch):
         both.terms(both.first, {"weight": 0.6}, a[None]),
         both.terms(both.second, {"weight": -0.4}, b[None]),
     )
-    from lib_instantstyle.unet import attention_hook
+    from lib_instantstyle.unet import image_attention
 
     monkeypatch.setattr(
-        attention_hook.F,
+        image_attention.F,
         "scaled_dot_product_attention",
         lambda *given, **more: calls.append(given[0].shape) or real(*given, **more),
     )

@@ -5,11 +5,12 @@ import weakref
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from lib_instantstyle.methods.styleid import algorithm
+from lib_instantstyle.methods.styleid import algorithm, fields
 from lib_instantstyle.methods.styleid.algorithm import DEFAULT_BLOCKS, Settings
 from lib_instantstyle.unet.inversion import ddim_timesteps, published_schedule, sampler_schedule
 from lib_instantstyle.unet.layers import find_layers
@@ -118,10 +119,10 @@ class StraightLine:
         return x, features
 
     def run(self, start, timesteps, content, style, gamma, tau):
-        """timesteps fall; the last one is where the result belongs."""
+        """timesteps fall; the last one is where the result belongs. gamma: one for each step."""
         x = start
-        for t, after in pairwise(timesteps):
-            self.state.place = (content[t], style[t], gamma, tau)
+        for (t, after), share in zip(pairwise(timesteps), gamma, strict=True):
+            self.state.place = (content[t], style[t], share, tau)
             x = self.ddim(x, self.noise(x, t), ALPHAS[t].float(), ALPHAS[after].float())
         self.state.place = None
         return x
@@ -135,8 +136,40 @@ def straight_adain(c, s):
     return out
 
 
-@pytest.mark.parametrize("gamma", [0.75, 0.3])
-def test_the_published_run_equals_a_straight_line_implementation(world, gamma):
+GAMMA_CURVES = {  # as arXiv 2605.26538 has them
+    "linear": lambda a: a,
+    "quadratic": lambda a: a**2,
+    "square root": np.sqrt,
+    "cosine": lambda a: (1 - np.cos(np.pi * a)) / 2,
+    "exponential": lambda a: (np.exp(a) - 1) / (np.e - 1),
+}
+
+
+@pytest.mark.parametrize("curve", GAMMA_CURVES)
+def test_gamma_goes_from_its_first_value_to_its_last(curve):
+    settings = Settings(gamma=0.75, gamma_end=0.375, gamma_curve=curve)
+    found = [settings.in_step(i, 9).gamma for i in range(9)]
+    expected = 0.75 + (0.375 - 0.75) * GAMMA_CURVES[curve](np.linspace(0, 1, 9))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert (found[0], found[-1]) == (0.75, 0.375)
+    assert settings.in_step(0, 1).gamma == 0.75
+
+
+def test_every_curve_that_a_unit_may_have_is_known():
+    assert set(GAMMA_CURVES) == set(algorithm.GAMMA_WAYS) == set(fields.GAMMA_CURVES)
+
+
+@pytest.mark.parametrize("curve", GAMMA_CURVES)
+def test_gamma_that_ends_where_it_begins_is_the_same_bit_by_bit(small, curve):
+    still = small.stylise(SCHEDULE, Settings(gamma=0.3))
+    ends = Settings(gamma=0.3, gamma_end=0.3, gamma_curve=curve)
+    assert torch.equal(small.stylise(SCHEDULE, ends), still)
+    moving = Settings(gamma=0.3, gamma_end=0.9, gamma_curve=curve)
+    assert not torch.equal(small.stylise(SCHEDULE, moving), still)
+
+
+@pytest.mark.parametrize(("gamma", "gamma_end"), [(0.75, None), (0.3, None), (0.75, 0.375)])
+def test_the_published_run_equals_a_straight_line_implementation(world, gamma, gamma_end):
     steps = 10 if world.layout == "sd15" else 4
     oracle = StraightLine(world)
     assert oracle.replaced == {"sd15": 6, "sdxl": 6}[world.layout] == len(world.layers)
@@ -145,11 +178,13 @@ def test_the_published_run_equals_a_straight_line_implementation(world, gamma):
     content, content_features = oracle.invert(world.content, [*rising, 999])
     start = straight_adain(content, style)
     falling = [*rising[-2::-1], 0]
-    expected = oracle.run(start, falling, content_features, style_features, gamma, 1.5)
+    gammas = np.linspace(gamma, gamma if gamma_end is None else gamma_end, len(falling) - 1)
+    expected = oracle.run(start, falling, content_features, style_features, gammas, 1.5)
 
-    ours = world.stylise(published_schedule(steps, SIGMAS), Settings(gamma=gamma))
+    settings = Settings(gamma=gamma, gamma_end=gamma_end)
+    ours = world.stylise(published_schedule(steps, SIGMAS), settings)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
-    for unlike in ((gamma, 1.0), (0.0, 1.5)):  # the comparison has something to see
+    for unlike in ((gammas, 1.0), (0 * gammas, 1.5)):  # the comparison has something to see
         other = oracle.run(start, falling, content_features, style_features, *unlike)
         assert (expected - other).abs().max() > 1e-4
 
@@ -172,7 +207,7 @@ def test_a_walk_over_the_sampler_s_levels_equals_it_too(world):
     style, style_features = inverted(world.style)
     content, content_features = inverted(world.content)
     x = oracle.run(
-        straight_adain(content, style), timesteps, content_features, style_features, 0.75, 1.5
+        straight_adain(content, style), timesteps, content_features, style_features, [0.75] * 3, 1.5
     )
     oracle.state.place = (content_features[50], style_features[50], 0.75, 1.5)
     last = oracle.noise(x, 50)

@@ -43,6 +43,8 @@ def test_styleid(client, checkpoint, sampler):
     unit = {"image": STARS, "method": "styleid"}
     styled = check(client, unit, **fields)
     assert difference(styled, pictures(client, {**unit, "gamma": 0.2}, **fields)[0]) > 0
+    going = {**unit, "gamma_end": 0.2, "gamma_curve": "cosine"}
+    assert difference(styled, pictures(client, going, **fields)[0]) > 0
 
 
 def test_styleid_with_words_and_a_lower_strength(client, checkpoint):

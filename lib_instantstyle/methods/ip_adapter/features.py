@@ -2,7 +2,7 @@
 
 Several references can become one here, before the adapter's projection. The ways to combine them
 are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus; `combine_embeds` and the node
-IPAdapter Combine Embeds). "concat" and "each" act after the projection, in terms.py.
+IPAdapter Combine Embeds). "concat" and "each" act after the projection, in served_rows.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lib_instantstyle.references.views import (
     reference_input,
 )
 from lib_instantstyle.styles.file import Style
-from lib_instantstyle.units.choices import CONCAT, EACH
+from lib_instantstyle.units.choices import CONCAT, EACH, REMOVED_CONTENT
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
@@ -36,6 +36,7 @@ class Features(NamedTuple):
     embeds: torch.Tensor  # [n + 1, E] or [n + 1, N, W], the last for negative rows
     weights: tuple[float, ...]  # of the n references
     suggested: tuple[tuple[str, ...], ...] = ()  # words of each reference that were taken out
+    removed: torch.Tensor | None = None  # [n, E], what guidance moves away from, where it does
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,15 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
     unit = checked.unit
     features = _encoded(checked, context)
     references, weights = combined(list(features[:-1]), checked)
-    left = torch.stack(references)
+    whole = left = torch.stack(references)
     suggested: tuple[tuple[str, ...], ...] = ()
     if unit.content or unit.auto_content:
         left, suggested = without_content(
             left, unit, checked.choice.adapter, context, _announce_words
         )
-    return Features(torch.cat([left, features[-1:]]), weights, suggested)
+    leaves_removed = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
+    removed = whole - left if leaves_removed else None
+    return Features(torch.cat([left, features[-1:]]), weights, suggested, removed)
 
 
 def _announce_words(done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_instantstyle.methods.ip_adapter.attention_fields import ATTENTION_FIELDS
 from lib_instantstyle.units.choices import (
     AUTO,
     CLIP_SOURCES,
@@ -32,7 +33,7 @@ from lib_instantstyle.units.field import (
 from lib_instantstyle.units.presets import DEFAULT_PRESET, PRESETS
 from lib_instantstyle.units.values import Integer, Name, Number, OneOf, OnePicture, Text
 
-FIELDS = (
+_OF_ADAPTERS = (
     Field(
         "adapter", AUTO, Name("an adapter file", AUTO),
         "IP-Adapter",
@@ -220,6 +221,8 @@ FIELDS = (
         group=CONTENT, row=3, place=50,
     ),
 )  # fmt: skip
+
+FIELDS = (*_OF_ADAPTERS, *ATTENTION_FIELDS)
 
 DECLARED = Declared(
     "ip-adapter",

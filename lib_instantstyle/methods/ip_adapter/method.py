@@ -28,7 +28,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
     unit_features,
 )
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
-from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, token_count
+from lib_instantstyle.methods.ip_adapter.remarks import remark
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
 from lib_instantstyle.methods.ip_adapter.status import LastAuto, describe
@@ -37,7 +37,6 @@ from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import (
     Choice,
     choose,
-    describe_layers,
     fits,
     image_encoder_for,
 )
@@ -45,7 +44,7 @@ from lib_instantstyle.references.crops import marked_box
 from lib_instantstyle.references.store import ReferenceStore, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import remembered
-from lib_instantstyle.references.views import has_negative_input, input_views, reference_input
+from lib_instantstyle.references.views import input_views, reference_input
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
@@ -104,7 +103,7 @@ class IPAdapter(Method):
         if unit.content or unit.auto_content:
             check_content(checked, context, findings)
         if checked.style is not None or pictures.references:
-            _remark(checked, context, findings)
+            remark(checked, context, findings)
         return checked
 
     @torch.no_grad()
@@ -210,44 +209,10 @@ def _note_references(
         findings.plan.references.append(plan)
 
 
-def _remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
-    """Note sentences for the user that stop nothing."""
-    adapter, muted = checked.choice.adapter, checked.choice.muted
-    if muted:
-        findings.remark(
-            f"adapter {adapter.name} holds nothing for "
-            f"{describe_layers(muted, context.known_layers)}; this part stays without style."
-        )
-    unit, p = checked.unit, context.p
-    if unit.mask and (script := context.tile_script):
-        findings.remark(
-            f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
-        )
-    if unit.purify:
-        _remark_on_purify(checked, context, findings)
-    negated = any(weight.negated for weight in checked.block_weights.values())
-    matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
-    if matters and getattr(p, "cfg_scale", None) == 1:
-        findings.remark(
-            "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
-            "negative_weight, negative_image and noise do nothing."
-        )
-
-
-def _remark_on_purify(checked: CheckedUnit, context: Context, findings: Findings) -> None:
-    unit, projection = checked.unit, checked.choice.adapter.kind.projection
-    if sentence := keeps_all(unit, token_count(unit, projection, len(checked.pictures.weights))):
-        findings.remark(sentence)
-    elif findings.is_dry_run:
-        plan, request = findings.plan, context.p
-        passes = [(plan.steps, request.steps), (plan.hires_steps, request.hires_steps)]
-        plan.purified = in_steps(unit, passes)
-
-
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
     """The terms of all units with one adapter, whose file is read once for them."""
     adapter = group[0][0].choice.adapter
-    stacks = [features.embeds for _, features in group]
+    stacks = [_stack(features) for _, features in group]
     numbers = sorted({number for checked, _ in group for number in checked.block_weights})
     with naming(group[0][0].unit, context):
         device = context.host.device()
@@ -255,8 +220,8 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
         banks = keys_and_values(adapter.path, numbers, tokens)
     terms = []
     first = 0
-    for checked, features in group:
-        rows = slice(first, first + len(features.embeds))
+    for (checked, features), stack in zip(group, stacks):
+        rows = slice(first, first + len(stack))
         first = rows.stop
         for number, weight in checked.block_weights.items():
             bank: Any = tuple(each[rows] for each in banks[number])
@@ -268,6 +233,11 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
                 check_range(term.largest, term.source)
             terms.append(term)
     return terms
+
+
+def _stack(features: Features) -> torch.Tensor:
+    """All image embeds of one unit, those to move away from last."""
+    return torch.cat([each for each in (features.embeds, features.removed) if each is not None])
 
 
 def _save_crops(checked: CheckedUnit, context: Context) -> None:

@@ -1,12 +1,9 @@
-"""From keys and values to the terms of a plan: weights, several references, negated blocks.
-
-The modes of `embeds_scaling` are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus).
-"""
+"""From keys and values to the terms of a plan: weights, negated blocks, and what `purify` needs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,16 +11,12 @@ import torch
 from lib_instantstyle.files.tensors import largest_of
 from lib_instantstyle.layout import Layer
 from lib_instantstyle.methods.ip_adapter.purify import purified, singular_values
+from lib_instantstyle.methods.ip_adapter.served_rows import rows_of, scale
 from lib_instantstyle.unet.masks import Mask
 from lib_instantstyle.unet.plan import AttentionTerm, when_of
-from lib_instantstyle.units.choices import EACH
+from lib_instantstyle.units.choices import ADD
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
-
-Scaled = tuple[torch.Tensor, torch.Tensor, float]
-"""Keys, values, and the factor of the attention's output."""
-
-_FULL_WIDTH = 1280  # channels of the widest layers, where the C penalty is 1
 
 
 def attention_term(
@@ -36,53 +29,47 @@ def attention_term(
 ) -> AttentionTerm:
     """The term of `unit` in one layer.
 
-    bank: keys and values, each [n + 1, T, h], of n references and, last, of negative-prompt rows.
-    weights: of the n references; each multiplies the values of its reference. Several references
-    share one softmax ("concat"), or each is for its own image of the batch ("each"). The weight of
-    an image's only reference is a share of the unit's weight: it multiplies the values of
-    negative-prompt rows, too. `purify` acts on what several references have become, before
-    `embeds_scaling`, and on the tokens of a negated block as on any.
+    bank: keys and values, each [n + 1, T, h], of n references and of negative-prompt rows; or
+    [2 n + 1, T, h], with what was taken out of each reference last, from which attention guidance
+    then moves away. weights: of the n references. Several references share one softmax ("concat"),
+    or each is for its own image of the batch ("each"). `purify` acts on what several references
+    have become, before `embeds_scaling`, and on the tokens of a negated block as on any.
     """
-    key, value = bank
-    count, width = len(weights), key.shape[-1]
-    shares = value.new_tensor(weights)[:, None, None]
-    prompt = (key[:-1], value[:-1] * shares)
-    negative = (key[-1:].expand(count, -1, -1), value[-1:].expand(count, -1, -1))
-    negative = (negative[0], negative[1] * unit.negative_weight)
-    if count == 1 or unit.combine == EACH:
-        negative = (negative[0], negative[1] * shares)
-    if unit.combine != EACH:  # as many negative tokens as the prompt's
-        prompt = (prompt[0].reshape(1, -1, width), prompt[1].reshape(1, -1, width))
-        negative = (negative[0].reshape(1, -1, width), negative[1].reshape(1, -1, width))
-    reference = prompt
+    prompt, negative, removed, common = rows_of(unit, bank, weights)
+    reference = (prompt.key, prompt.value, common)
     if block_weight.negated:
-        # A value of zero adds nothing, whatever the key.
-        negative = (prompt[0], prompt[1] * unit.negative_weight)
-        prompt = (prompt[0], torch.zeros_like(prompt[1]))
-    factor = 1.0
-    banks = []
-    for keys, values in (prompt, negative):
-        *pair, factor = scale(unit.embeds_scaling, keys, values, block_weight.weight)
-        banks.append(pair)
-    prompts, negatives = len(prompt[0]), len(negative[0])
-    keys, values = (torch.cat(parts) for parts in zip(*banks))
+        negative, prompt, removed = prompt.weighted(unit.negative_weight), prompt.without(), None
+    serving = [each for each in (prompt, negative, removed) if each is not None]
+    scaled, factor = [], 1.0
+    for each in serving:
+        *pair, factor = each.scaled(unit, block_weight.weight)
+        scaled.append(pair)
+    keys, values = (torch.cat(parts) for parts in zip(*scaled))
+    rows, count = [], 0
+    for each in serving:
+        rows.append(tuple(range(count, count + len(each.key))))
+        count += len(each.key)
+    fused = tuple(share for each in serving for share in each.shares or ())
     term = AttentionTerm(
         layer,
         weight=factor,
         key=keys,
         value=values,
         when=when_of(unit),
-        rows=(tuple(range(prompts)), tuple(range(prompts, prompts + negatives))),
+        rows=(rows[0], rows[1]),
         mask=mask,
         unit=unit.number,
         target=unit.auto_weight * (abs(unit.weight) or 1.0),
         largest=largest_of(keys, values, values * factor),
+        guidance=unit.attention_guidance,
+        away=rows[-1] if unit.attention_guidance else (),
+        only_at_cfg_1=block_weight.negated,
+        fused=fused,
     )
     if not (unit.purify or unit.report) or not math.isfinite(term.largest):
         return term  # the caller refuses numbers that are none
-    common = shares.abs().amax(dim=0) if len(prompt[0]) == 1 else shares[:, :, 0]
-    first = prompts if block_weight.negated else 0
-    return _with_singular_values(term, block_weight, unit, (*reference, common), first)
+    first = rows[1][0] if block_weight.negated else 0
+    return _with_singular_values(term, block_weight, unit, reference, first)
 
 
 def _with_singular_values(
@@ -105,54 +92,11 @@ def _with_singular_values(
     if found is None:
         return term
     left_key, left_value = found.left
-    if first:
-        left_value = left_value * unit.negative_weight
-    mode, weight = unit.embeds_scaling, block_weight.weight
-    left_key, left_value, factor = scale(mode, left_key, left_value, weight, key.shape[-1])
+    factor = block_weight.weight
+    if unit.fusion == ADD:
+        if first:
+            left_value = left_value * unit.negative_weight
+        mode = unit.embeds_scaling
+        left_key, left_value, factor = scale(mode, left_key, left_value, factor, key.shape[-1])
     found = replace(found, left=torch.stack([left_key, left_value]), first=first)
     return replace(term, purify=found, largest=max(term.largest, found.largest(factor)))
-
-
-def scale(
-    mode: str, key: torch.Tensor, value: torch.Tensor, weight: float, width: int | None = None
-) -> Scaled:
-    """`key` and `value` scaled by `weight`, and the factor of the attention's output.
-
-    key, value: [..., T, h], heads side by side, so that h is the layer's number of channels C.
-    width: C, where `key` and `value` are only the left factors [..., T, r] of such matrices: what
-    is done here is done to the tokens, and not to the channels.
-
-    - "V only": K, V, weight; the other modes give the factor 1;
-    - "K+V": weight K, weight V; a larger weight also sharpens the attention;
-    - "K+V w/ C penalty": the same with w = weight C / 1280, weaker in narrow layers;
-    - "K+mean(V) w/ C penalty": w K, and V with only its mean over the tokens multiplied by w.
-
-    A caller leaves out terms of weight 0: in the last mode the differences of the tokens from
-    their mean would remain. Raises KeyError for an unknown mode.
-    """
-    return SCALE_FUNCTIONS[mode](key, value, weight, width or key.shape[-1])
-
-
-def _penalised(weight: float, width: int) -> float:
-    return weight * width / _FULL_WIDTH
-
-
-def _both(key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
-    return key * weight, value * weight, 1.0
-
-
-def _mean_of_value(key: torch.Tensor, value: torch.Tensor, weight: float) -> Scaled:
-    mean = value.mean(dim=-2, keepdim=True)
-    return key * weight, value + mean * (weight - 1), 1.0
-
-
-SCALE_FUNCTIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor, float, int], Scaled]] = {
-    "V only": lambda key, value, weight, width: (key, value, weight),
-    "K+V": lambda key, value, weight, width: _both(key, value, weight),
-    "K+V w/ C penalty": lambda key, value, weight, width: _both(
-        key, value, _penalised(weight, width)
-    ),
-    "K+mean(V) w/ C penalty": lambda key, value, weight, width: _mean_of_value(
-        key, value, _penalised(weight, width)
-    ),
-}

@@ -34,7 +34,7 @@ DECLARED = Declared(
     "stylealigned",
     "StyleAligned",
     FIELDS,
-    frozenset(("blocks", "crop", "adain", "steps_of_inversion")),
+    frozenset(("blocks", "crop", "adain", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
     excludes=SELF_ATTENTION,
 )

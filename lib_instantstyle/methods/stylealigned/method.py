@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.methods.base import Pass
 from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
 from lib_instantstyle.methods.shared_features import (
     SHARED_BLOCKS,
@@ -12,7 +13,7 @@ from lib_instantstyle.methods.shared_features import (
     Sharing,
     StyleAligned,
 )
-from lib_instantstyle.methods.shared_reference import STATUS, SharedReference
+from lib_instantstyle.methods.shared_reference import SharedReference, status
 from lib_instantstyle.methods.stylealigned.fields import DECLARED
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.unet.self_attention import AttentionCallback
@@ -36,7 +37,9 @@ class StyleAlignedPart(SharedReference):
             with context.about(self.unit.number):
                 context.notify(OTHERS_ATTEND)
 
-    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
+    def callback(
+        self, reference: SharedFeatures, attention: AttentionContext, current: Pass
+    ) -> AttentionCallback:
         unit = self.unit
         sharing = Sharing(unit.shared_scale, unit.shared_shift, unit.adain)
         return StyleAligned(reference, [layer.heads for layer in attention.layers], sharing).act
@@ -49,7 +52,7 @@ class StyleAlignedMethod(AttentionMethod):
     first_of_batch = True
 
     def status(self, unit: Unit) -> str:
-        return STATUS.format(DECLARED.title, "as to itself")
+        return status(unit, DECLARED.title, "as to itself")
 
     def attention_part(
         self, unit: Unit, blocks: Collection[int], picture: Picture | None

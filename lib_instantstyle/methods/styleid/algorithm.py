@@ -12,12 +12,20 @@ are needed, with one more UNet call for each picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from lib_instantstyle.methods.styleid.fields import (
+    COSINE,
+    EXPONENTIAL,
+    LINEAR,
+    QUADRATIC,
+    ROOT,
+)
 from lib_instantstyle.unet.inversion import (
     Denoiser,
     Schedule,
@@ -45,11 +53,32 @@ DEFAULT_BLOCKS: dict[str, Collection[int]] = {"sd15": range(10, 16), "sdxl": ran
 class Settings:
     """StyleID's settings; the defaults are the paper's."""
 
-    gamma: float = 0.75  # share of the content's query
+    gamma: float = 0.75  # share of the content's query in the first step
+    gamma_end: float | None = None  # in the last; None: in all of them as in the first
+    gamma_curve: str = LINEAR
     tau: float = 1.5  # factor of the attention's logits
     adain: float = 1.0  # share of the style's statistics in the first latent
     start: float = 0.0  # part of the sampling in which attention is replaced
     end: float = 1.0
+
+    def in_step(self, step: int, steps: int) -> Settings:
+        """The settings of a step (0-based), in which `gamma` is constant."""
+        if self.gamma_end is None or steps < 2:
+            return self
+        way = GAMMA_WAYS[self.gamma_curve](step / (steps - 1))
+        gamma = self.gamma + way * (self.gamma_end - self.gamma) if way < 1 else self.gamma_end
+        return replace(self, gamma=gamma, gamma_end=None)
+
+
+GAMMA_WAYS: Mapping[str, Callable[[float], float]] = {
+    LINEAR: lambda a: a,
+    QUADRATIC: lambda a: a**2,
+    ROOT: math.sqrt,
+    COSINE: lambda a: (1 - math.cos(math.pi * a)) / 2,
+    EXPONENTIAL: lambda a: math.expm1(a) / math.expm1(1),
+}
+"""By curve: how far gamma has gone, 0 to 1, in the step that is at `a` of the way from the first to
+the last. Source: arXiv 2605.26538 (NTIRE workshop at CVPR 2026)."""
 
 
 class StyleInjection:
@@ -143,7 +172,8 @@ class StyleTransfer:
         for i, step in enumerate(steps):
             with ExitStack() as styled:
                 if acts(settings.start, settings.end, i / len(steps)):
-                    injection = self._injection(x, step.at, unconditional)
+                    now = settings.in_step(i, len(steps))
+                    injection = self._injection(x, step.at, unconditional, now)
                     styled.enter_context(self.hooks.acting(injection.act, injection.on_latents))
                 noise = predict(x, step.at)
             x = move(x, noise, step)
@@ -151,7 +181,7 @@ class StyleTransfer:
         return x / latent_scale(steps[-1].end)
 
     def _injection(
-        self, latents: torch.Tensor, sigma: float, unconditional: Denoiser
+        self, latents: torch.Tensor, sigma: float, unconditional: Denoiser, settings: Settings
     ) -> StyleInjection:
         def captured(parts: Collection[str], trajectory: Trajectory) -> AttentionFeatures:
             with self.hooks.capturing(parts) as features:
@@ -160,7 +190,7 @@ class StyleTransfer:
 
         style = captured((TO_K, TO_V), self.style)
         contents = [captured((TO_Q,), each) for each in self.contents]
-        return StyleInjection(style, contents, latents, self.content_of, self.settings)
+        return StyleInjection(style, contents, latents, self.content_of, settings)
 
 
 def nearest(rows: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field, Words
 from lib_instantstyle.units.values import Number, OneOf
 
 SCHEDULES = SAMPLER, PUBLISHED = "sampler", "published"
+GAMMA_CURVES = LINEAR, QUADRATIC, ROOT, COSINE, EXPONENTIAL = (
+    "linear",
+    "quadratic",
+    "square root",
+    "cosine",
+    "exponential",
+)
 
 FIELDS = (
     Field(
         "gamma", 0.75, Number(0, 1),
         "Keep of the picture",
-        "gamma: 1 keeps the shapes of the picture to change; 0.3 is close to the style",
+        "gamma: 1 keeps the shapes of the picture to change; 0.3 is close to the style. For more "
+        "style try a constant 0.56 first",
         "StyleID: share of the content's query",
         group=METHOD, row=3, place=31,
     ),
@@ -21,6 +29,22 @@ FIELDS = (
         "tau: multiplies the logits of the attention to it; 1 is none",
         "StyleID: sharpness of the attention to the style",
         group=METHOD, row=3, place=32,
+    ),
+    Field(
+        "gamma_end", None, Number(0, 1, optional=True),
+        "Keep of the picture, last step",
+        "gamma of the last step; empty: gamma is constant. Lower means more style. No study tells "
+        "a changing gamma from a lower constant one",
+        "StyleID: gamma of the last step; `gamma` is that of the first (arXiv 2605.26538: 0.75 to "
+        "0.375). null: gamma is constant",
+        group=METHOD, row=10, place=51, control=Words("empty: constant"),
+    ),
+    Field(
+        "gamma_curve", LINEAR, OneOf(GAMMA_CURVES),
+        "Curve of gamma",
+        "from its first value to its last, over the steps",
+        "StyleID: the curve from `gamma` to `gamma_end` over the steps",
+        group=METHOD, row=10, place=52,
     ),
     Field(
         "schedule", SAMPLER, OneOf(SCHEDULES),

@@ -61,7 +61,15 @@ class StyleIDPart(AttentionPart):
 
     def __init__(self, unit: Unit, blocks: Collection[int], picture: Picture) -> None:
         super().__init__(unit, blocks, picture)
-        self._settings = Settings(unit.gamma, unit.tau, unit.adain, unit.start, unit.end)
+        self._settings = Settings(
+            unit.gamma,
+            unit.gamma_end,
+            unit.gamma_curve,
+            unit.tau,
+            unit.adain,
+            unit.start,
+            unit.end,
+        )
         self._contents = torch.empty(0)
         self._content_of: list[int] = []
 

@@ -5,7 +5,7 @@ Source: Visual Style Prompting, Jeong et al. 2024, arXiv 2402.12974.
 
 from __future__ import annotations
 
-from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field
+from lib_instantstyle.units.field import EVERY_UNIT, METHOD, SELF_ATTENTION, Declared, Field
 from lib_instantstyle.units.values import Boolean
 
 FIELDS = (
@@ -17,13 +17,23 @@ FIELDS = (
         "and deviation in each channel of the latent",
         group=METHOD, row=7, place=39,
     ),
+    Field(
+        "negative_query", False, Boolean(),
+        "Negative rows query as the reference",
+        "keeps more of what the reference shows out; needs CFG above 1",
+        "Negative visual query guidance (arXiv 2510.06827) for `swap`: prompt rows take keys and "
+        "values of the reference in the usual layers (or those of `blocks`), negative-prompt rows "
+        "its queries in all others. Does nothing at CFG scale 1. The layers are a third party's "
+        "reading of the paper, and for SD1.5 a guess",
+        group=METHOD, row=7, place=57, axes=EVERY_UNIT,
+    ),
 )  # fmt: skip
 
 DECLARED = Declared(
     "swap",
     "Swapped self-attention",
     FIELDS,
-    frozenset(("blocks", "crop", "steps_of_inversion")),
+    frozenset(("blocks", "crop", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
     excludes=SELF_ATTENTION,
 )

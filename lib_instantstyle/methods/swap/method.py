@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.model_calls import Change
-from lib_instantstyle.methods.self_attention import AttentionContext, AttentionMethod, AttentionPart
+from lib_instantstyle.methods.base import Findings, Pass
+from lib_instantstyle.methods.self_attention import (
+    AttentionContext,
+    AttentionMethod,
+    AttentionPart,
+    ReferencePicture,
+)
 from lib_instantstyle.methods.shared_features import (
+    SHARED_BLOCKS,
     SWAPPED_BLOCKS,
     ColourCalibration,
+    QueryGuided,
     SharedFeatures,
     Swapped,
 )
-from lib_instantstyle.methods.shared_reference import STATUS, SharedReference
+from lib_instantstyle.methods.shared_reference import SharedReference, status
 from lib_instantstyle.methods.swap.fields import DECLARED
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.unet.inversion import adain
-from lib_instantstyle.unet.self_attention import TO_K, TO_V, AttentionCallback
+from lib_instantstyle.unet.self_attention import TO_K, TO_Q, TO_V, AttentionCallback
 from lib_instantstyle.units.unit import Unit
 
 
@@ -27,14 +35,30 @@ class SwapPart(SharedReference):
     """See SharedReference."""
 
     parts = (TO_K, TO_V)
+    late_blocks: Collection[int] = ()
     _calibration: ColourCalibration | None = None  # of the current sampling
 
     def begin(self, attention: AttentionContext, context: Context) -> None:
         if self.unit.colour_calibration:
             self._calibration = ColourCalibration(attention.sigmas)
 
-    def callback(self, reference: SharedFeatures, attention: AttentionContext) -> AttentionCallback:
-        return Swapped(reference).act
+    def callback(
+        self, reference: SharedFeatures, attention: AttentionContext, current: Pass
+    ) -> AttentionCallback:
+        if not self.unit.negative_query:
+            return Swapped(reference).act
+        return QueryGuided(reference, self._late(attention), lambda: current.rows or ()).act
+
+    def captured_parts(self, attention: AttentionContext) -> Callable[[int], Collection[str]]:
+        if not self.unit.negative_query:
+            return super().captured_parts(attention)
+        late = self._late(attention)
+        return lambda number: self.parts if number in late else (TO_Q,)
+
+    def _late(self, attention: AttentionContext) -> Collection[int]:
+        """The numbers of the layers whose keys and values are swapped."""
+        layers = enumerate(attention.layers)
+        return {number for number, layer in layers if layer.block.index in self.late_blocks}
 
     def change(self, sigma: float) -> Change | None:
         due = self._calibration is not None and self._calibration.is_due(sigma)
@@ -53,12 +77,22 @@ class SwapMethod(AttentionMethod):
     first_of_batch = True
 
     def status(self, unit: Unit) -> str:
-        return STATUS.format(DECLARED.title, "instead of itself")
+        return status(unit, DECLARED.title, "instead of itself")
 
     def attention_part(
         self, unit: Unit, blocks: Collection[int], picture: Picture | None
     ) -> AttentionPart:
-        return SwapPart(unit, blocks, picture)
+        part = SwapPart(unit, SHARED_BLOCKS["sd15"] if unit.negative_query else blocks, picture)
+        part.late_blocks = blocks
+        return part
+
+    def check(self, unit: Unit, context: Context, findings: Findings) -> ReferencePicture | None:
+        found = super().check(unit, context, findings)
+        if unit.negative_query and getattr(context.p, "cfg_scale", None) == 1:
+            findings.remark(
+                "at CFG scale 1 there is no negative prompt, so that negative_query does nothing."
+            )
+        return found
 
 
 METHOD = SwapMethod()

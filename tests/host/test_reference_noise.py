@@ -1,0 +1,114 @@
+"""References with noise in place of an inversion, inside a WebUI."""
+
+import pytest
+
+from tests.host.generations import difference, picture, style
+from tests.host.watching import Calls
+
+pytestmark = pytest.mark.usefixtures("nothing_inverted")
+
+STEPS = 4
+FIELDS = {"prompt": "a cat", "steps": STEPS, "width": 64, "height": 64, "seed": 5}
+METHODS = ("stylealigned", "swap")
+NOISES = ("same", "fresh", "fixed")
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Lanczos", "denoising_strength": 0.6}
+
+
+def unit(method, noise, **fields):
+    image = picture("deep_field.jpg")
+    return {"image": image, "method": method, "reference_noise": noise, **fields}
+
+
+def run(webui, *units, **fields):
+    return webui.txt2img(**{**FIELDS, **fields}, **(style(*units) if units else {}))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("method", METHODS)
+def test_no_call_before_the_first_step(webui, method, noise):
+    with Calls(webui) as rows:
+        answer = run(webui, unit(method, noise))
+    looking = [1, *[2] * STEPS] if noise == "fixed" else [1, 2] * STEPS
+    assert rows == looking
+    assert f"reference_noise: {noise}" in answer.infotexts[0]
+    assert difference(answer.images[0], run(webui).images[0]) > 8
+
+
+def test_each_kind_is_another_picture_and_inversion_is_the_usual_one(webui):
+    pictures = [run(webui, unit("swap", noise)).pixels[0] for noise in ("inversion", *NOISES)]
+    assert len(set(pictures)) == 4
+    usual = run(webui, {"image": picture("deep_field.jpg"), "method": "swap"})
+    assert usual.pixels[0] == pictures[0] and "reference_noise" not in usual.infotexts[0]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_picture_is_the_same_alone_and_in_a_batch(webui, method, noise):
+    with Calls(webui) as rows:
+        batch = run(webui, unit(method, noise), batch_size=3)
+    assert rows == ([3, *[6] * STEPS] if noise == "fixed" else [3, 6] * STEPS)
+    for i in range(3):
+        alone = run(webui, unit(method, noise), seed=5 + i)
+        assert difference(alone.images[0], batch.images[i]) <= 2
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_it_can_be_repeated_and_changes_no_other_picture(webui, noise):
+    plain = run(webui, n_iter=2).pixels
+    first = run(webui, unit("swap", noise), n_iter=2).pixels
+    assert run(webui, unit("swap", noise), n_iter=2).pixels == first
+    assert run(webui, n_iter=2).pixels == plain
+    ancestral = {"sampler_name": "Euler a"}  # which draws noise in each step
+    idle = {"start": 0.999, "end": 1}
+    assert run(webui, unit("swap", noise, **idle), **ancestral).pixels == (
+        run(webui, **ancestral).pixels
+    )
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("sampler", ["DDIM", "Heun", "DPM++ 2M"])
+def test_samplers_and_hires_fix(webui, noise, sampler):
+    for more in ({}, HIRES):
+        fields = {"sampler_name": sampler, "batch_size": 2, **more}
+        styled, plain = run(webui, unit("swap", noise), **fields), run(webui, **fields)
+        assert all(difference(*pair) > 8 for pair in zip(styled.images, plain.images))
+
+
+def test_shared_norms_of_a_batch(webui):
+    batch = run(webui, unit("stylealigned", "same", shared_norms=True), batch_size=2)
+    alone = run(webui, unit("stylealigned", "same", shared_norms=True), seed=6)
+    assert difference(alone.images[0], batch.images[1]) <= 2
+
+
+def test_rows_called_apart(webui):
+    together = run(webui, unit("swap", "same"), batch_size=2)
+    webui.shared.opts.data["batch_cond_uncond"] = False
+    apart = run(webui, unit("swap", "same"), batch_size=2)
+    assert all(difference(*pair) <= 2 for pair in zip(together.images, apart.images))
+
+
+@pytest.mark.parametrize("noise", ["inversion", *NOISES])
+def test_negative_queries(webui, noise):
+    swap, guided = unit("swap", noise), unit("swap", noise, negative_query=True)
+    with Calls(webui) as rows:
+        found = run(webui, guided)
+    with Calls(webui) as same_rows:
+        without = run(webui, swap)
+    assert rows[-2 * STEPS :] == same_rows[-2 * STEPS :] or noise == "inversion"
+    assert found.pixels != without.pixels
+    assert "negative_query: true" in found.infotexts[0]
+    webui.shared.opts.data["batch_cond_uncond"] = False
+    assert difference(run(webui, guided).images[0], found.images[0]) <= 2
+
+
+def test_negative_queries_do_nothing_at_cfg_1(webui):
+    found = run(webui, unit("swap", "same", negative_query=True), cfg_scale=1)
+    assert found.pixels == run(webui, unit("swap", "same"), cfg_scale=1).pixels
+    assert "negative_query does nothing" in found.infotexts[0]
+
+
+def test_negative_queries_of_the_first_picture_of_a_batch(webui):
+    given = {"method": "swap", "negative_query": True}
+    found = run(webui, given, batch_size=2)
+    without = run(webui, {"method": "swap"}, batch_size=2)
+    assert found.pixels[1] != without.pixels[1]
