@@ -157,10 +157,11 @@ class Cases:
 
 
 def make_cases(count: int, seed: int) -> Cases:
-    """Every prompted shape and every look equally often, the reference's shape always another."""
+    """Every prompted shape and every look equally often, also in a few cases; the reference's shape
+    is always another."""
     rng = np.random.default_rng([seed, 1])
     order = rng.permutation(count)
-    shapes, looks = order % len(SHAPES), order // len(SHAPES) % len(LOOKS)
+    shapes, looks = order % len(SHAPES), (order // len(SHAPES) + order) % len(LOOKS)
     others = (shapes + rng.integers(1, len(SHAPES), count)) % len(SHAPES)
     seen = scenes(rng, count, others, looks)
     return Cases(shapes, others, looks, seen.pictures, rng.integers(2**31, size=count))

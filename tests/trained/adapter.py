@@ -18,7 +18,7 @@ from tests.miniature.networks.unet import UNetModel
 from .base import UNET, Prompts, denoising_loss, noised, scene_latents
 from .captions import caption_number, word_row
 from .course import Course, Loss, device_of
-from .world import LOOKS, SHAPES, scenes
+from .world import BEYOND, LOOKS, SHAPES, scenes
 
 TOKENS_COURSE = Course("tokens", steps=600, batch=48, rate=2e-3, mean_of=50)
 COURSE = Course("adapter", steps=1200, batch=24, rate=1e-3, mean_of=200)
@@ -94,7 +94,7 @@ def make_tokens_loss(tower: nn.Module, course: Course) -> Loss:
     shapes, looks = (torch.stack([word_row(name) for name in names]) for names in (SHAPES, LOOKS))
 
     def loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        seen = scenes(rng, course.batch)
+        seen = scenes(rng, course.batch, furthest=BEYOND)
         device = device_of(network)
         with torch.no_grad():
             vectors = tower(torch.from_numpy(seen.pictures).to(device))

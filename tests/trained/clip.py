@@ -18,7 +18,7 @@ from tests.miniature.networks.text import OPEN_CLIP_TINY, ResidualAttentionBlock
 
 from .captions import ALL_CAPTIONS, caption_number, names_in, word_vector
 from .course import Course, Loss, device_of
-from .world import LOOKS, SHAPES, SIDE, scenes
+from .world import BEYOND, LOOKS, SHAPES, SIDE, scenes
 
 TEXT_COURSE = Course("text", steps=500, batch=0, rate=1e-3, warm_up=20, mean_of=20)
 IMAGE_COURSE = Course("image", steps=2500, batch=48, rate=1e-3, mean_of=200)
@@ -120,7 +120,7 @@ def make_image_loss(texts: Tensor, course: Course) -> Loss:
     of_places = _directions()[-3:].T
 
     def loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        seen = scenes(rng, course.batch)
+        seen = scenes(rng, course.batch, furthest=BEYOND)
         device = device_of(network)
         images = network(torch.from_numpy(seen.pictures).to(device))
         cosines = F.normalize(images, dim=1) @ texts.T * _SCALE

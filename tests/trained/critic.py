@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .course import Course, Loss, device_of
 from .judge import spoiled
-from .world import LOOKS, SHAPES, scenes
+from .world import BEYOND, LOOKS, SHAPES, scenes
 
 COURSE = Course("critic", steps=2000, batch=48, rate=1e-3, mean_of=200)
 WIDTH = 64
@@ -59,8 +59,9 @@ def make_loss(course: Course) -> Loss:
     """Shapes on other looks' grounds too, as the first judge has them; looks as they are."""
 
     def loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        mixed = scenes(rng, course.batch, grounds=rng.integers(len(LOOKS), size=course.batch))
-        pure = scenes(rng, course.batch)
+        grounds = rng.integers(len(LOOKS), size=course.batch)
+        mixed = scenes(rng, course.batch, grounds=grounds, furthest=BEYOND)
+        pure = scenes(rng, course.batch, furthest=BEYOND)
         device = device_of(network)
         both = np.concatenate([mixed.pictures, pure.pictures])
         shapes, looks = network(spoiled(torch.from_numpy(both), generator).to(device))

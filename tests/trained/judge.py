@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .course import Course, Loss, device_of
-from .world import LOOKS, SHAPES, scenes
+from .world import BEYOND, LOOKS, SHAPES, scenes
 
 COURSE = Course("judge", steps=1200, batch=48, rate=2e-3, mean_of=200)
 
@@ -49,8 +49,9 @@ def make_loss(course: Course) -> Loss:
     """Both judges at once; the one of shapes sees figures on other looks' grounds too."""
 
     def loss(network: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        mixed = scenes(rng, course.batch, grounds=rng.integers(len(LOOKS), size=course.batch))
-        pure = scenes(rng, course.batch)
+        grounds = rng.integers(len(LOOKS), size=course.batch)
+        mixed = scenes(rng, course.batch, grounds=grounds, furthest=BEYOND)
+        pure = scenes(rng, course.batch, furthest=BEYOND)
         device = device_of(network)
         shapes, _ = network(spoiled(torch.from_numpy(mixed.pictures), generator).to(device))
         _, looks = network(spoiled(torch.from_numpy(pure.pictures), generator).to(device))

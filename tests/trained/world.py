@@ -17,7 +17,8 @@ from PIL import Image
 SIDE = 32
 _FINE = 3  # samples per pixel and axis, for soft edges
 _COLOUR_JITTER = 0.08
-_FURTHEST = 3.0  # a shape's middle from the picture's, in pixels and along each axis
+FURTHEST = 3.0  # a shape's middle from the picture's, in pixels and along each axis
+BEYOND = 4.0  # for networks that look at pictures: painted shapes stand where they like
 _SMALLEST, _LARGEST = 8.0, 11.5  # radius, in pixels
 _PIXELS = 8  # of a picture, to one of the world's
 
@@ -186,6 +187,7 @@ def scenes(
     shapes: Sequence[int] | None = None,
     looks: Sequence[int] | None = None,
     grounds: Sequence[int] | None = None,
+    furthest: float = FURTHEST,
 ) -> Scenes:
     """`count` random scenes; shapes and looks by number, at random where not given.
 
@@ -196,7 +198,7 @@ def scenes(
     look_ids = rng.integers(len(LOOKS), size=count) if looks is None else np.asarray(looks)
     ground_ids = look_ids if grounds is None else np.asarray(grounds)
     places = rng.uniform(-1, 1, (count, 3)).astype(np.float32)
-    masks = _masks(places, shape_ids)
+    masks = _masks(places, shape_ids, furthest)
     figures = _fills(rng, look_ids, "figure")
     behind = _fills(rng, ground_ids, "ground")
     pictures = behind + (figures - behind) * masks[:, None]
@@ -210,11 +212,11 @@ def as_image(picture: np.ndarray) -> Image.Image:
     return image.resize((SIDE * _PIXELS, SIDE * _PIXELS), Image.Resampling.NEAREST)
 
 
-def _masks(places: Field, shape_ids: NDArray[np.int64]) -> Field:
+def _masks(places: Field, shape_ids: NDArray[np.int64], furthest: float) -> Field:
     """Share of each pixel that the shape covers: [B, 32, 32]."""
     count = len(shape_ids)
     across, down, size = places.T.reshape(3, count, 1, 1)
-    centre = SIDE / 2 + _FURTHEST * across, SIDE / 2 + _FURTHEST * down
+    centre = SIDE / 2 + furthest * across, SIDE / 2 + furthest * down
     radius = (_SMALLEST + _LARGEST + (_LARGEST - _SMALLEST) * size) / 2
     fine = (np.arange(SIDE * _FINE) + 0.5) / _FINE
     u = np.broadcast_to((fine[None, None, :] - centre[0]) / radius, (count, fine.size, fine.size))

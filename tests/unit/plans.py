@@ -9,12 +9,16 @@ from lib_instantstyle.unet.plan import Plan, layer_weights
 CPU = torch.device("cpu")
 
 
-def terms(layers, path, kind, unit, vectors, weights=None, negative=None, mask=None):
-    """What `unit` adds with the adapter at `path`: vectors [n, E] of its references."""
+def terms(layers, path, kind, unit, vectors, weights=None, negative=None, mask=None, removed=None):
+    """What `unit` adds with the adapter at `path`: vectors [n, E] of its references.
+
+    removed: [n, E], what attention guidance moves away from, if not from the negative rows.
+    """
     block_weights = layer_weights(unit, layers)
     negative = torch.zeros_like(vectors[0]) if negative is None else negative
     with torch.no_grad():
-        tokens = image_tokens(path, kind, torch.cat([vectors, negative[None]]), CPU)
+        stack = [vectors, negative[None], *([] if removed is None else [removed])]
+        tokens = image_tokens(path, kind, torch.cat(stack), CPU)
         banks = keys_and_values(path, block_weights, tokens)
         weights = weights or [1.0] * len(vectors)
         return tuple(
