@@ -14,6 +14,7 @@ from lib_instantstyle.unet.call_state import CallState, Rows
 from lib_instantstyle.unet.image_attention import ImageAttention
 from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.plan import AttentionTerm
+from lib_instantstyle.unet.reach import Reach
 
 
 class LayerHook:
@@ -23,6 +24,7 @@ class LayerHook:
         self, found: CrossAttention, terms: Sequence[AttentionTerm], call: CallState
     ) -> None:
         self.fired = 0
+        self.reach = Reach(found.layer.diffusers, frozenset(term.when for term in terms))
         self._found = found
         self._terms = tuple(terms)
         self._call = call
@@ -76,6 +78,7 @@ class LayerHook:
                 f"({type(error).__name__}: {reason(error)})."
             ) from error
         self.fired += 1
+        self.reach.note(self._call.serial)
         self._call.acted.update(term.unit for term in acting)
         return (hidden, *args[1:])
 

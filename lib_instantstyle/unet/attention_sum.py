@@ -11,8 +11,7 @@ import torch
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.call_state import CallState, Rows
-from lib_instantstyle.unet.fusion import cross_modal
-from lib_instantstyle.unet.guidance import guided
+from lib_instantstyle.unet.fusion import cross_modal, guided
 from lib_instantstyle.unet.image_attention import Attended
 from lib_instantstyle.unet.masks import token_grid
 from lib_instantstyle.unet.plan import AttentionTerm
