@@ -67,6 +67,7 @@ class SharedReference(AttentionPart):
 
     parts: Collection[str] = PARTS
     shares_norms = False
+    latent_size = (0, 0)  # height and width of the latents in the UNet call under way
     _per_image = False  # whether each image of the batch has a noised reference of its own
 
     @abstractmethod
@@ -110,9 +111,8 @@ class SharedReference(AttentionPart):
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return None
                 reference = features_at(sigma)
-                exits.enter_context(
-                    attention.hooks.acting(self.callback(reference, attention, current))
-                )
+                acting = self.callback(reference, attention, current)
+                exits.enter_context(attention.hooks.acting(acting, self._see_latents))
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
@@ -146,6 +146,10 @@ class SharedReference(AttentionPart):
             once = cache(lambda: captured(noised.at(level), level))
             return lambda sigma: once()
         return lambda sigma: captured(noised.at(sigma), sigma)
+
+    def _see_latents(self, latents: torch.Tensor) -> None:
+        height, width = latents.shape[-2:]
+        self.latent_size = height, width
 
     def _images(self, current: Pass) -> Sequence[int]:
         """The image of each row of the UNet call."""

@@ -97,6 +97,8 @@ def test_negative_queries(webui, noise):
     assert rows[-2 * STEPS :] == same_rows[-2 * STEPS :] or noise == "inversion"
     assert found.pixels != without.pixels
     assert "negative_query: true" in found.infotexts[0]
+    hires = [run(webui, each, **HIRES).pixels for each in (guided, swap)]
+    assert hires[0] != hires[1]
     webui.shared.opts.data["batch_cond_uncond"] = False
     assert difference(run(webui, guided).images[0], found.images[0]) <= 2
 

@@ -408,6 +408,43 @@ def test_each_way_to_keep_content_out_acts_by_itself(client, way):
     assert difference(again.images[0], pictures[0]) < 0.05
 
 
+INSIDE = {
+    "away from nothing": {"image": COFFEE, "attention_guidance": 3},
+    "away from a picture": {"image": COFFEE, "negative_image": STARS, "attention_guidance": 3},
+    "away from the content": {"image": COFFEE, "content": "a cup", "attention_guidance": 3,
+                              "guidance_from": "removed content"},
+    "fused": {"image": COFFEE, "fusion": "adain"},
+    "swap, same noise": {"image": COFFEE, "method": "swap", "reference_noise": "same"},
+    "swap, fresh noise": {"image": COFFEE, "method": "swap", "reference_noise": "fresh"},
+    "swap, fixed noise": {"image": COFFEE, "method": "swap", "reference_noise": "fixed"},
+    "aligned, same noise": {"image": COFFEE, "method": "stylealigned", "reference_noise": "same"},
+}  # fmt: skip
+
+
+@either_family
+@pytest.mark.parametrize("way", [{}, {"cfg_scale": 1}, WAYS["batch 2 x 2"], WAYS["hires fix"]],
+                         ids=["txt2img", "cfg 1", "batches", "hires fix"])  # fmt: skip
+def test_what_happens_inside_the_attention(client, checkpoint, way):
+    """Each setting gives a picture of its own, the same again, and leaves nothing behind."""
+    way = {**way, "steps": 4}  # the noise of the first step is the same in two of them
+    plain = client.generate(**way)
+    pictures = [client.generate({"image": COFFEE}, **way).images[0]]
+    for unit in INSIDE.values():
+        if checkpoint == "tiny_sd15" and unit.get("content"):
+            continue  # it has no text encoder for content
+        answer = client.generate(unit, **way)
+        assert answer.status == 200, answer.detail
+        assert all(difference(answer.images[0], other) > 0 for other in pictures)
+        pictures.append(answer.images[0])
+    swap = {"image": COFFEE, "method": "swap", "reference_noise": "same"}
+    queries = client.generate({**swap, "negative_query": True}, **way)
+    assert queries.status == 200, queries.detail
+    without = client.generate(swap, **way).images[0]
+    assert (difference(queries.images[0], without) > 0) is (way.get("cfg_scale") != 1)
+    after = client.generate(**way)
+    assert difference(after.images[0], plain.images[0]) < 0.05
+
+
 def test_another_familys_adapter_is_refused(client, checkpoint):
     other = {"tiny_sdxl": "ip-adapter_sd15", "tiny_sd15": "ip-adapter_sdxl"}[checkpoint]
     answer = client.generate({"image": COFFEE, "adapter": other})

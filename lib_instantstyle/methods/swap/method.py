@@ -21,6 +21,7 @@ from lib_instantstyle.methods.shared_features import (
     ColourCalibration,
     QueryGuided,
     SharedFeatures,
+    Size,
     Swapped,
 )
 from lib_instantstyle.methods.shared_reference import SharedReference, status
@@ -47,7 +48,15 @@ class SwapPart(SharedReference):
     ) -> AttentionCallback:
         if not self.unit.negative_query:
             return Swapped(reference).act
-        return QueryGuided(reference, self._late(attention), lambda: current.rows or ()).act
+        late = self._late(attention)
+        return QueryGuided(reference, late, lambda: current.rows or (), self._sizes).act
+
+    def _sizes(self) -> tuple[Size, Size]:
+        """Height and width of the reference's latent and of those sampled now."""
+        if self.picture is None:
+            return self.latent_size, self.latent_size
+        height, width = self.reference.shape[-2:]
+        return (height, width), self.latent_size
 
     def captured_parts(self, attention: AttentionContext) -> Callable[[int], Collection[str]]:
         if not self.unit.negative_query:
