@@ -262,6 +262,7 @@ def test_the_checkpoint_may_change_with_the_request(client):
 @pytest.mark.parametrize("held", [1, 2])
 def test_the_style_goes_on_after_a_refiner_with_the_same_blocks(client, held):
     """With one checkpoint held in memory the weights are exchanged, with two the UNet is."""
+    client.needs_settings("sd_checkpoints_limit")
     client.options(sd_checkpoints_limit=held)
     for name in ("tiny_sd15_twin", "tiny_sd15"):
         client.options(sd_model_checkpoint=f"{name}.safetensors")
@@ -281,6 +282,7 @@ def test_a_refiner_with_other_blocks_paints_without_style(client):
     client.options(sd_model_checkpoint="tiny_sdxl.safetensors")
     refiner = {"refiner_checkpoint": "tiny_sd15.safetensors", "refiner_switch_at": 0.5}
     plain = client.generate(steps=4, **refiner)
+    skip_if_refused(plain)
     styled = client.generate({"image": COFFEE}, steps=4, **refiner)
     first_half = client.generate({"image": COFFEE, "end": 0.5}, steps=4, **refiner)
     assert styled.status == 200, styled.detail
@@ -299,6 +301,8 @@ def test_the_hires_pass_may_have_another_checkpoint(client):
             continue
         fields = {**WAYS["hires fix"], "hr_checkpoint_name": title}
         plain = client.generate(**fields)
+        if "sdxl" in name:
+            skip_if_refused(plain)
         styled = client.generate({"image": COFFEE}, **fields)
         assert styled.status == plain.status == 200, styled.detail
         assert difference(plain.images[0], styled.images[0]) > VISIBLE
@@ -312,6 +316,12 @@ def test_an_inpainting_checkpoint_is_styled_too(client):
     plain, styled = client.generate(**fields), client.generate({"image": COFFEE}, **fields)
     assert styled.status == 200, styled.detail
     assert difference(plain.images[0][:, :24], styled.images[0][:, :24]) > VISIBLE
+
+
+def skip_if_refused(plain):
+    """Forge Neo cannot go on with a UNet of the other family, with or without a style."""
+    if plain.status == 500:
+        pytest.skip("this WebUI does not change to a checkpoint of the other family on its way")
 
 
 ERRORS = {
