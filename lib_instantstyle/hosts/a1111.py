@@ -16,11 +16,11 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.checkpoint import identity
-from lib_instantstyle.hosts.compiled import as_written, is_compiled
 from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
 from lib_instantstyle.hosts.settings import EMBEDDINGS_MB, KEEP_ENCODER, SAVE_CROPS, bytes_to_keep
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
+from lib_instantstyle.unet.reach import as_written, is_compiled
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion

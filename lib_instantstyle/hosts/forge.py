@@ -15,8 +15,8 @@ from lib_instantstyle.clip.device_memory import Entry
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.a1111 import A1111
-from lib_instantstyle.hosts.compiled import as_written, is_compiled
 from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
+from lib_instantstyle.unet.reach import as_written, is_compiled
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts.compiled import eager, refuse_compiled
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.denoiser import DenoiserClock
 from lib_instantstyle.unet.call_state import Rows
@@ -18,7 +17,13 @@ from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
 from lib_instantstyle.unet.inversion import Denoiser
 from lib_instantstyle.unet.plan import Plan
-from lib_instantstyle.unet.reach import listed, never_reached, seldom_reached
+from lib_instantstyle.unet.reach import (
+    eager,
+    listed,
+    never_reached,
+    refuse_compiled,
+    seldom_reached,
+)
 
 
 class SamplingPass:

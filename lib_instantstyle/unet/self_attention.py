@@ -57,7 +57,14 @@ class SelfAttentionHooks:
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
         for number, layer in enumerate(self._layers):
             for part in PARTS:
-                projection: nn.Module = getattr(layer.module, part)
+                projection = getattr(layer.module, part, None)
+                if not isinstance(projection, nn.Module):
+                    self.detach()
+                    raise InstantStyleError(
+                        f"the self-attention of {layer.block.diffusers} has no {part} of its own "
+                        "(Nunchaku's UNets compute queries, keys and values at once), so that this "
+                        "method cannot act; use an IP-Adapter, or another checkpoint."
+                    )
                 handles.append(projection.register_forward_hook(self._hook(number, part)))
             # to_out as a whole would not do: some optimisations call its first part past it.
             container: Any = layer.module.to_out

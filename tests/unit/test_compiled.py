@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.hosts.compiled import as_written, eager, is_compiled, refuse_compiled
 from lib_instantstyle.unet.injection import Clock
+from lib_instantstyle.unet.reach import as_written, eager, is_compiled, refuse_compiled
 from tests.engine import inject
 from tests.miniature.compiled import Graphs
 from tests.unit.injection_world import ROWS, World
@@ -69,7 +69,7 @@ def test_the_compiler_is_not_loaded_for_it():
     program = (
         "import sys, torch\n"
         "for name in [n for n in sys.modules if n.startswith('torch._dynamo')]: sys.exit(3)\n"
-        "from lib_instantstyle.hosts.compiled import eager\n"
+        "from lib_instantstyle.unet.reach import eager\n"
         "with eager(): pass\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )

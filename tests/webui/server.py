@@ -86,6 +86,8 @@ def real(
     command = [str(python), "-u", "launch.py", "--data-dir", str(data)]
     command += ["--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test"]
     command += ["--skip-version-check", "--api", "--server-name", "127.0.0.1"]
+    # A WebUI that is given an address thinks that strangers come, even where it is this machine's.
+    command += ["--enable-insecure-extension-access"]
     command += ["--port", str(port), *_processor(host, flags), *flags]
     # The port is not asked before the log says so: a request during the boot would end it. The
     # first checkpoint is loaded beside, and is sometimes there first; Forge and Neo load it with
