@@ -179,7 +179,8 @@ class SamplingPass:
         if unet is not self._unet:
             self._follow(unet)
         self._clock.begin_step(params)
-        self._due_steps += bool(self._plan.strengths(self._clock.fraction(), self._steps))
+        if self._injection.unet is not None:  # not after a refiner with other blocks took over
+            self._due_steps += bool(self._plan.strengths(self._clock.fraction(), self._steps))
 
     def _follow(self, unet: nn.Module) -> None:
         """Put the hooks on `unet`, with which the refiner has taken over."""

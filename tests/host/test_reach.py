@@ -104,6 +104,13 @@ def test_a_call_that_is_none_of_the_units_business(webui):
     assert "left out" not in answer.infotexts[0] and "InstantStyle 1" in answer.infotexts[0]
 
 
+def test_a_refiner_with_other_blocks_is_no_extension_that_leaves_steps_out(webui):
+    fields = {"refiner_checkpoint": "tiny_sdxl.safetensors", "refiner_switch_at": 0.5}
+    answer = made(webui, UNIT, **fields)
+    assert "the refiner has other blocks" in answer.infotexts[0]
+    assert "leaves some out" not in answer.infotexts[0] and "left out" not in answer.infotexts[0]
+
+
 def test_each_unit_has_its_own_layers(webui):
     other = {**UNIT, "blocks": "down_blocks.2.attentions.0=1"}
     with dead(webui, OTHER):

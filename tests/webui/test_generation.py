@@ -427,6 +427,8 @@ INSIDE = {
     "swap, same noise": {"image": COFFEE, "method": "swap", "reference_noise": "same"},
     "swap, fresh noise": {"image": COFFEE, "method": "swap", "reference_noise": "fresh"},
     "swap, fixed noise": {"image": COFFEE, "method": "swap", "reference_noise": "fixed"},
+    "swap, guided": {"image": COFFEE, "method": "swap", "reference_noise": "same",
+                     "style_guidance": 3},
     "aligned, same noise": {"image": COFFEE, "method": "stylealigned", "reference_noise": "same"},
 }  # fmt: skip
 
