@@ -25,7 +25,7 @@ class InstantStyleScript(scripts.Script):
         return built.components
 
     def before_process(self, p, *args):
-        script_hooks.before_process(p)
+        script_hooks.before_process(p, args)
 
     def process(self, p, *args):
         script_hooks.process(p, args)

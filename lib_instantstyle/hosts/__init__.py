@@ -47,6 +47,9 @@ class Host(Protocol):
     def unet(self, p: Any) -> nn.Module:
         """The UNet that `p` samples with now."""
 
+    def is_compiled(self, p: Any) -> bool:
+        """Whether torch.compile has changed the UNet of `p`."""
+
     def device(self) -> torch.device:
         """The device to run encoders on."""
 

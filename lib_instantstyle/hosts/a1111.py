@@ -20,6 +20,7 @@ from lib_instantstyle.hosts.fetch import fetch
 from lib_instantstyle.hosts.folders import own_folder, reference_folder
 from lib_instantstyle.hosts.settings import EMBEDDINGS_MB, KEEP_ENCODER, SAVE_CROPS, bytes_to_keep
 from lib_instantstyle.hosts.text import LoadedTextEncoder, is_clip_tokenizer, serves
+from lib_instantstyle.unet.reach import as_written, is_compiled
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion
@@ -37,7 +38,11 @@ class A1111:
             raise InstantStyleError(
                 "no checkpoint with a UNet is loaded; choose one and try again."
             )
-        return unet
+        return as_written(unet)
+
+    def is_compiled(self, p: Any) -> bool:
+        model = getattr(live.sd_model(p), "model", None)
+        return is_compiled(model) if isinstance(model, nn.Module) else False
 
     def device(self) -> torch.device:
         return torch.device(devices.get_device_for("instantstyle"))

@@ -31,9 +31,11 @@ def model_folders() -> list[Path]:
         getattr(shared.cmd_opts, "instantstyle_models_dir", None),
         getattr(shared.cmd_opts, "controlnet_dir", None),
         shared.opts.data.get("control_net_models_path"),
+        *_beside(_listed("controlnet_dirs")),
+        *_listed("text_encoder_dirs"),
     ]
     return [
-        *(Path(folder) for folder in given if folder),
+        *dict.fromkeys(Path(folder) for folder in given if folder),
         own_folder(),
         models / "ControlNet",
         models / "ipadapter",
@@ -49,7 +51,24 @@ def lora_folders() -> list[Path]:
     """The folders in which the WebUI looks for LoRAs; read only."""
     given = [
         getattr(shared.cmd_opts, "lora_dir", None),
+        *_listed("lora_dirs"),
         getattr(shared.cmd_opts, "lyco_dir_backcompat", None),
         Path(paths_internal.models_path) / "Lora",
     ]
-    return [Path(folder) for folder in given if folder]
+    return list(dict.fromkeys(Path(folder) for folder in given if folder))
+
+
+def _listed(flag: str) -> list[Path]:
+    """The folders of a flag that may be given several times, as Forge Neo has them."""
+    given = getattr(shared.cmd_opts, flag, None)
+    folders = [given] if isinstance(given, (str, Path)) else list(given or ())
+    return [Path(folder) for folder in folders if folder]
+
+
+def _beside(folders: list[Path]) -> list[Path]:
+    """Folders of control models, and ComfyUI's for adapters and image encoders beside each."""
+    return [
+        each
+        for folder in folders
+        for each in (folder, folder.parent / "ipadapter", folder.parent / "clip_vision")
+    ]

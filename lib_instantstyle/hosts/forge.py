@@ -16,6 +16,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import live
 from lib_instantstyle.hosts.a1111 import A1111
 from lib_instantstyle.hosts.forge_memory import CountedEntry, free_memory, load_model
+from lib_instantstyle.unet.reach import as_written, is_compiled
 
 if TYPE_CHECKING:
     from lib_instantstyle.hosts.diffusion import Diffusion
@@ -38,7 +39,13 @@ class Forge(A1111):
             raise InstantStyleError(
                 "no checkpoint with a UNet is loaded; choose one and try again."
             )
-        return unet
+        return as_written(unet)
+
+    def is_compiled(self, p: Any) -> bool:
+        patcher = getattr(live.sd_model(p).forge_objects, "unet", None)
+        model = getattr(patcher, "model", None)
+        by_script = hasattr(model, "_orig_apply_model")  # of Forge Neo, in each call anew
+        return by_script or (isinstance(model, nn.Module) and is_compiled(model))
 
     def make_room(self, size: int) -> None:
         free_memory(size, self.device())

@@ -1,4 +1,4 @@
-"""The list that Forge, reForge and Forge Classic keep of the models on the device.
+"""The list that the WebUIs of the Forge family keep of the models on the device.
 
 They ask the device how much memory is free, but to make room they can move off only the models in
 the list. An encoder that stays on the device for the next picture has to be in it.
@@ -36,6 +36,8 @@ class CountedEntry:
         self._device = device
         self._counted = CountedEncoder(encoder, device)
         self._patcher = _patcher_class()(self._counted, device, torch.device("cpu"))
+        # Neo's patcher overwrites it with None, and then counts the encoder as not loaded.
+        self._counted.device = device
 
     def bring_back(self) -> None:
         load_model(self._patcher)
@@ -55,7 +57,8 @@ class CountedEntry:
 def free_memory(size: int, device: torch.device) -> None:
     """Move models off `device` until `size` bytes and what a generation needs are free."""
     memory = _memory_management()
-    memory.free_memory(size + memory.minimum_inference_memory(), device)
+    needed = getattr(memory, "minimum_inference_memory", None)  # ersatzForge has none
+    memory.free_memory(size + (needed() if needed else 0), device)
 
 
 @torch.inference_mode()

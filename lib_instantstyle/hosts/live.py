@@ -71,3 +71,10 @@ def queue_lock_if_free() -> Iterator[bool]:
             yield True
     finally:
         lock.release()
+
+
+def uses_onnx() -> bool:
+    """Whether pictures come from an ONNX or Olive pipeline, as the branch for AMD devices can."""
+    from modules import shared
+
+    return bool(shared.opts.data.get("onnx_enable"))

@@ -20,13 +20,13 @@ def around_model_calls(
     p: Any,
     progress: Callable[[Any, torch.Tensor], float],
     sigmas: Sequence[float],
-    enter: Callable[[float, float, ExitStack], Change | None],
+    enter: Callable[[float, float, torch.Tensor, ExitStack], Change | None],
 ) -> Iterator[None]:
-    """Call `enter(sigma, fraction, exits)` before each evaluation of p's sampler in this block.
+    """Call `enter(sigma, fraction, state, exits)` before each evaluation of p's sampler here.
 
     progress: see SamplerProgress.fraction. sigmas: by timestep, 1000 of them. sigma: of the
-    evaluation. fraction: completed share of the pass. The contexts entered in `exits` end with the
-    evaluation.
+    evaluation. fraction: completed share of the pass. state: the latents [B, 4, h, w], not scaled
+    down. The contexts entered in `exits` end with the evaluation.
     The change that `enter` returns, if any, is applied to its output.
     """
     denoiser = p.sampler.model_wrap_cfg
@@ -38,15 +38,16 @@ def around_model_calls(
         level = args[1] if len(args) > 1 else kwargs["sigma"]
         value = float(level.flatten()[0])
         sigma = sigma_of(value, sigmas) if in_timesteps else value
-        change = enter(sigma, progress(denoiser, level), exits)
-        changes[:] = [(change, sigma, args[0] if args else kwargs["x"])] if change else []
+        x = args[0] if args else kwargs["x"]
+        state = x * latent_scale(sigma) if in_timesteps else x
+        change = enter(sigma, progress(denoiser, level), state, exits)
+        changes[:] = [(change, sigma, state)] if change else []
 
     def after(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor | None:
         exits.close()
-        for change, sigma, x in changes:
+        for change, sigma, state in changes:
             if not in_timesteps:
                 return change(output)
-            state = x * latent_scale(sigma)
             return (state - change(state - sigma * output)) / sigma  # the output is the noise
         return None
 

@@ -160,7 +160,8 @@ class Part:
 
     units: those that act. plan: the terms that hooks on the UNet add. infotext: lines by key.
     comments: sentences for the page about what infotext has in lines of its own. replaced: how
-    often a method that has no plan has replaced a tensor.
+    often a method that has no plan has replaced a tensor. problem: why some layer that it should
+    have acted in was never reached; "" if none.
     """
 
     tells_images_apart = False  # whether `Pass.rows` must name the image of each row
@@ -176,7 +177,7 @@ class Part:
         self.plan = plan or Plan(())
         self.infotext = dict(infotext or {})
         self.comments = tuple(comments)
-        self.replaced = 0
+        self.replaced, self.problem = 0, ""
         self.all_units = self.units  # those too that add nothing to this UNet
 
     @property

@@ -29,6 +29,7 @@ from lib_instantstyle.references.unit_pictures import HASH_LENGTH, references_of
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.inversion import Denoiser, to_pixels
 from lib_instantstyle.unet.layers import SelfAttention
+from lib_instantstyle.unet.reach import listed
 from lib_instantstyle.unet.self_attention import (
     SelfAttentionHooks,
     self_attention_hooks,
@@ -79,7 +80,7 @@ class AttentionPart(Part):
     def for_checkpoint(self, context: Context) -> Part:
         assert self.method is not None
         part = self.method.prepare(self.all_units, context)
-        part.replaced = self.replaced
+        part.replaced, part.problem = self.replaced, self.problem
         part.before_sample(context.p)  # the other checkpoint's VAE may make other latents
         return part
 
@@ -108,6 +109,7 @@ class AttentionPart(Part):
             )
             try:
                 yield AttentionContext(diffusion, diffusion.sigmas(), unconditional, layers, hooks)
+                self.problem = self.problem or _unreached(hooks.unreached)
             finally:
                 announce("")
                 self.replaced += hooks.replaced
@@ -246,6 +248,15 @@ def _takes_more_than_a_latent(context: Context) -> bool:
             return False
         weight = context.unet.get_parameter("input_blocks.0.0.weight")
         return weight.shape[1] != LATENT_CHANNELS
+
+
+def _unreached(blocks: Sequence[str]) -> str:
+    if not blocks:
+        return ""
+    return (
+        f"the style could not be applied, because the self-attention of {listed(blocks)} was never "
+        "reached; a replaced UNet (such as TensorRT) or attention cannot be styled, switch it off."
+    )
 
 
 @dataclass

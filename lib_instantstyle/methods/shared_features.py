@@ -17,8 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.group_norms import Moments
 from lib_instantstyle.unet.inversion import adain
+from lib_instantstyle.unet.masks import token_grid
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, kind_of
 from lib_instantstyle.unet.self_attention import ATTENDED, TO_K, TO_Q, TO_V, AttentionFeatures
 
@@ -37,6 +39,10 @@ class Sharing:
     scale: float = 1.0  # of the reference's keys
     shift: float = math.log(2)  # added to the logits of the reference: higher is closer to it
     adain: float = 1.0  # share of the reference's statistics in queries and keys
+
+
+Size = tuple[int, int]
+"""Height and width of a latent."""
 
 
 class SharedFeatures(ABC):
@@ -187,11 +193,14 @@ class QueryGuided:
         reference: SharedFeatures,
         late: Collection[int],
         rows: Callable[[], Sequence[int]],
+        sizes: Callable[[], tuple[Size, Size]] = lambda: ((0, 0), (0, 0)),
     ) -> None:
-        """late: numbers of the late layers. rows: codes of the rows of the current call."""
+        """late: numbers of the late layers. rows: codes of the rows of the current call. sizes: of
+        the reference's latent and of the call's; hires fix makes the second larger."""
         self._reference = reference
         self._late = late
         self._rows = rows
+        self._sizes = sizes
 
     def act(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
         """See self_attention.AttentionCallback."""
@@ -200,8 +209,26 @@ class QueryGuided:
         if kind is None or not rows:
             return None
         changed = x.clone()
-        changed[rows] = self._reference.features(number, part, x)[rows]
+        found = self._reference.features(number, part, x)[rows]
+        if found.shape[1] != x.shape[1]:
+            found = self._resized(found, x.shape[1], "bilinear" if part == TO_Q else "nearest")
+        changed[rows] = found
         return changed
+
+    def _resized(self, x: torch.Tensor, tokens: int, mode: str) -> torch.Tensor:
+        """x [B, M, h] on the grid of `tokens` tokens, which all rows of the call have.
+
+        To attend to keys and values that are there several times is to attend to them once.
+        """
+        reference, own = self._sizes()
+        grids = token_grid(*reference, x.shape[1]), token_grid(*own, tokens)
+        if grids[0] is None or grids[1] is None:
+            raise InstantStyleError(
+                "negative_query cannot be used: another extension changed the number of tokens in "
+                "self-attention; switch it off, or do without negative_query."
+            )
+        cells = x.transpose(1, 2).reshape(len(x), -1, *grids[0])
+        return F.interpolate(cells, grids[1], mode=mode).flatten(2).transpose(1, 2)
 
     def kind_served(self, number: int, part: str) -> int | None:
         """Which rows get this part of the reference: PROMPT, NEGATIVE or none."""

@@ -67,6 +67,8 @@ class SharedReference(AttentionPart):
 
     parts: Collection[str] = PARTS
     shares_norms = False
+    latent_size = (0, 0)  # height and width of the latents in the UNet call under way
+    rows_outside: Sequence[int] = ()  # the images of the rows of a call outside the sampling
     _per_image = False  # whether each image of the batch has a noised reference of its own
 
     @abstractmethod
@@ -77,6 +79,21 @@ class SharedReference(AttentionPart):
 
     def begin(self, attention: AttentionContext, context: Context) -> None:
         """Called before the sampling."""
+
+    @property
+    def guides(self) -> bool:
+        """Whether the reference acts through `guidance` alone."""
+        return False
+
+    def guidance(
+        self,
+        reference: SharedFeatures,
+        attention: AttentionContext,
+        state: torch.Tensor,
+        sigma: float,
+    ) -> Change | None:
+        """A change of the pictures that the evaluation of `state` [B, 4, h, w] predicts."""
+        raise NotImplementedError
 
     def change(self, sigma: float) -> Change | None:
         """A change of the pictures predicted by the evaluation at `sigma`, or None."""
@@ -106,13 +123,16 @@ class SharedReference(AttentionPart):
             self.begin(attention, current.context)
             features_at = self._features(p, attention, norms, current)
 
-            def enter(sigma: float, fraction: float, exits: ExitStack) -> Change | None:
+            def enter(
+                sigma: float, fraction: float, state: torch.Tensor, exits: ExitStack
+            ) -> Change | None:
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return None
                 reference = features_at(sigma)
-                exits.enter_context(
-                    attention.hooks.acting(self.callback(reference, attention, current))
-                )
+                if self.guides:
+                    return self.guidance(reference, attention, state, sigma)
+                acting = self.callback(reference, attention, current)
+                exits.enter_context(attention.hooks.acting(acting, self._see_latents))
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
                 return self.change(sigma)
@@ -147,9 +167,13 @@ class SharedReference(AttentionPart):
             return lambda sigma: once()
         return lambda sigma: captured(noised.at(sigma), sigma)
 
+    def _see_latents(self, latents: torch.Tensor) -> None:
+        height, width = latents.shape[-2:]
+        self.latent_size = height, width
+
     def _images(self, current: Pass) -> Sequence[int]:
         """The image of each row of the UNet call."""
-        return [image_of(code) for code in current.rows or ()]
+        return self.rows_outside or [image_of(code) for code in current.rows or ()]
 
     def _first_rows(self, current: Pass) -> Sequence[int]:
         rows = rows_of_first_image(current.rows or ())

@@ -115,7 +115,7 @@ class Run:
             self._is_sampling = True
             p.extra_generation_params.update(self.infotext)
             for part in self._parts:
-                part.replaced = 0
+                part.replaced, part.problem = 0, ""
                 part.before_sample(p)
             try:
                 result = sample(*args, **kwargs)
@@ -142,7 +142,8 @@ class Run:
             plan = plan.within(region)
         tells_images_apart = any(part.tells_images_apart for part in self._parts)
         with ExitStack() as stack:
-            current = SamplingPass(plan, context, steps, self._meter, tells_images_apart)
+            is_hires = host.is_hires_pass(p)
+            current = SamplingPass(plan, context, steps, self._meter, tells_images_apart, is_hires)
             stack.enter_context(current)
             self._current = current
             self._passes.append(current)
@@ -200,8 +201,15 @@ class Run:
             )
         acted = {number for each in self._passes for number in each.acted}
         expected = {number for each in self._passes for number in each.expected}
-        if expected and not acted and not interrupted:
-            raise InstantStyle(self._passes[-1].why_nothing)
+        if not interrupted:
+            problems = [each.problem for each in self._passes]
+            problems += [part.problem for part in self._parts]
+            if expected and not acted:
+                problems.append(self._passes[-1].why_nothing)
+            if problem := next(filter(None, problems), ""):
+                raise InstantStyle(problem)
+            for sentence in filter(None, (each.remark for each in self._passes)):
+                self._notify(sentence)
         for part in self._parts:
             for unit in part.units:
                 if part.replaced if part.plan.is_empty else unit.number in acted:

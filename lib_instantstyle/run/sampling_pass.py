@@ -17,6 +17,13 @@ from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
 from lib_instantstyle.unet.inversion import Denoiser
 from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.unet.reach import (
+    eager,
+    listed,
+    never_reached,
+    refuse_compiled,
+    seldom_reached,
+)
 
 
 class SamplingPass:
@@ -29,10 +36,16 @@ class SamplingPass:
         steps: int,
         meter: EffectMeter | None = None,
         tells_images_apart: bool = False,
+        is_hires: bool = False,
     ) -> None:
         """steps: that the pass executes. tells_images_apart: have `rows` name the image of each row
-        even if the plan does not need it."""
+        even if the plan does not need it. is_hires: whether it is hires fix's second pass."""
         assert context.unet is not None
+        self.name = "hires fix's second pass" if is_hires else "the sampling"
+        self._plan = plan
+        self._steps = steps
+        self._is_compiled = False
+        self._due_steps = 0  # evaluations of the denoiser in which some term should act
         self.expected = plan.acting_units(steps)  # units of which some term should act
         self.context = context
         self.unet = context.unet
@@ -53,7 +66,10 @@ class SamplingPass:
         self._exits = ExitStack()
 
     def __enter__(self) -> SamplingPass:
+        self._is_compiled = self.context.host.is_compiled(self.context.p)
+        refuse_compiled(self._is_compiled)
         with ExitStack() as stack:
+            stack.enter_context(eager())
             stack.callback(self._injection.detach)
             self._injection.attach(self._unet, self.context.known_layers)
             stack.enter_context(
@@ -89,16 +105,50 @@ class SamplingPass:
         return {unit: factor for unit, factor in found.items() if factor is not None}
 
     @property
+    def problem(self) -> str:
+        """Why some layer received no term although it should have; "" if each has in some call."""
+        missed = never_reached(self._injection.reaches)
+        is_silent = self.expected and self._due_steps and not self._injection.due_calls
+        return self.why_nothing if missed or is_silent else ""
+
+    @property
     def why_nothing(self) -> str:
-        """Why no layer received a term although some should have."""
-        if self._injection.unknown_calls:
+        """Why layers received no term, where that is so."""
+        reaches, calls = self._injection.reaches, self._injection.due_calls
+        missed = never_reached(reaches)
+        if self._injection.unknown_calls and not calls:
             return (
                 "the style could not be applied, because another extension calls the UNet itself "
                 "and does not say which rows are prompt; switch it off."
             )
+        what = "the UNet's cross-attention was"
+        cause = "a replaced UNet (such as TensorRT) cannot be styled, switch it off."
+        if len(missed) not in (0, len(reaches)):
+            what = f"{listed(missed)} {'was' if len(missed) == 1 else 'were'}"
+            cause = "another extension replaces or leaves out layers of the UNet; switch it off."
+        if self._is_compiled:
+            cause = "torch.compile has changed this UNet; switch it off."
         return (
-            "the style could not be applied, because the UNet's cross-attention was never "
-            "reached; a replaced UNet (such as TensorRT) cannot be styled, switch it off."
+            f"the style could not be applied, because in {self.name} {what} never reached; {cause}"
+        )
+
+    @property
+    def remark(self) -> str:
+        """A sentence where a layer received its terms in some of the UNet calls only; else ""."""
+        seldom = seldom_reached(self._injection.reaches)
+        calls = self._injection.due_calls
+        if calls < self._due_steps:
+            return (
+                f"in {self.name} the UNet was called in {calls} of {self._due_steps} evaluations, "
+                "because another extension leaves some out; the style is weaker for it."
+            )
+        if not seldom:
+            return ""
+        least = min(seldom, key=lambda reach: reach.done / reach.due)
+        layers = listed(list(dict.fromkeys(reach.layer for reach in seldom)))
+        return (
+            f"in {self.name} another extension left out {layers} now and then (the style acted in "
+            f"{least.done} of {least.due} UNet calls); it is weaker for it."
         )
 
     def outside_sampling(self, denoiser: Denoiser) -> Denoiser:
@@ -129,6 +179,8 @@ class SamplingPass:
         if unet is not self._unet:
             self._follow(unet)
         self._clock.begin_step(params)
+        if self._injection.unet is not None:  # not after a refiner with other blocks took over
+            self._due_steps += bool(self._plan.strengths(self._clock.fraction(), self._steps))
 
     def _follow(self, unet: nn.Module) -> None:
         """Put the hooks on `unet`, with which the refiner has taken over."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib_instantstyle.errors import InstantStyleError, reason
-from lib_instantstyle.hosts.live import in_generation
+from lib_instantstyle.hosts.live import in_generation, uses_onnx
 from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
@@ -16,17 +16,33 @@ from lib_instantstyle.styles.tags import of_batch, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
-_WRAPPED = ("init", "sample")  # methods of `p`
+_WRAPPED = ("init", "sample", "setup_prompts")  # methods of `p`
 
 
-def before_process(p: Any) -> None:
-    """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it."""
+def before_process(p: Any, arguments: Sequence[object]) -> None:
+    """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it.
+
+    The branch for AMD devices calls no other hook of a script with ONNX models; it is refused here.
+    """
     _clear_infotext(p)
     for name in _WRAPPED:
         unwrap(p, name)
     for name in state.ALL:
         if hasattr(p, name):
             delattr(p, name)
+    if uses_onnx():
+        _refuse_onnx(p, arguments)
+
+
+def _refuse_onnx(p: Any, arguments: Sequence[object]) -> None:
+    try:
+        if _acting(p, TABLE.parse_arguments(arguments)):
+            raise InstantStyleError(
+                "the style cannot be applied to ONNX and Olive models, which have no layers to act "
+                "in; switch the setting onnx_enable off, or the units."
+            )
+    except Exception as error:
+        _refuse(p, "setup_prompts", error)
 
 
 @in_generation()

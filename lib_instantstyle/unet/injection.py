@@ -24,6 +24,7 @@ from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.lora_hook import LoraHook, lora_hooks
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.unet.purify import DampedBanks
+from lib_instantstyle.unet.reach import Reach
 
 _OURS = "_instantstyle_"  # every mark begins so
 _MARK = "_instantstyle_handles"
@@ -67,7 +68,9 @@ class Injection:
         purifies = plan.purifies
         self._damped = DampedBanks(purifies) if purifies else None
         self._masked = any(term.mask is not None for term in plan.terms)
-        self._hooks: list[LayerHook | LoraHook] = []
+        self._hooks: list[LayerHook | LoraHook] = []  # on this UNet, and on those before it
+        self._attached: list[LayerHook | LoraHook] = []  # on this UNet
+        self.due_calls = 0  # UNet calls in which some term should act
         self.unet: nn.Module | None = None
         self.unknown_calls = 0  # UNet calls whose rows nobody announced
 
@@ -80,6 +83,11 @@ class Injection:
     def fired(self) -> int:
         """How often a layer received a term."""
         return sum(hook.fired for hook in self._hooks)
+
+    @property
+    def reaches(self) -> list[Reach]:
+        """Of every layer that has a term, how often it was reached."""
+        return [hook.reach for hook in self._hooks]
 
     def attach(self, unet: nn.Module, layers: UnetLayers) -> None:
         """Put the hooks on `unet`, and off the UNet they stood on before.
@@ -94,21 +102,23 @@ class Injection:
         # LoRAs first: the queries that image attention sees have them in.
         loras = self._plan.loras
         for module, lora_hook in lora_hooks(unet, loras, self._call) if loras else ():
-            self._hooks.append(lora_hook)
+            self._attached.append(lora_hook)
             handles.append(module.register_forward_hook(lora_hook))
         for number, found in layers.by_number.items():
             terms = [term for term in self._plan.terms if term.layer.number == number]
             if not terms:
                 continue
             hook = LayerHook(found, terms, self._call)
-            self._hooks.append(hook)
+            self._attached.append(hook)
             handles.extend(hook.attach())
+        self._hooks += self._attached
 
     def detach(self) -> None:
         """Take the hooks off; the UNet is then as it was."""
         if self.unet is not None:
             remove_hooks(self.unet)
             self.unet = None
+            self._attached = []
 
     def _before_unet(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -129,6 +139,9 @@ class Injection:
         if not call.strengths:
             call.rows = None  # the layers need not even look
             return
+        self.due_calls += 1
+        for hook in self._attached:
+            hook.reach.expect(call.strengths)
         if self._damped is not None:
             call.damped = self._damped.at(fraction + 1 / max(1, steps))
         if self._masked and x is not None:

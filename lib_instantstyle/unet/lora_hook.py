@@ -16,6 +16,7 @@ from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.unet.call_state import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
 from lib_instantstyle.unet.plan import LoraTerm
+from lib_instantstyle.unet.reach import Reach
 
 
 class LoraHook:
@@ -23,6 +24,8 @@ class LoraHook:
 
     def __init__(self, terms: Sequence[LoraTerm], call: CallState) -> None:
         self.fired = 0
+        (place,) = {f"{term.block.diffusers}.{term.path}" for term in terms}
+        self.reach = Reach(place, frozenset(term.when for term in terms))
         self._terms = tuple(terms)
         self._call = call
         self._ready: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
@@ -40,6 +43,7 @@ class LoraHook:
             amount = term.amount * self._call.strengths[term.when]
             output = torch.add(output, F.linear(F.linear(x, down), up), alpha=amount)
         self.fired += 1
+        self.reach.note(self._call.serial)
         self._call.acted.update(term.unit for term in acting)
         return output
 

@@ -49,7 +49,7 @@ class AttentionTerm:
     one for all images of the batch, or one for each, going round. source: the file that the numbers
     come from, for sentences. purify: what takes the place of some rows of key and value in early
     steps. singular_values: of the reference's keys and of its values, where a report has them.
-    guidance: phi (see unet/guidance.py); 0: none. away: the rows of key and value that prompt rows
+    guidance: phi (see unet/fusion.py); 0: none. away: the rows of key and value that prompt rows
     are guided away from, one for all images of the batch or one for each. only_at_cfg_1: guidance
     is left out where negative-prompt rows have the same effect. fused: by row of key and value, the
     share of `weight` with which text and image are fused (see unet/fusion.py); empty: the image is

@@ -16,6 +16,7 @@ from torch import nn
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.unet.injection import begin_hooks, remove_hooks_of
 from lib_instantstyle.unet.layers import SelfAttention
+from lib_instantstyle.unet.reach import Reach, never_reached
 
 TO_Q, TO_K, TO_V = PARTS = ("to_q", "to_k", "to_v")
 ATTENDED = "to_out"  # what attention makes of the three, before its last projection
@@ -41,6 +42,9 @@ class SelfAttentionHooks:
         self._on_latents: LatentCallback | None = None
         self._unet: nn.Module | None = None
         self.replaced = 0  # how often something was replaced
+        self._reaches = [Reach(layer.block.diffusers) for layer in self._layers]
+        self._calls = 0  # of the UNet while something acts
+        self._acted = False
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -53,7 +57,14 @@ class SelfAttentionHooks:
         handles.append(unet.register_forward_pre_hook(self._before_unet, with_kwargs=True))
         for number, layer in enumerate(self._layers):
             for part in PARTS:
-                projection: nn.Module = getattr(layer.module, part)
+                projection = getattr(layer.module, part, None)
+                if not isinstance(projection, nn.Module):
+                    self.detach()
+                    raise InstantStyleError(
+                        f"the self-attention of {layer.block.diffusers} has no {part} of its own "
+                        "(Nunchaku's UNets compute queries, keys and values at once), so that this "
+                        "method cannot act; use an IP-Adapter, or another checkpoint."
+                    )
                 handles.append(projection.register_forward_hook(self._hook(number, part)))
             # to_out as a whole would not do: some optimisations call its first part past it.
             container: Any = layer.module.to_out
@@ -73,6 +84,7 @@ class SelfAttentionHooks:
         """Call `act` for every tensor of the layers, and `on_latents` before each UNet call."""
         previous = self._act, self._on_latents
         self._act, self._on_latents = act, on_latents
+        self._acted = True
         try:
             yield
         finally:
@@ -101,7 +113,18 @@ class SelfAttentionHooks:
                 "or attention cannot be styled, switch it off."
             )
 
+    @property
+    def unreached(self) -> list[str]:
+        """The blocks of layers that no UNet call has reached in which something acted."""
+        if self._acted and not self._calls:
+            return list(dict.fromkeys(each.layer for each in self._reaches))
+        return never_reached(self._reaches)
+
     def _before_unet(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._act is not None:
+            self._calls += 1
+            for reach in self._reaches:
+                reach.due += 1
         if self._on_latents is not None:
             self._on_latents(args[0] if args else kwargs["x" if "x" in kwargs else "sample"])
 
@@ -113,7 +136,10 @@ class SelfAttentionHooks:
         return hook
 
     def _changed(self, number: int, part: str, x: torch.Tensor) -> torch.Tensor | None:
-        changed = None if self._act is None else self._act(number, part, x)
+        if self._act is None:
+            return None
+        self._reaches[number].note(self._calls)
+        changed = self._act(number, part, x)
         self.replaced += changed is not None
         return changed
 

@@ -69,8 +69,7 @@ def _start(data):
         return miniature(data, "--extension", str(SMALL_DOWNLOADS))
     default = Path(folder) / "venv" / "bin" / "python"
     python = Path(os.environ.get("INSTANTSTYLE_WEBUI_PYTHON", default))
-    trusted = "--enable-insecure-extension-access"  # a real one is given --server-name
-    return real(Path(folder), python, data, trusted, extensions=[SMALL_DOWNLOADS])
+    return real(Path(folder), python, data, extensions=[SMALL_DOWNLOADS])
 
 
 def row(page, name):

@@ -134,7 +134,7 @@ METHODS = [
       "steps_of_inversion", "reference_noise"}),
     ("swap", "attends to the reference instead of itself",
      {"blocks", "crop", "colour_calibration", "steps_of_inversion", "reference_noise",
-      "negative_query"}),
+      "negative_query", "style_guidance"}),
     ("b-lora", "LoRA",
      {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass"}),
 ]  # fmt: skip

@@ -7,7 +7,6 @@ python -m tests.contract --write WEBUI [...]     put the facts of these WebUIs i
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from tests.contract.table import PARTS, Table
@@ -19,11 +18,12 @@ def which(root: Path) -> str:
     if not (root / "modules" / "scripts.py").exists():
         raise SystemExit(f"{root} is not the folder of a WebUI: it has no modules/scripts.py")
     if (root / "backend").is_dir():
-        return "forge"
+        version = (root / "modules_forge" / "forge_version.py").read_text(encoding="utf8")
+        return "neo" if "neo" in version else "forge"
     if not (root / "ldm_patched").is_dir():
         return "a1111"
     version = (root / "modules_forge" / "forge_version.py").read_text(encoding="utf8")
-    return "classic" if re.search(r"classic|neo", version) else "reforge"
+    return "classic" if "classic" in version else "reforge"
 
 
 def report(table: Table, host: str, root: Path) -> int:

@@ -452,3 +452,19 @@ def test_infotext_in_a_request_without_its_reference_is_refused(webui):
     webui.set(instantstyle_reference_store_mb=0)
     refused = webui.txt2img(infotext=infotext, expect=422)
     assert "Unit 1 is on but has no reference" in refused.body["detail"]
+
+
+def test_onnx_models_are_refused(webui, monkeypatch):
+    """As the branch for AMD devices has them: of our hooks it calls `before_process` alone."""
+    from lib_instantstyle.run import script_hooks
+
+    monkeypatch.setitem(webui.shared.opts.data, "onnx_enable", True)
+    monkeypatch.setattr(script_hooks, "process", lambda p, arguments: None)
+    answer = webui.txt2img(**style(UNIT), expect=422)
+    assert "ONNX and Olive models" in answer.body["detail"]
+    answer = webui.txt2img(**style({**UNIT, "wieght": 1}), expect=422)
+    assert "the field 'wieght' is unknown" in answer.body["detail"]
+    assert webui.txt2img().status == 200
+    assert webui.txt2img(**style({**UNIT, "enabled": False})).status == 200
+    monkeypatch.setitem(webui.shared.opts.data, "onnx_enable", False)
+    assert webui.txt2img(**style(UNIT)).status == 200

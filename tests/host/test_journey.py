@@ -30,7 +30,7 @@ def test_a_request_walks_the_unet_and_scans_the_folders_once(journeys):
 
 
 def test_a_request_enters_few_files(journeys):
-    assert len(journeys["plain image"].files) <= 50
+    assert len(journeys["plain image"].files) <= 53
     assert journeys["plain image"].changes_of_room <= 35
     off = journeys["off"].files
     assert len(off) <= 6, off

@@ -97,6 +97,8 @@ def test_negative_queries(webui, noise):
     assert rows[-2 * STEPS :] == same_rows[-2 * STEPS :] or noise == "inversion"
     assert found.pixels != without.pixels
     assert "negative_query: true" in found.infotexts[0]
+    hires = [run(webui, each, **HIRES).pixels for each in (guided, swap)]
+    assert hires[0] != hires[1]
     webui.shared.opts.data["batch_cond_uncond"] = False
     assert difference(run(webui, guided).images[0], found.images[0]) <= 2
 
@@ -112,3 +114,48 @@ def test_negative_queries_of_the_first_picture_of_a_batch(webui):
     found = run(webui, given, batch_size=2)
     without = run(webui, {"method": "swap"}, batch_size=2)
     assert found.pixels[1] != without.pixels[1]
+
+
+GUIDED = {"reference_noise": "same", "style_guidance": 3}
+
+
+@pytest.mark.parametrize("fields", [{}, {"batch_size": 3}, {"cfg_scale": 1}], ids=str)
+def test_style_guidance_calls_the_unet_with_and_without_the_reference(webui, fields):
+    count = fields.get("batch_size", 1)
+    with Calls(webui) as rows:
+        guided = run(webui, {**unit("swap", "same"), **GUIDED}, **fields)
+    own = rows[3]  # with CFG 1 the negative rows may be left out
+    assert rows == [count, count, count, own] * STEPS and own >= count
+    plain = run(webui, **fields)
+    swapped = run(webui, unit("swap", "same"), **fields)
+    for one, two, three in zip(guided.images, plain.images, swapped.images):
+        assert difference(one, two) > 2 and difference(one, three) > 2
+    for i in range(count):
+        alone = run(
+            webui, {**unit("swap", "same"), **GUIDED}, **{**fields, "batch_size": 1}, seed=5 + i
+        )
+        assert difference(alone.images[0], guided.images[i]) <= 2
+
+
+@pytest.mark.parametrize("sampler", ["DDIM", "Heun", "DPM++ 2M"])
+def test_style_guidance_with_every_sampler_and_hires_fix(webui, sampler):
+    for more in ({}, HIRES):
+        fields = {"sampler_name": sampler, **more}
+        guided = run(webui, {**unit("swap", "same"), **GUIDED}, **fields)
+        assert difference(guided.images[0], run(webui, **fields).images[0]) > 2
+
+
+def test_style_guidance_0_is_swapping(webui):
+    off = {**unit("swap", "same"), "style_guidance": 0}
+    assert run(webui, off).pixels == run(webui, unit("swap", "same")).pixels
+
+
+def test_style_guidance_needs_a_reference(webui):
+    answer = webui.txt2img(
+        expect=422, **FIELDS, batch_size=2, **style({"method": "swap", "style_guidance": 3})
+    )
+    assert "style_guidance needs a reference picture" in answer.body["detail"]
+    both = {**unit("swap", "same"), **GUIDED, "negative_query": True}
+    answer = run(webui, both)
+    assert "negative_query does nothing beside style_guidance" in answer.infotexts[0]
+    assert answer.pixels == run(webui, {**unit("swap", "same"), **GUIDED}).pixels

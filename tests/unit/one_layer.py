@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from lib_instantstyle.layout import SDXL
-from lib_instantstyle.unet.attention_sum import AttentionSum
+from lib_instantstyle.unet.attention_hook import AttentionSum
 from lib_instantstyle.unet.call_state import CallState
-from lib_instantstyle.unet.guidance import ALPHA, TAU
+from lib_instantstyle.unet.fusion import ALPHA, TAU
 from lib_instantstyle.unet.image_attention import ImageAttention
 from lib_instantstyle.unet.plan import AttentionTerm, When
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from lib_instantstyle.methods.ip_adapter.features import COMBINE_FUNCTIONS as COMBINING
 from lib_instantstyle.methods.ip_adapter.features import combine, weighted
-from lib_instantstyle.methods.ip_adapter.served_rows import SCALE_FUNCTIONS, scale
+from lib_instantstyle.methods.ip_adapter.terms import SCALE_FUNCTIONS, scale
 from lib_instantstyle.units.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from lib_instantstyle.methods.ip_adapter.terms import attention_term
 from lib_instantstyle.unet.auto_weight import AutoWeight
-from lib_instantstyle.unet.guidance import ALPHA, TAU, guided
+from lib_instantstyle.unet.fusion import ALPHA, TAU, guided
 from lib_instantstyle.unet.masks import Mask
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.units.presets import BlockWeight

@@ -9,7 +9,7 @@ from diffusers.loaders import IPAdapterMixin
 from torch import nn
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.unet.attention_hook import LayerHook
+from lib_instantstyle.unet.image_attention import ImageAttention
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import layer_weights
@@ -158,8 +158,8 @@ def test_a_call_whose_rows_nobody_announced_gets_nothing(world):
 def test_keys_and_values_are_gathered_once_per_pattern(world, monkeypatch):
     plan = world.plan(Unit())
     made = []
-    real = LayerHook._gather
-    monkeypatch.setattr(LayerHook, "_gather", lambda *a: made.append(a) or real(*a))
+    real = ImageAttention._gather
+    monkeypatch.setattr(ImageAttention, "_gather", lambda *a: made.append(a) or real(*a))
     clock = Clock(lambda call: ROWS[0], lambda: 0.0)
     with inject(world.unet, world.layers, plan, clock):
         for _ in range(3):

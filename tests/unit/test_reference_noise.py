@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.methods.reference_noise import NoisedReference
 from lib_instantstyle.methods.shared_features import (
     SWAPPED_BLOCKS,
@@ -184,6 +185,25 @@ def test_rows_are_told_by_their_kind(rows):
         assert torch.equal(found, expected)
     untouched = [(0, TO_K), (0, TO_V), (1, TO_Q)]
     assert all(acting.act(number, part, x) is None for number, part in untouched)
+
+
+class OfSize(Constant):
+    """Queries [B, 6, 1] that tell the column of a grid of 2 x 3."""
+
+    def features(self, number, part, x):
+        return torch.tensor([0.0, 1.0, 2.0] * 2).view(1, 6, 1).expand(len(x), -1, -1)
+
+
+def test_queries_lie_on_the_grid_of_a_larger_picture():
+    """As in hires fix."""
+    acting = QueryGuided(OfSize(), {}, lambda: (PROMPT, NEGATIVE), lambda: ((2, 3), (4, 6)))
+    found = acting.act(0, TO_Q, torch.full((2, 24, 1), 9.0))
+    assert (found[0] == 9).all()
+    expected = torch.tensor([0.0, 0.25, 0.75, 1.25, 1.75, 2.0]).repeat(4)
+    torch.testing.assert_close(found[1, :, 0], expected)
+    odd = QueryGuided(OfSize(), {}, lambda: (NEGATIVE,), lambda: ((2, 3), (4, 6)))
+    with pytest.raises(InstantStyleError, match="changed the number of tokens"):
+        odd.act(0, TO_Q, torch.zeros(1, 23, 1))
 
 
 def test_each_image_has_the_features_of_its_own_row():

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,10 @@ class Client:
         """name: a script's title in lower case."""
         return any(info["name"] == name for info in self.get("/sdapi/v1/script-info"))
 
+    @cached_property
+    def _has_latent_upscalers(self) -> bool:
+        return bool(self.get("/sdapi/v1/latent-upscale-modes"))
+
     def options(self, **values: Any) -> None:
         self.post("/sdapi/v1/options", values).raise_for_status()
 
@@ -114,6 +119,8 @@ class Client:
     ) -> Answer:
         """Generate with `units` (or raw `args`); with neither, the script is not mentioned."""
         body = {**SMALL, **fields}
+        if body.get("hr_upscaler") == "Latent" and not self._has_latent_upscalers:
+            body["hr_upscaler"] = "None"  # as in Forge Neo; it resizes pixels
         if units or args is not None:
             body["alwayson_scripts"] = {
                 "InstantStyle": {"args": list(units) if args is None else args},

@@ -5,6 +5,7 @@ A real WebUI gets a data folder of its own, so nothing is written into its insta
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.contract.__main__ import which
 from tests.miniature.tiny.linked import link_family
 
 if TYPE_CHECKING:
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 BOOT_SECONDS = 300
-CONFIG = (
-    '{"live_previews_enable": false, "show_progress_every_n_steps": -1, "samples_save": false, '
-    '"grid_save": false, "save_images_before_highres_fix": false, '
-    '"sd_model_checkpoint": "tiny_sdxl.safetensors"}'
-)
+CONFIG = {
+    "live_previews_enable": False,
+    "show_progress_every_n_steps": -1,
+    "samples_save": False,
+    "grid_save": False,
+    "save_images_before_highres_fix": False,
+    "sd_model_checkpoint": "tiny_sdxl.safetensors",
+}
+NEO_PYTHON = {"VERSION_UID": "PY313"}  # without it Neo asks at its first start, and waits
 
 
 def add_twin(data: Path) -> None:
@@ -74,18 +80,36 @@ def real(
         link = data / "extensions" / name
         if not link.exists():
             link.symlink_to(target, target_is_directory=True)
-    (data / "config.json").write_text(CONFIG, encoding="utf-8")
+    host = which(folder)
+    config = CONFIG | (NEO_PYTHON if host == "neo" else {})
+    (data / "config.json").write_text(json.dumps(config), encoding="utf-8")
     command = [str(python), "-u", "launch.py", "--data-dir", str(data)]
     command += ["--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test"]
-    command += ["--skip-version-check", "--use-cpu", "all", "--do-not-download-clip"]
-    command += ["--no-download-sd-model", "--api", "--server-name", "127.0.0.1"]
-    command += ["--port", str(port), *([] if "--precision" in flags else ["--no-half"]), *flags]
+    command += ["--skip-version-check", "--api", "--server-name", "127.0.0.1"]
+    # A WebUI that is given an address thinks that strangers come, even where it is this machine's.
+    command += ["--enable-insecure-extension-access"]
+    command += ["--port", str(port), *_processor(host, flags), *flags]
     # The port is not asked before the log says so: a request during the boot would end it. The
-    # first checkpoint is loaded beside, and is sometimes there first.
-    ready = r"(?s)(?=.*Startup time:)(?=.*Model loaded in)"
+    # first checkpoint is loaded beside, and is sometimes there first; Forge and Neo load it with
+    # the first picture.
+    ready = r"(?s)(?=.*Startup time:)"
+    if host in ("forge", "neo"):
+        (data / "tmp").mkdir(exist_ok=True)
+        command += ["--gradio-allowed-path", str(folder)]  # its own JavaScript is not in `data`
+    else:
+        ready += r"(?=.*Model loaded in)"
     # Not even compiled files are written into the installation.
     with _running(command, folder, data / "webui.log", ready, PYTHONDONTWRITEBYTECODE="1"):
         yield f"http://127.0.0.1:{port}"
+
+
+def _processor(host: str, flags: Sequence[str]) -> list[str]:
+    """The flags by which a WebUI runs on the processor, in single precision, and loads nothing."""
+    if host == "neo":
+        return ["--cpu"]
+    found = ["--always-cpu"] if host == "forge" else []
+    found += ["--use-cpu", "all", "--do-not-download-clip", "--no-download-sd-model"]
+    return found + ([] if "--precision" in flags else ["--no-half"])
 
 
 @contextmanager

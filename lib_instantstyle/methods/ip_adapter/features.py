@@ -2,7 +2,7 @@
 
 Several references can become one here, before the adapter's projection. The ways to combine them
 are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus; `combine_embeds` and the node
-IPAdapter Combine Embeds). "concat" and "each" act after the projection, in served_rows.py.
+IPAdapter Combine Embeds). "concat" and "each" act after the projection, in terms.py.
 """
 
 from __future__ import annotations

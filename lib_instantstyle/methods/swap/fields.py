@@ -6,7 +6,7 @@ Source: Visual Style Prompting, Jeong et al. 2024, arXiv 2402.12974.
 from __future__ import annotations
 
 from lib_instantstyle.units.field import EVERY_UNIT, METHOD, SELF_ATTENTION, Declared, Field
-from lib_instantstyle.units.values import Boolean
+from lib_instantstyle.units.values import Boolean, Number
 
 FIELDS = (
     Field(
@@ -26,6 +26,17 @@ FIELDS = (
         "its queries in all others. Does nothing at CFG scale 1. The layers are a third party's "
         "reading of the paper, and for SD1.5 a guess",
         group=METHOD, row=7, place=57, axes=EVERY_UNIT,
+    ),
+    Field(
+        "style_guidance", 0.0, Number(0, 20),
+        "Style as guidance of its own",
+        "0: off. About 3: the style is added to the guidance and never meets the prompt; two more "
+        "calls of the UNet in each step",
+        "Style-prompting guidance (arXiv 2508.11476) for `swap`: s times the difference of two "
+        "predictions with an empty prompt, with and without the reference's keys and values, is "
+        "added to each prediction; the sampler's own calls stay without style. Works at every CFG "
+        "scale. 0 is off; 3 is published",
+        group=METHOD, row=8, place=58, axes=EVERY_UNIT,
     ),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 
@@ -21,6 +21,7 @@ from lib_instantstyle.methods.shared_features import (
     ColourCalibration,
     QueryGuided,
     SharedFeatures,
+    Size,
     Swapped,
 )
 from lib_instantstyle.methods.shared_reference import SharedReference, status
@@ -45,12 +46,53 @@ class SwapPart(SharedReference):
     def callback(
         self, reference: SharedFeatures, attention: AttentionContext, current: Pass
     ) -> AttentionCallback:
-        if not self.unit.negative_query:
+        if not _guides_by_queries(self.unit):
             return Swapped(reference).act
-        return QueryGuided(reference, self._late(attention), lambda: current.rows or ()).act
+        late = self._late(attention)
+        return QueryGuided(reference, late, lambda: current.rows or (), self._sizes).act
+
+    @property
+    def guides(self) -> bool:
+        return bool(self.unit.style_guidance)
+
+    def guidance(
+        self,
+        reference: SharedFeatures,
+        attention: AttentionContext,
+        state: torch.Tensor,
+        sigma: float,
+    ) -> Change | None:
+        """Style-prompting guidance (SPG, Pacific Graphics 2025, arXiv 2508.11476).
+
+        s (e_style - e_plain) is added to the noise that the evaluation predicts. Both come with an
+        empty prompt, the first with the reference's keys and values, so that the style never meets
+        the prompt. The published code has the negative prompt there.
+        """
+        self.rows_outside = range(len(state))
+        try:
+            plain = attention.unconditional(state, sigma)
+            with attention.hooks.acting(Swapped(reference).act):
+                styled = attention.unconditional(state, sigma)
+        finally:
+            self.rows_outside = ()
+        moved = self.unit.style_guidance * sigma * (styled - plain)
+        recoloured = self.change(sigma)
+
+        def guided(predicted: torch.Tensor) -> torch.Tensor:
+            found = predicted - moved.to(predicted)
+            return found if recoloured is None else recoloured(found)
+
+        return guided
+
+    def _sizes(self) -> tuple[Size, Size]:
+        """Height and width of the reference's latent and of those sampled now."""
+        if self.picture is None:
+            return self.latent_size, self.latent_size
+        height, width = self.reference.shape[-2:]
+        return (height, width), self.latent_size
 
     def captured_parts(self, attention: AttentionContext) -> Callable[[int], Collection[str]]:
-        if not self.unit.negative_query:
+        if not _guides_by_queries(self.unit):
             return super().captured_parts(attention)
         late = self._late(attention)
         return lambda number: self.parts if number in late else (TO_Q,)
@@ -82,17 +124,32 @@ class SwapMethod(AttentionMethod):
     def attention_part(
         self, unit: Unit, blocks: Collection[int], picture: Picture | None
     ) -> AttentionPart:
-        part = SwapPart(unit, SHARED_BLOCKS["sd15"] if unit.negative_query else blocks, picture)
+        everywhere = SHARED_BLOCKS["sd15"]
+        part = SwapPart(unit, everywhere if _guides_by_queries(unit) else blocks, picture)
         part.late_blocks = blocks
         return part
 
     def check(self, unit: Unit, context: Context, findings: Findings) -> ReferencePicture | None:
         found = super().check(unit, context, findings)
-        if unit.negative_query and getattr(context.p, "cfg_scale", None) == 1:
+        if (
+            unit.negative_query
+            and not unit.style_guidance
+            and getattr(context.p, "cfg_scale", None) == 1
+        ):
             findings.remark(
                 "at CFG scale 1 there is no negative prompt, so that negative_query does nothing."
             )
+        if unit.negative_query and unit.style_guidance:
+            findings.remark("negative_query does nothing beside style_guidance.")
         return found
+
+    def problems(self, unit: Unit, context: Context) -> Iterator[str]:
+        if unit.style_guidance and not unit.image:
+            yield "style_guidance needs a reference picture; give one, or set style_guidance to 0."
+
+
+def _guides_by_queries(unit: Unit) -> bool:
+    return bool(unit.negative_query and not unit.style_guidance)
 
 
 METHOD = SwapMethod()
