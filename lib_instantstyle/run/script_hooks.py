@@ -19,7 +19,7 @@ from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 _WRAPPED = ("init", "sample", "setup_prompts")  # methods of `p`
 
 
-def before_process(p: Any, arguments: Sequence[object]) -> None:
+def before_process(p: Any, arguments: Sequence[object] = ()) -> None:
     """Clear what an earlier use of this `p` left: X/Y/Z plots and batch folders reuse it.
 
     The branch for AMD devices calls no other hook of a script with ONNX models; it is refused here.
