@@ -30,7 +30,7 @@ def before_process(p: Any, arguments: Sequence[object] = ()) -> None:
     for name in state.ALL:
         if hasattr(p, name):
             delattr(p, name)
-    if uses_onnx():
+    if any(arguments[:1]) and uses_onnx():  # the first is False where nothing is on
         _refuse_onnx(p, arguments)
 
 
