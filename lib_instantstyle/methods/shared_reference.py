@@ -80,11 +80,6 @@ class SharedReference(AttentionPart):
     def begin(self, attention: AttentionContext, context: Context) -> None:
         """Called before the sampling."""
 
-    @property
-    def guides(self) -> bool:
-        """Whether the reference acts through `guidance` alone."""
-        return False
-
     def guidance(
         self,
         reference: SharedFeatures,
@@ -92,8 +87,9 @@ class SharedReference(AttentionPart):
         state: torch.Tensor,
         sigma: float,
     ) -> Change | None:
-        """A change of the pictures that the evaluation of `state` [B, 4, h, w] predicts."""
-        raise NotImplementedError
+        """A change of the pictures that the evaluation of `state` [B, 4, h, w] predicts, in place
+        of attention to the reference in the evaluation itself; None where there is none."""
+        return None
 
     def change(self, sigma: float) -> Change | None:
         """A change of the pictures predicted by the evaluation at `sigma`, or None."""
@@ -129,13 +125,13 @@ class SharedReference(AttentionPart):
                 if not acts(self.unit.start, self.unit.end, fraction):
                     return None
                 reference = features_at(sigma)
-                if self.guides:
-                    return self.guidance(reference, attention, state, sigma)
-                acting = self.callback(reference, attention, current)
-                exits.enter_context(attention.hooks.acting(acting, self._see_latents))
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
-                return self.change(sigma)
+                guided = self.guidance(reference, attention, state, sigma)
+                if guided is None:
+                    acting = self.callback(reference, attention, current)
+                    exits.enter_context(attention.hooks.acting(acting, self._see_latents))
+                return guided or self.change(sigma)
 
             with torch.no_grad(), around_model_calls(p, current.fraction, attention.sigmas, enter):
                 yield

@@ -44,7 +44,6 @@ class SamplingPass:
         self.name = "hires fix's second pass" if is_hires else "the sampling"
         self._plan = plan
         self._steps = steps
-        self._is_compiled = False
         self._due_steps = 0  # evaluations of the denoiser in which some term should act
         self.expected = plan.acting_units(steps)  # units of which some term should act
         self.context = context
@@ -66,7 +65,6 @@ class SamplingPass:
         self._exits = ExitStack()
 
     def __enter__(self) -> SamplingPass:
-        self._is_compiled = self.context.host.is_compiled(self.context.p)
         refuse_compiled(self._is_compiled)
         with ExitStack() as stack:
             stack.enter_context(eager())
@@ -126,11 +124,14 @@ class SamplingPass:
         if len(missed) not in (0, len(reaches)):
             what = f"{listed(missed)} {'was' if len(missed) == 1 else 'were'}"
             cause = "another extension replaces or leaves out layers of the UNet; switch it off."
-        if self._is_compiled:
+        if self._is_compiled():
             cause = "torch.compile has changed this UNet; switch it off."
         return (
             f"the style could not be applied, because in {self.name} {what} never reached; {cause}"
         )
+
+    def _is_compiled(self) -> bool:
+        return self.context.host.is_compiled(self.context.p)
 
     @property
     def remark(self) -> str:

@@ -12,7 +12,7 @@ from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
 from lib_instantstyle.run.notes import note
-from lib_instantstyle.styles.tags import of_batch, units_of
+from lib_instantstyle.styles.tags import of_batch, tags_in, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
@@ -30,16 +30,18 @@ def before_process(p: Any, arguments: Sequence[object] = ()) -> None:
     for name in state.ALL:
         if hasattr(p, name):
             delattr(p, name)
-    if uses_onnx():
-        _refuse_onnx(p, arguments)
+    prompt = str(getattr(p, "prompt", ""))  # one, or a list of them
+    # The first argument is False where nothing is on.
+    if (any(arguments[:1]) or "<" in prompt) and uses_onnx():
+        _refuse_onnx(p, arguments, prompt)
 
 
-def _refuse_onnx(p: Any, arguments: Sequence[object]) -> None:
+def _refuse_onnx(p: Any, arguments: Sequence[object], prompt: str) -> None:
     try:
-        if _acting(p, TABLE.parse_arguments(arguments)):
+        if _acting(p, TABLE.parse_arguments(arguments)) or tags_in(prompt):
             raise InstantStyleError(
                 "the style cannot be applied to ONNX and Olive models, which have no layers to act "
-                "in; switch the setting onnx_enable off, or the units."
+                "in; switch the setting onnx_enable off, or the units, and leave out their tags."
             )
     except Exception as error:
         _refuse(p, "setup_prompts", error)

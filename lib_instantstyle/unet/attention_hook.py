@@ -168,10 +168,7 @@ class AttentionSum:
 
         if each.away is None:
             return add(hidden, each.image)
-        prompts = [*each.prompts]
-        styled = add(text, each.image)
-        away = add(text if len(prompts) == len(text) else text[prompts], each.away)
-        styled = _guided(styled, away, each)
+        styled = _guided(add(text, each.image), add(text[each.prompts], each.away), each)
         return styled if hidden is text else hidden + (styled - text)
 
     def _factor(self, text: torch.Tensor, each: Attended, rows: Rows) -> torch.Tensor | None:
@@ -190,7 +187,7 @@ class AttentionSum:
         """
         factors = [self._factor(text, each, rows) for each in fused]
         shares = [
-            self._share(text, each.term, [each.term.row(code) for code in rows], factor)
+            self._share(text, each.term, each.served, factor)
             for each, factor in zip(fused, factors)
         ]
         total = text.new_ones(1, 1, 1)
@@ -200,11 +197,9 @@ class AttentionSum:
             term, mask = each.term, self._mask(text, each.term)
             styled = torch.lerp(text, cross_modal(text, each.image, mask), share / total)
             if each.away is not None:
-                prompts = [*each.prompts]
-                own = text[prompts]
-                avoided = [term.row_to_avoid(rows[place]) for place in prompts]
-                share = self._share(text, term, avoided, factor)
-                share = share / (total if len(total) == 1 else total[prompts])
+                own = text[each.prompts]
+                share = self._share(text, term, each.avoided, factor)
+                share = share / (total if len(total) == 1 else total[each.prompts])
                 away = torch.lerp(own, cross_modal(own, each.away, mask), share)
                 styled = _guided(styled, away, each)
             yield each, styled
@@ -222,9 +217,10 @@ class AttentionSum:
         """
         most = term.weight * self._call.strengths[term.when]
         by_row = [term.fused[row] * most for row in served]
-        if len(set(by_row)) == 1:
-            by_row = by_row[:1]
-        share = torch.tensor(by_row, device=text.device, dtype=text.dtype)[:, None, None]
+        if len(set(by_row)) == 1:  # filled on the device, and not copied to it
+            share = text.new_full((1, 1, 1), by_row[0])
+        else:
+            share = text.new_tensor(by_row)[:, None, None]
         if factor is not None:
             share = share * factor.to(text.dtype)
         share = share.clamp(0, 1)
@@ -245,9 +241,8 @@ class AttentionSum:
 
 def _guided(styled: torch.Tensor, away: torch.Tensor, each: Attended) -> torch.Tensor:
     """`styled` [B, N, h] with its prompt rows guided away from `away`."""
-    prompts = [*each.prompts]
-    if len(prompts) == len(styled):
+    if len(away) == len(styled):
         return guided(styled, away, each.term.guidance)
     changed = styled.clone()
-    changed[prompts] = guided(styled[prompts], away, each.term.guidance)
+    changed[each.prompts] = guided(styled[each.prompts], away, each.term.guidance)
     return changed

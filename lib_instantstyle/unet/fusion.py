@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import torch
 
-TAU, ALPHA = 2.5, 0.25  # of the published code for Stable Diffusion
+from lib_instantstyle.unet.inversion import adain
 
-_SMALLEST = 1e-12  # deviation below which a channel counts as constant
+TAU, ALPHA = 2.5, 0.25  # of the published code for Stable Diffusion
 
 
 def cross_modal(
@@ -31,15 +31,11 @@ def cross_modal(
 ) -> torch.Tensor:
     """`text` with the mean and deviation of `image`, by row and channel; both [B, N, h].
 
-    mask: [1, N, 1], 0 to 1, how much each token counts in the statistics. Deviations are unbiased.
-    A channel of `text` that is constant becomes the mean of `image`. In float32, returned in the
-    type of `text`.
+    mask: [1, N, 1], 0 to 1, how much each token counts in the statistics. A channel of `text` that
+    is constant becomes the mean of `image`. In float32, returned in the type of `text`.
     """
-    mean, deviation = _moments(text.float(), mask)
-    image_mean, image_deviation = _moments(image.float(), mask)
-    factor = image_deviation / deviation.clamp_min(_SMALLEST)
-    factor = torch.where(deviation < _SMALLEST, 0, factor)
-    return torch.addcmul(image_mean, text.float() - mean, factor).to(text.dtype)
+    weights = None if mask is None else mask.float()
+    return adain(text.float(), image.float(), (1,), weights=weights).to(text.dtype)
 
 
 def guided(
@@ -58,17 +54,3 @@ def guided(
     norms = [torch.linalg.vector_norm(z, 1, dim=-1, keepdim=True) for z in (plus, far)]
     limit = (tau * norms[0] / norms[1].clamp_min(torch.finfo(far.dtype).tiny)).clamp_(max=1)
     return torch.lerp(plus, far * limit, alpha).to(positive.dtype)
-
-
-def _moments(x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and unbiased standard deviation [B, 1, h] over the tokens."""
-    tokens = x.shape[1]
-    weights = x.new_ones(1, tokens, 1) if mask is None else mask.float()
-    total = weights.sum()
-    # The number of tokens less one, where all weights are 0 or 1.
-    freedom = total - weights.square().sum() / total.clamp_min(_SMALLEST)
-    mean = (x * weights).sum(1, keepdim=True) / total.clamp_min(_SMALLEST)
-    squares = ((x - mean).square() * weights).sum(1, keepdim=True)
-    # With one token there is no deviation; a rest of rounding must not be divided by.
-    variance = torch.where(freedom > 0.5, squares / freedom.clamp_min(0.5), 0)
-    return mean, variance.sqrt()

@@ -65,18 +65,24 @@ class _Group:
     """Terms that are attended to at once, and what prompt rows of some of them are guided from."""
 
     bank: Bank
-    away: Bank | None = None  # with the prompt rows of `prompts` alone
-    prompts: tuple[int, ...] = ()
+    away: Bank | None = None  # with the prompt rows alone
+    prompts: slice | list[int] = field(default_factory=list)  # where these are
 
 
 @dataclass(frozen=True)
 class Attended:
-    """What one term attends to: [B, N, h]; away: [prompt rows, N, h], what they are guided from."""
+    """What one term attends to: image [B, N, h], with a row of its bank for each of the B rows.
+
+    away: [prompt rows, N, h], what these rows are guided from, if they are; avoided: the row of the
+    bank for each. prompts: where they are among the B.
+    """
 
     term: AttentionTerm
     image: torch.Tensor
-    away: torch.Tensor | None
-    prompts: tuple[int, ...]
+    served: tuple[int, ...]
+    away: torch.Tensor | None = None
+    avoided: tuple[int, ...] = ()
+    prompts: slice | list[int] = field(default_factory=list)
 
 
 class ImageAttention:
@@ -107,12 +113,13 @@ class ImageAttention:
         for group in self._groups(acting, rows, query, damped):
             images, away = group.bank.attend(query_heads), {}
             if group.away is not None:
-                alone = len(group.prompts) < batch
-                of_prompts = query_heads[list(group.prompts)] if alone else query_heads
-                found = group.away.attend(of_prompts)
-                away = {id(term): of_term(found, i) for i, term in enumerate(group.away.terms)}
-            for i, term in enumerate(group.bank.terms):
-                yield Attended(term, of_term(images, i), away.get(id(term)), group.prompts)
+                found = group.away.attend(query_heads[group.prompts])
+                away = {
+                    id(term): (of_term(found, i), avoided, group.prompts)
+                    for i, (term, avoided) in enumerate(zip(group.away.terms, group.away.served))
+                }
+            for i, (term, served) in enumerate(zip(group.bank.terms, group.bank.served)):
+                yield Attended(term, of_term(images, i), served, *away.get(id(term), ()))
 
     def _groups(
         self, acting: tuple[AttentionTerm, ...], rows: Rows, query: torch.Tensor, damped: Damped
@@ -147,7 +154,10 @@ class ImageAttention:
         if not prompts or not away:
             return _Group(bank)
         served = [[term.row_to_avoid(rows[place]) for place in prompts] for term in away]
-        return _Group(bank, self._bank(away, served, query, damped), tuple(prompts))
+        # A slice is read without an index tensor, for which the processor would wait.
+        together = prompts == [*range(prompts[0], prompts[-1] + 1)]
+        places = slice(prompts[0], prompts[-1] + 1) if together else prompts
+        return _Group(bank, self._bank(away, served, query, damped), places)
 
     def _bank(
         self,

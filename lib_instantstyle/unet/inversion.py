@@ -158,25 +158,43 @@ def adain(
     style: torch.Tensor,
     dims: Sequence[int],
     added_variance: float = 0.0,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Adaptive instance normalisation: `content` with the mean and standard deviation of `style`.
 
     Both statistics are taken over `dims` (the same in both; their lengths may differ), unbiased.
     For latents [B, C, h, w] dims are (2, 3), for tokens [B, N, h] they are (1,).
-    added_variance: added to both variances, as StyleAligned does (1e-5).
+    added_variance: added to both variances, as StyleAligned does (1e-5). weights: how much each
+    position counts in both statistics, 0 to 1, of a shape that spreads over `content` and `style`.
     Source: Huang and Belongie, arXiv 1703.06868.
     """
-    mean, deviation = _moments(content, dims, added_variance)
-    style_mean, style_deviation = _moments(style, dims, added_variance)
+    mean, deviation = _moments(content, dims, added_variance, weights)
+    style_mean, style_deviation = _moments(style, dims, added_variance, weights)
     return (content - mean) / deviation.clamp_min(_SMALLEST) * style_deviation + style_mean
 
 
 def _moments(
-    x: torch.Tensor, dims: Sequence[int], added_variance: float
+    x: torch.Tensor, dims: Sequence[int], added_variance: float, weights: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    if weights is not None:
+        mean, variance = _weighted_moments(x, dims, weights)
+        return mean, (variance + added_variance).sqrt()
     alone = all(x.shape[dim] == 1 for dim in dims)  # a single token has no deviation
     variance, mean = torch.var_mean(x, dim=list(dims), keepdim=True, correction=0 if alone else 1)
     return mean, (variance + added_variance).sqrt()
+
+
+def _weighted_moments(
+    x: torch.Tensor, dims: Sequence[int], weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and unbiased variance; 0 where all weights are."""
+    total = weights.sum().clamp_min(_SMALLEST)
+    # The number of positions less one, where all weights are 0 or 1.
+    freedom = total - weights.square().sum() / total
+    mean = (x * weights).sum(dim=list(dims), keepdim=True) / total
+    squares = ((x - mean).square() * weights).sum(dim=list(dims), keepdim=True)
+    # A single position has no deviation; a rest of rounding must not be divided by.
+    return mean, torch.where(freedom > 0.5, squares / freedom.clamp_min(0.5), 0)
 
 
 def to_pixels(image: Image.Image, width: int, height: int, crop: str = "center") -> torch.Tensor:

@@ -11,7 +11,7 @@ sampling runs without graphs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -83,9 +83,12 @@ def is_compiled(module: nn.Module) -> bool:
     )
 
 
-def refuse_compiled(compiled: bool) -> None:
-    """Raise InstantStyleError where the UNet is compiled and `eager` can do nothing about it."""
-    if compiled and not hasattr(torch.compiler, "set_stance"):
+def refuse_compiled(compiled: Callable[[], bool]) -> None:
+    """Raise InstantStyleError where the UNet is compiled and `eager` can do nothing about it.
+
+    compiled: asked before torch 2.6 only, because the answer takes a walk over all modules.
+    """
+    if not hasattr(torch.compiler, "set_stance") and compiled():
         raise InstantStyleError(
             "the style cannot be applied to a UNet that torch.compile has changed, because torch "
             f"{torch.__version__} skips what is added to it; switch torch.compile off, or update "

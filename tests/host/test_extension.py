@@ -464,6 +464,8 @@ def test_onnx_models_are_refused(webui, monkeypatch):
     assert "ONNX and Olive models" in answer.body["detail"]
     answer = webui.txt2img(**style({**UNIT, "wieght": 1}), expect=422)
     assert "the field 'wieght' is unknown" in answer.body["detail"]
+    answer = webui.txt2img(prompt="a cat <instantstyle:ink>", expect=422)
+    assert "ONNX and Olive models" in answer.body["detail"]
     assert webui.txt2img().status == 200
     assert webui.txt2img(**style({**UNIT, "enabled": False})).status == 200
     monkeypatch.setitem(webui.shared.opts.data, "onnx_enable", False)

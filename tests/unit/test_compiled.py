@@ -56,13 +56,13 @@ def test_what_is_compiled_is_told():
 
 
 def test_an_older_torch_is_told_by_name(monkeypatch):
-    refuse_compiled(True)
+    refuse_compiled(lambda: True)
     monkeypatch.delattr(torch.compiler, "set_stance")
     with eager():
         pass
-    refuse_compiled(False)
+    refuse_compiled(lambda: False)
     with pytest.raises(InstantStyleError, match=r"torch\.compile has changed.*2\.6 or later"):
-        refuse_compiled(True)
+        refuse_compiled(lambda: True)
 
 
 def test_the_compiler_is_not_loaded_for_it():

@@ -51,10 +51,6 @@ class SwapPart(SharedReference):
         late = self._late(attention)
         return QueryGuided(reference, late, lambda: current.rows or (), self._sizes).act
 
-    @property
-    def guides(self) -> bool:
-        return bool(self.unit.style_guidance)
-
     def guidance(
         self,
         reference: SharedFeatures,
@@ -68,6 +64,8 @@ class SwapPart(SharedReference):
         empty prompt, the first with the reference's keys and values, so that the style never meets
         the prompt. The published code has the negative prompt there.
         """
+        if not self.unit.style_guidance:
+            return None
         self.rows_outside = range(len(state))
         try:
             plain = attention.unconditional(state, sigma)
