@@ -21,8 +21,8 @@ from .course import Course, Loss, device_of
 from .world import BEYOND, LOOKS, SHAPES, scenes
 
 TOKENS_COURSE = Course("tokens", steps=600, batch=48, rate=2e-3, mean_of=50)
-COURSE = Course("adapter", steps=1200, batch=24, rate=1e-3, mean_of=200)
-STYLE_COURSE = Course("style_adapter", steps=1200, batch=24, rate=1e-3, mean_of=200)
+COURSE = Course("adapter", steps=1600, batch=24, rate=1e-3, mean_of=200)
+STYLE_COURSE = Course("style_adapter", steps=1600, batch=24, rate=1e-3, mean_of=200)
 TOKENS = 4
 ALL_BLOCKS = tuple(block.index for block in SDXL.blocks)
 STYLE_BLOCKS = (6,)  # up_blocks.0.attentions.1

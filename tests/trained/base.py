@@ -27,14 +27,17 @@ UNET = UNetConfig(
     linear_projection=True,
     adm_in_channels=256 + 6 * 256,
 )
-COURSE = Course("base", steps=6000, batch=24, rate=1.5e-3, mean_of=400)
+COURSE = Course("base", steps=4400, batch=24, rate=1.5e-3, mean_of=400)
+DETAILS_COURSE = Course("details", steps=1200, batch=24, rate=1e-3, fall=1.0, mean_of=200)
 # Small latents: where the picture is as strong as the noise at the first step of SDXL's schedule,
 # chance and not the prompt or the reference decides what colours are painted (Chen 2023, arXiv
 # 2301.10972; Lin et al. 2024, arXiv 2305.08891).
 LATENT_STD, _PIXEL_STD = 0.5, 0.7
 COLOUR_STD = _PIXEL_STD / LATENT_STD  # colours by which pixels are divided
 LOOK_NAMED, NOTHING_SAID, SILENT = 0.7, 0.05, 0.1
-NOISY = 0.7  # exponent of a chance from 0 to 1: below 1 there is more noise than in equal shares
+# Exponents of a chance from 0 to 1: below 1 there is more noise than in equal shares. What shape a
+# word means is learned where there is much noise; grain is lost where there is little.
+NOISY, EVEN = 0.5, 1.0
 MOSTLY_FILLED = 0.7  # share of prompts with fewer rows of filling than the WebUI's
 
 
@@ -100,16 +103,16 @@ class Noised:
     weight: Tensor
 
 
-def noised(latents: Tensor, generator: torch.Generator) -> Noised:
-    """At random steps of the schedule, the more often the more noise there is: words count there.
+def noised(latents: Tensor, generator: torch.Generator, exponent: float = NOISY) -> Noised:
+    """At random steps of the schedule; exponent: see NOISY.
 
     The UNet tells the velocity (Salimans and Ho 2022, arXiv 2202.00512), not the noise: a network
     this small cannot tell nearly pure noise so exactly that the picture's colours are in what is
     left. The weight makes every step's target equally large (Karras et al. 2022, arXiv 2206.00364).
     """
     alphas = alphas_cumprod()
-    chance = torch.rand(len(latents), generator=generator, dtype=torch.float64)
-    steps = (len(alphas) * chance**NOISY).long()
+    chance = torch.rand(len(latents), generator=generator)
+    steps = (len(alphas) * chance**exponent).long().clamp(max=len(alphas) - 1)
     noise = torch.randn(latents.shape, generator=generator)
     alpha = alphas[steps]
     weight = 1 / (alpha + LATENT_STD**2 * (1 - alpha))
@@ -141,12 +144,12 @@ def prompt_numbers(rng: np.random.Generator, shapes, looks) -> Tensor:
     return torch.tensor(numbers)
 
 
-def make_loss(prompts: Prompts, course: Course = COURSE) -> Loss:
+def make_loss(prompts: Prompts, course: Course = COURSE, exponent: float = NOISY) -> Loss:
     def loss(unet: nn.Module, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
         seen = scenes(rng, course.batch)
         numbers = prompt_numbers(rng, seen.shapes, seen.looks)
         silent = torch.from_numpy(rng.random(course.batch) < SILENT)
-        task = noised(scene_latents(seen), generator)
+        task = noised(scene_latents(seen), generator, exponent)
         context, y = prompts(numbers, silent)
         # Some 70 rows of filling drown the words at first: what to look for is learned sooner where
         # there are fewer, as in long prompts.

@@ -49,7 +49,7 @@ def painted_shapes(study: Study, each: int, seed: int) -> tuple[Tensor, Tensor]:
     shapes = torch.arange(len(SHAPES)).repeat(each)
     numbers = torch.tensor([caption_number(int(shape), None) for shape in shapes])
     with training_attention():
-        latents = sample(study.mean("base"), study.prompts(), numbers, seed)
+        latents = sample(study.mean("details"), study.prompts(), numbers, seed)
     return to_pictures(latents), shapes
 
 

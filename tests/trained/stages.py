@@ -1,4 +1,4 @@
-"""All that is trained, in order: text, two judges, image, image tokens, base, two adapters.
+"""All that is trained, in order: text, judges, image, image tokens, base twice, two adapters.
 
 A stage builds on the running means of those before it.
 """
@@ -27,6 +27,7 @@ COURSES: Mapping[str, Course] = {
         clip.IMAGE_COURSE,
         adapter.TOKENS_COURSE,
         base.COURSE,
+        base.DETAILS_COURSE,
         adapter.COURSE,
         adapter.STYLE_COURSE,
     )
@@ -39,8 +40,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "image": ("text",),
     "tokens": ("image",),
     "base": ("text",),
-    "adapter": ("text", "image", "tokens", "base"),
-    "style_adapter": ("text", "image", "tokens", "base"),
+    "details": ("text", "base"),
+    "adapter": ("text", "image", "tokens", "details"),
+    "style_adapter": ("text", "image", "tokens", "details"),
 }
 
 
@@ -66,7 +68,7 @@ class Study:
             make, loss = _MAKERS[name](self, course)
             torch.manual_seed(course.seed)
             network = make().to(self.device)
-            compiled = self._compiled and name == "base"
+            compiled = self._compiled and name in ("base", "details")
             self._made[name] = Training(network, course, loss, self.folder, compiled)
         return self._made[name]
 
@@ -125,13 +127,26 @@ def _base(study: Study, course: Course) -> _Making:
     return base.new_unet, base.make_loss(study.prompts(), course)
 
 
+def _details(study: Study, course: Course) -> _Making:
+    begun = study.mean("base")
+    loss = base.make_loss(study.prompts(), course, base.EVEN)
+    return lambda: _trainable(begun), loss
+
+
+def _trainable(network: nn.Module) -> nn.Module:
+    """A copy of a trained UNet, of which the same is trained as of a new one."""
+    copied = base.new_unet()
+    copied.load_state_dict(network.state_dict())
+    return copied
+
+
 def _tokens(study: Study, course: Course) -> _Making:
     loss = adapter.make_tokens_loss(study.mean("image"), course)
     return partial(adapter.ImageProjection, clip.EMBED_DIM), loss
 
 
 def _adapter(study: Study, course: Course, blocks: Collection[int] = adapter.ALL_BLOCKS) -> _Making:
-    unet, tower, projection = (study.mean(name) for name in ("base", "image", "tokens"))
+    unet, tower, projection = (study.mean(name) for name in ("details", "image", "tokens"))
     loss = adapter.make_loss(unet, tower, study.prompts(), course)
     return partial(adapter.Adapter, unet, projection, blocks), loss
 
@@ -143,6 +158,7 @@ _MAKERS = {
     "image": _image,
     "tokens": _tokens,
     "base": _base,
+    "details": _details,
     "adapter": _adapter,
     "style_adapter": partial(_adapter, blocks=adapter.STYLE_BLOCKS),
 }
