@@ -203,6 +203,11 @@ class Table:
             )
         return given
 
+    def is_of_page(self, arguments: Sequence[object]) -> bool:
+        """Whether `arguments` are the page's values and not a client's objects."""
+        first, second = [*arguments, None, None][:2]
+        return first is True and not isinstance(second, Mapping)
+
     def page_values(self, values: Sequence[object]) -> list[dict[str, object]]:
         """The page's units in the values that follow its switch; none if the count is not its own.
 
