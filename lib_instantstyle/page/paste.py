@@ -129,10 +129,10 @@ def style_instead(written: Written, sender: str = "") -> str:
     "" if there is none, or if the unit processes the picture in a way that a style cannot hold.
     Everybody may use saved styles, so that this also serves strangers.
     """
-    from lib_instantstyle.styles.header import IN_FEATURES
+    from lib_instantstyle.styles.header import NEEDS_PICTURE
 
     unit = written.unit
-    as_it_is = not any(map(unit.differs, IN_FEATURES))
+    as_it_is = not any(map(unit.differs, NEEDS_PICTURE))
     alone = written.hashes.keys() <= {"image", "mask"}
     if not unit.declared.takes_styles or unit.style or not as_it_is or not alone:
         return ""

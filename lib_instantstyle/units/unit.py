@@ -50,6 +50,11 @@ class Unit:
         return not self.why_idle
 
     @property
+    def uses_method(self) -> bool:
+        """False where the palette acts alone."""
+        return any(getattr(self, name) for name in self.table.strengths if name != "palette")
+
+    @property
     def why_idle(self) -> tuple[str, ...]:
         """Why the unit cannot change a picture, a sentence each; none if it can."""
         reasons = []
