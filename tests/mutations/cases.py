@@ -226,7 +226,7 @@ MUTATIONS = [
     Mutation("texture: nothing is damped", "methods/ip_adapter/colour_texture.py",
              "torch.exp(-damping *", "torch.exp(0 *", "tests/unit/test_colour_texture.py"),
     Mutation("style mix: a straight line", "styles/file.py",
-             "    sine = torch.where(straight", "    straight |= True\n    sine = torch.where(straight",
+             "(sine < _SMALLEST_SINE)", "(sine < 2)",
              "tests/unit/test_style_mix.py"),
     # -- inside the attention, noised references, layers that are not reached
     Mutation("inside: guided towards and not away", "unet/fusion.py",
