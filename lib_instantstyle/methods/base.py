@@ -78,6 +78,7 @@ class UnitPlan:
     steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
     hires_steps: list[int] = field(default_factory=list)
     purified: str = ""  # until which step
+    palette: str = ""  # in which steps the colours are moved
     remarks: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
     problems: list[str] = field(default_factory=list)  # reasons why no picture would be made
@@ -144,6 +145,14 @@ class Pass(Protocol):
     def context(self) -> Context:
         """The context of the generation, with the layers of that UNet."""
 
+    @property
+    def steps(self) -> int:
+        """How many of the sampler's steps it executes."""
+
+    @property
+    def is_hires(self) -> bool:
+        """Whether it is hires fix's second one."""
+
     def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
         """Its completed share before an evaluation; see SamplerProgress.fraction."""
 
@@ -164,6 +173,7 @@ class Part:
     have acted in was never reached; "" if none.
     """
 
+    title = "style"  # what of a unit it is, in sentences
     tells_images_apart = False  # whether `Pass.rows` must name the image of each row
 
     def __init__(
@@ -179,6 +189,11 @@ class Part:
         self.comments = tuple(comments)
         self.replaced, self.problem = 0, ""
         self.all_units = self.units  # those too that add nothing to this UNet
+
+    @property
+    def measured(self) -> Mapping[str, str]:
+        """Further infotext lines by key, known when the sampling has ended."""
+        return {}
 
     @property
     def is_empty(self) -> bool:

@@ -21,8 +21,9 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page import downloads, reference_preview, status, styles
 from lib_instantstyle.page.controls import ElemId, unit_label
 from lib_instantstyle.page.file_lists import FILE_LISTS
-from lib_instantstyle.page.paste import paster, switch_paster
+from lib_instantstyle.page.paste import paster
 from lib_instantstyle.page.paste_back import BACK, as_request, give_back, notice
+from lib_instantstyle.page.paste_losses import switch_paster
 from lib_instantstyle.page.sent_pictures import note_sent
 from lib_instantstyle.page.unit_tab import build_unit
 from lib_instantstyle.units.field import Files

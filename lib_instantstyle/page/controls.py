@@ -60,7 +60,7 @@ def unit_label(label: str, number: int) -> str:
 
 def is_needed(field: Field, values: Mapping[str, object]) -> bool:
     """Whether `field` does anything beside the other `values` of its unit."""
-    return field.only_with is None or values.get(field.only_with[0]) == field.only_with[1]
+    return field.only_with is None or values.get(field.only_with[0]) in field.only_with[1]
 
 
 def page_value(unit: Unit, name: str) -> Any:

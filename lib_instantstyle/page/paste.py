@@ -1,7 +1,8 @@
 """Pasting infotext: one function for each of the page's values.
 
 A function that returns None leaves its component as it is. The switches have functions too: the
-infotext of a picture made without the extension, or without a unit, switches them off.
+infotext of a picture made without the extension, or without a unit, switches them off (the one of
+the accordion is in page/paste_losses.py).
 
 Infotext names pictures by their hashes. Those that the reference store still has are put back as
 the page's text boxes hold them; for the others None is returned. Where strangers may use the page
@@ -24,7 +25,7 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import page_value
 from lib_instantstyle.page.sent_pictures import sent_pictures
 from lib_instantstyle.styles.library import library
-from lib_instantstyle.units.infotext import OWN_KEY, Written, read
+from lib_instantstyle.units.infotext import Written, read
 
 Paster = Callable[[Mapping[str, object]], Any]
 _DIGITS = 12  # of a hash, as infotext has them
@@ -56,11 +57,6 @@ class Kept:
             return str(held[0]["image"])
         # A weight that is no number is refused when the unit is parsed.
         return json.dumps(held) if held else ""
-
-
-def switch_paster(params: Mapping[str, object]) -> bool:
-    """The value of the accordion's switch: whether the infotext has a key of ours."""
-    return any(OWN_KEY.fullmatch(key) for key in params)
 
 
 @cache
@@ -133,10 +129,10 @@ def style_instead(written: Written, sender: str = "") -> str:
     "" if there is none, or if the unit processes the picture in a way that a style cannot hold.
     Everybody may use saved styles, so that this also serves strangers.
     """
-    from lib_instantstyle.styles.header import IN_FEATURES
+    from lib_instantstyle.styles.header import NEEDS_PICTURE
 
     unit = written.unit
-    as_it_is = not any(map(unit.differs, IN_FEATURES))
+    as_it_is = not any(map(unit.differs, NEEDS_PICTURE))
     alone = written.hashes.keys() <= {"image", "mask"}
     if not unit.declared.takes_styles or unit.style or not as_it_is or not alone:
         return ""

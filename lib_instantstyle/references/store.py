@@ -65,6 +65,19 @@ def store() -> ReferenceStore | None:
     return None if folder is None else ReferenceStore(folder)
 
 
+def keep_files(
+    files: Sequence[bytes], folder: BoundedFolder | None, notify: Callable[[str], None]
+) -> None:
+    """Keep picture files in `folder`, if there is one; empty ones are left out.
+
+    notify: called with a sentence for each that cannot be written, which stops nothing.
+    """
+    kept = None if folder is None else ReferenceStore(folder)
+    for file in files if kept else ():
+        if kept and file and (sentence := kept.put(file)):
+            notify(sentence)
+
+
 def save_crops(sha256: str, key: str, views: Sequence[Image.Image], folder: Path) -> str | None:
     """Write the crops `views` of a picture into `folder`, unless they are there.
 

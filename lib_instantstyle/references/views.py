@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
+from PIL import Image, ImageStat
 
 from lib_instantstyle.clip.preprocess import normalised
 from lib_instantstyle.references.crops import reference_views
@@ -57,6 +57,29 @@ def reference_input(
     return EncoderInput(
         "; ".join(key), lambda size: normalised(input_views(picture, unit, size, mask))
     )
+
+
+def grey_input(picture: Picture, unit: Unit, mask: Picture | None = None) -> EncoderInput:
+    """As `reference_input`, of the grey copy (ITU-R 601 luma)."""
+    plain = reference_input(picture, unit, mask)
+
+    def pixels(size: int) -> torch.Tensor:
+        views = input_views(picture, unit, size, mask)
+        return normalised([view.convert("L").convert("RGB") for view in views])
+
+    return EncoderInput(f"{plain.key}; grey", pixels)
+
+
+def flat_input(picture: Picture, unit: Unit, mask: Picture | None = None) -> EncoderInput:
+    """As `grey_input`, with the mean grey of each crop all over it."""
+    plain = reference_input(picture, unit, mask)
+
+    def pixels(size: int) -> torch.Tensor:
+        greys = [view.convert("L") for view in input_views(picture, unit, size, mask)]
+        means = [round(ImageStat.Stat(grey).mean[0]) for grey in greys]
+        return normalised([Image.new("RGB", (size, size), (mean,) * 3) for mean in means])
+
+    return EncoderInput(f"{plain.key}; flat grey", pixels)
 
 
 def negative_input(picture: Picture, unit: Unit, mask: Picture | None = None) -> EncoderInput:

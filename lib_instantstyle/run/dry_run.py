@@ -17,6 +17,9 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods import TABLE, conflicts, load
 from lib_instantstyle.methods.base import Findings, UnitPlan
+from lib_instantstyle.methods.palette import check_palette
+from lib_instantstyle.methods.recolouring import in_words as steps_in_words
+from lib_instantstyle.methods.recolouring import steps_in_window
 from lib_instantstyle.run.leak import check_meter
 from lib_instantstyle.run.requested import RequestedGeneration
 from lib_instantstyle.unet.plan import when_of
@@ -59,7 +62,7 @@ def dry_run(
     context = Context(replace(request, sd_model=loaded and loaded.sd_model), unet, layers)
     checks = [_parsed(values, number) for number, values in enumerate(given, start=1)]
     checks += [(unit, Findings(unit, is_dry_run=True)) for unit in tagged]
-    for unit, problem in conflicts([unit for unit, _ in checks if unit.acts]):
+    for unit, problem in conflicts([u for u, _ in checks if u.acts and u.uses_method]):
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
         _note_steps(unit, context, findings)
@@ -71,12 +74,27 @@ def dry_run(
 
 
 def _check(unit: Unit, context: Context, findings: Findings) -> None:
-    checked = None
-    with findings.noting():
-        checked = load(unit.method).check(unit, context, findings)
+    checked: object = None
+    if unit.uses_method or not unit.palette:
+        with findings.noting():
+            checked = load(unit.method).check(unit, context, findings)
+    if unit.palette:
+        checked = check_palette(unit, context, findings) or checked
+        findings.plan.palette = _palette_steps(unit, context)
     if checked is not None and context.layers is not None:
         with findings.noting():
             check_meter(unit, context)
+
+
+def _palette_steps(unit: Unit, context: Context) -> str:
+    """In which steps the colours are moved."""
+    request, texts = context.p, []
+    if unit.hires_pass != HIRES and request.steps:
+        texts.append(steps_in_words(steps_in_window(request.steps), request.steps))
+    if unit.hires_pass != BASE and request.hires_steps:
+        found = steps_in_words(steps_in_window(request.hires_steps), request.hires_steps)
+        texts.append(f"hires fix {found}")
+    return "; ".join(texts)
 
 
 def _named(number: int, problem: str) -> str:
@@ -146,6 +164,8 @@ def in_words(run: DryRun) -> str:
         for title, steps in (("steps", unit.steps), ("steps of hires fix", unit.hires_steps)):
             if steps:
                 lines.append(f"  {title} {steps[0]} to {steps[-1]}")
+        if unit.palette:
+            lines.append(f"  palette: steps {unit.palette}")
         if unit.purified:
             lines.append(f"  purified: {unit.purified}")
         lines += [f"  {remark}" for remark in unit.remarks]

@@ -6,9 +6,23 @@ The API hands out infotext and no comments, so that whatever is said is written 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from lib_instantstyle.units.infotext import NOTE_KEY
+
+# Set while a request's field `infotext` is read: gives what of it was lost. Each request of the API
+# runs in a context of its own. So does pasting on the page, which shows the same by itself.
+PASTED: ContextVar[Callable[[], Sequence[str]] | None] = ContextVar("pasted infotext", default=None)
+
+
+def note_losses(p: Any) -> None:
+    """Say what was lost of the infotext that the arguments of this request were read from."""
+    pasted = PASTED.get()
+    lost = pasted() if pasted and getattr(p, "is_api", False) else ()
+    if lost:
+        note(p, 1, f"not all of the infotext was taken over: {'; '.join(lost)}.")
 
 
 def note(p: Any, number: int, sentence: str) -> None:

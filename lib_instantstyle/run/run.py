@@ -12,7 +12,7 @@ A WebUI generation meets this in four places, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -51,7 +51,8 @@ class Run:
         self._signature = self._context.known_layers.signature
         self._layout = self._context.known_layers.layout
         self._parts = _parts(units, self._context)
-        metered = [unit for part in self._parts for unit in part.units if unit.leak_meter]
+        acting = {unit.number: unit for part in self._parts for unit in part.units}
+        metered = [unit for unit in acting.values() if unit.leak_meter]
         self._leak_meters = leak_meters(metered, self._context) if metered else ()
         self._context.kept.of(RequestPictures).forget()  # this lives as long as the generation
         self._meter = EffectMeter() if any(unit.report for unit in units) else None
@@ -63,7 +64,9 @@ class Run:
     @property
     def infotext(self) -> dict[str, str]:
         """The infotext lines of the units, by key, in the order of their numbers."""
-        written = {key: line for part in self._parts for key, line in part.infotext.items()}
+        written: dict[str, str] = {}
+        for part in reversed(self._parts):  # a method's own line is the fuller one
+            written |= part.infotext
         return dict(sorted(written.items(), key=lambda item: (len(item[0]), item[0])))
 
     @property
@@ -210,19 +213,22 @@ class Run:
                 raise InstantStyle(problem)
             for sentence in filter(None, (each.remark for each in self._passes)):
                 self._notify(sentence)
-        for part in self._parts:
-            for unit in part.units:
-                if part.replaced if part.plan.is_empty else unit.number in acted:
-                    continue
-                if interrupted:
-                    why = "the generation was stopped before it acted"
-                elif unit.number in expected:
-                    why = "no layer that it acts in was reached in the steps between start and end"
-                else:
-                    why = _NO_STEP if unit.hires_pass == BOTH else _NO_PASS
+        for part, unit in [(each, unit) for each in self._parts for unit in each.units]:
+            if _has_acted(part, unit, acted):
+                continue
+            if interrupted:
+                why = "the generation was stopped before it acted"
+            elif unit.number in expected:
+                why = "no layer that it acts in was reached in the steps between start and end"
+            else:
+                why = _NO_STEP if unit.hires_pass == BOTH else _NO_PASS
+            if any(_has_acted(each, unit, acted) for each in self._parts if unit in each.units):
+                what = f"its {part.title}"
+            else:
+                what = "it"
                 p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)
                 p.extra_generation_params.pop(CONTENT_KEY.format(unit.number), None)
-                self._note(p, unit.number, f"{unit.title}: it changed nothing, because {why}.")
+            self._note(p, unit.number, f"{unit.title}: {what} changed nothing, because {why}.")
 
     def measure_leak(self, p: Any, image: Any) -> None:
         """Write the leak meters' lines about the finished picture `image` (PIL) into infotext."""
@@ -238,6 +244,8 @@ class Run:
         p.extra_generation_params.update(found)
 
     def _report(self, p: Any) -> None:
+        for part in self._parts:
+            p.extra_generation_params.update(part.measured)
         for unit, factor in (self._passes[0].found_weights() if self._passes else {}).items():
             p.extra_generation_params[f"{INFOTEXT_KEY.format(unit)} auto"] = f"{factor:.3g}"
         if self._meter is None:
@@ -254,13 +262,26 @@ class Run:
 
 def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
     """One part for each method that `units` have; empty parts are left out."""
-    for unit, problem in conflicts(units):
+    for unit, problem in conflicts([unit for unit in units if unit.uses_method]):
         raise InstantStyleError(f"{unit.title}: {problem}")
     by_method: dict[str, list[Unit]] = {}
     for unit in units:
-        by_method.setdefault(unit.method, []).append(unit)
+        if unit.uses_method:
+            by_method.setdefault(unit.method, []).append(unit)
     parts = [load(name).prepare(own, context) for name, own in by_method.items()]
+    if coloured := [unit for unit in units if unit.palette]:
+        from lib_instantstyle.methods.palette import palette_part
+
+        parts.append(palette_part(coloured, context))  # last: it changes what the others predict
     return [part for part in parts if not part.is_empty]
+
+
+def _has_acted(part: Part, unit: Unit, acted: Container[int]) -> bool:
+    """Whether `part` did something for `unit`.
+
+    acted: numbers of the units of which a layer received a term.
+    """
+    return part.replaced > 0 if part.plan.is_empty else unit.number in acted
 
 
 def start(p: Any, units: Sequence[Unit]) -> None:

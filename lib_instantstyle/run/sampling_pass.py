@@ -41,9 +41,10 @@ class SamplingPass:
         """steps: that the pass executes. tells_images_apart: have `rows` name the image of each row
         even if the plan does not need it. is_hires: whether it is hires fix's second pass."""
         assert context.unet is not None
+        self.is_hires = is_hires
         self.name = "hires fix's second pass" if is_hires else "the sampling"
         self._plan = plan
-        self._steps = steps
+        self.steps = steps
         self._due_steps = 0  # evaluations of the denoiser in which some term should act
         self.expected = plan.acting_units(steps)  # units of which some term should act
         self.context = context
@@ -181,7 +182,7 @@ class SamplingPass:
             self._follow(unet)
         self._clock.begin_step(params)
         if self._injection.unet is not None:  # not after a refiner with other blocks took over
-            self._due_steps += bool(self._plan.strengths(self._clock.fraction(), self._steps))
+            self._due_steps += bool(self._plan.strengths(self._clock.fraction(), self.steps))
 
     def _follow(self, unet: nn.Module) -> None:
         """Put the hooks on `unet`, with which the refiner has taken over."""

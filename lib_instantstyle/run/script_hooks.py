@@ -11,7 +11,7 @@ from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
-from lib_instantstyle.run.notes import note
+from lib_instantstyle.run.notes import note, note_losses
 from lib_instantstyle.styles.tags import of_batch, tags_in, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
@@ -55,6 +55,8 @@ def process(p: Any, arguments: Sequence[object]) -> None:
         if units:
             setattr(p, state.UNITS, units)
             _start(p, _acting(p, units))
+        if TABLE.is_of_page(arguments):
+            note_losses(p)
     except Exception as error:
         _refuse(p, "init", error)
 
@@ -118,7 +120,7 @@ def _acting(p: Any, units: Sequence[Unit]) -> list[Unit]:
     acting = []
     for unit in units:
         if unit.is_untouched and not unit.tag and not getattr(p, "is_api", False):
-            p.comment(f"InstantStyle: {NO_REFERENCE.format(unit.number)}")
+            note(p, unit.number, NO_REFERENCE.format(unit.number))
         elif unit.acts:
             acting.append(unit)
         elif unit.why_idle == (unit.empty_range,):

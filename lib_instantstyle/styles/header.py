@@ -8,7 +8,8 @@ width E:
     hidden_states [n + 1, N, W]  for plus and full-face adapters
     fingerprint   [W]            the encoder's class embedding, by which it is recognised
 
-The last row is for negative-prompt rows.
+The last row is for negative-prompt rows. A style saved with a `combine` of SEPARATED has two rows
+for each reference: the picture and its grey copy, or the grey copy and a flat one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lib_instantstyle.files.model_file import read_header
 from lib_instantstyle.files.safetensors_header import Header
 from lib_instantstyle.files.tensor_info import FLOATING
 from lib_instantstyle.models.clip_kind import TITLES, ImageEncoderKind
+from lib_instantstyle.units.choices import SEPARATED
 from lib_instantstyle.units.unit import Table, Unit
 from lib_instantstyle.units.values import REFERENCE_WEIGHT
 
@@ -37,7 +39,8 @@ VECTORS, HIDDEN, FINGERPRINT = "image_vectors", "hidden_states", "fingerprint"
 VERSION = 1
 # Fields whose effect is part of the image embeds already.
 IN_FEATURES = ("crop", "sharpening", "noise", "noise_strength", "noise_blur")
-_NOT_SETTINGS = ("enabled", "style", *IN_FEATURES)
+NEEDS_PICTURE = (*IN_FEATURES, "palette")  # fields of a unit that a style cannot stand for
+_NOT_SETTINGS = ("enabled", "style", "style_to", "style_mix", *NEEDS_PICTURE)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class StyleInfo:
     def encoder_title(self) -> str:
         """Such as "ViT-H/14"; the file's name for an encoder that is not well known."""
         return TITLES.get(self.kind.width, self.encoder)
+
+    @property
+    def separates(self) -> str:
+        """The `combine` of a style whose features are those of colours or texture; else ""."""
+        combine = self.settings.get("combine")
+        return combine if combine in SEPARATED else ""
 
     @property
     def serves(self) -> tuple[str, ...]:
@@ -132,7 +141,8 @@ def read_info(path: Path) -> StyleInfo | None:
 
 def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
     """The shapes of the tensors in the file of the style `info`, by name."""
-    kind, count = info.kind, len(info.references)
+    # Colours and texture are two features each; see methods/ip_adapter/colour_texture.py.
+    kind, count = info.kind, len(info.references) * (2 if info.separates else 1)
     tokens = (kind.image_size // kind.patch) ** 2 + 1
     shapes: dict[str, tuple[int, ...]] = {
         HIDDEN: (count + 1, tokens, kind.width),

@@ -11,7 +11,12 @@ CONTENT_MODES = (DIFFERENCE, PROJECTION, SUBSPACE, MASK)
 CLIP_SOURCES = AUTO, LOADED, FILE = AUTO, "loaded", "file"
 CROPS = ("center", "pad", "stretch", "tiles")
 CONCAT, EACH = "concat", "each"
-COMBINE = (CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH)
+COLOUR_TEXTURE, COLOUR, TEXTURE = "colour + texture", "colour", "texture"
+SEPARATED = (COLOUR_TEXTURE, COLOUR, TEXTURE)  # work on grey copies of the references
+COMBINE = (
+    *(CONCAT, "average", "norm average", "add", "subtract", "max", "min", EACH),
+    *SEPARATED,
+)
 EMBEDS_SCALING = ("V only", "K+V", "K+V w/ C penalty", "K+mean(V) w/ C penalty")
 NOISES = ("none", "fade", "dissolve", "gaussian", "shuffle")
 PURIFY_SCALES = PUBLISHED, RELATIVE = "published", "relative"

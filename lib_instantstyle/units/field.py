@@ -88,7 +88,7 @@ class Field:
     never used again; 0 puts it last. row, column: in its group; fields of one row stand side by
     side, those of one column by place.
     axes: of how many units an X/Y/Z plot has an axis for it. is_strength: a tag's multiplier scales
-    it, and a unit whose strengths are all 0 is off. only_with: another field and the value of it
+    it, and a unit whose strengths are all 0 is off. only_with: another field and the values of it
     without which this one does nothing; the page then hides it. values: what the documentation says
     in place of the parser's words.
     """
@@ -106,7 +106,7 @@ class Field:
     control: Control | None = None  # None: what suits the parser
     axes: int = 1
     is_strength: bool = False
-    only_with: tuple[str, str] | None = None
+    only_with: tuple[str, tuple[str, ...]] | None = None
     values: str = ""
 
     @property

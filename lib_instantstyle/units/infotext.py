@@ -24,6 +24,7 @@ from lib_instantstyle.units.values import Boolean
 INFOTEXT_KEY = "InstantStyle {}"  # one key per unit, counted from 1
 NOTE_KEY = "InstantStyle {} note"  # what the user is told about the unit
 CONTENT_KEY = "InstantStyle {} content"  # the words of auto_content; the line holds their number
+PALETTE_KEY = "InstantStyle {} palette"  # the steps in which the colours were moved
 OWN_KEY = re.compile(r"InstantStyle \d+(?: [a-z]+)*")  # a unit, what was measured of it, or a note
 REFERENCE = "reference"  # the key of `image`, whose value here is no picture
 _SWITCH: Mapping[str, object] = {"true": True, "false": False}

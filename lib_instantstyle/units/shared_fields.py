@@ -43,7 +43,7 @@ from lib_instantstyle.units.values import (
 )
 
 EVERY_METHOD = frozenset(
-    ("enabled", "image", "style", "method", "weight", "start", "end", "leak_meter")
+    ("enabled", "image", "style", "method", "weight", "start", "end", "palette", "leak_meter")
 )
 _STEPS = "part of the sampling steps, in each pass of hires fix"
 
@@ -167,6 +167,17 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "fixed: one n at timestep 200 for all steps, with one UNet call in each pass (arXiv "
             "2505.19063)",
             group=METHOD, row=6, place=56, axes=EVERY_UNIT,
+        ),
+        Field(
+            "palette", 0.0, Number(0, 1),
+            "Palette of the reference",
+            "moves the colours towards the reference's; 0 is off. With style weight 0 it acts "
+            "alone",
+            "share of the reference's palette: in the steps from 0.2 to 0.6 of each pass the "
+            "predicted picture's latent is whitened and coloured over its channels, damped (SADis, "
+            "arXiv 2503.14275). With any method, or, with `weight` 0, with none; infotext "
+            "`InstantStyle 1 palette` names the steps",
+            group=MAIN, row=6, place=59, axes=EVERY_UNIT, is_strength=True,
         ),
         Field(
             "report", False, Boolean(),

@@ -50,6 +50,11 @@ class Unit:
         return not self.why_idle
 
     @property
+    def uses_method(self) -> bool:
+        """False where the palette acts alone."""
+        return any(getattr(self, name) for name in self.table.strengths if name != "palette")
+
+    @property
     def why_idle(self) -> tuple[str, ...]:
         """Why the unit cannot change a picture, a sentence each; none if it can."""
         reasons = []
@@ -202,6 +207,11 @@ class Table:
                 f"args has {len(given)} units; up to {limits.UNITS} are allowed."
             )
         return given
+
+    def is_of_page(self, arguments: Sequence[object]) -> bool:
+        """Whether `arguments` are the page's values and not a client's objects."""
+        first, second = [*arguments, None, None][:2]
+        return first is True and not isinstance(second, Mapping)
 
     def page_values(self, values: Sequence[object]) -> list[dict[str, object]]:
         """The page's units in the values that follow its switch; none if the count is not its own.

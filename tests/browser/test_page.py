@@ -76,10 +76,9 @@ def test_who_only_looked_gets_a_picture_and_is_told(page):
     small(page)
     open_accordion(page)
     info, error = generate(page)
-    assert error == "" and "InstantStyle" not in info
-    assert "Unit 1 is on but has no reference: drop a picture or untick InstantStyle." in (
-        comments(page)
-    )
+    sentence = "Unit 1 is on but has no reference: drop a picture or untick InstantStyle."
+    assert error == "" and "InstantStyle 1: " not in info
+    assert "InstantStyle 1 note: " in info and sentence in info and sentence in comments(page)
     shoot(page, "only-looked")
 
 

@@ -116,7 +116,7 @@ OF_ADAPTERS = {
     "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
     "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
     "purify", "purify_keep", "purify_scale",
-    "attention_guidance", "guidance_from", "fusion",
+    "attention_guidance", "guidance_from", "fusion", "style_to", "style_mix",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",

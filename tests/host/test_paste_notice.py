@@ -133,3 +133,22 @@ def test_a_reference_that_is_gone_is_said_with_its_hash(webui):
     said = notice(made)
     assert f"reference {reference} of unit 1 is no longer kept" in said
     assert f"mask {mask} of unit 1 is no longer kept" in said
+
+
+def test_a_client_s_infotext_says_it_in_a_note(webui):
+    """The API's field `infotext`: there is no page, so the picture says what was lost."""
+    made = webui.txt2img(**style(UNIT)).infotexts[0]
+    beyond = f'{made}, InstantStyle 4: "weight: 1"'
+    lost = webui.txt2img(infotext=beyond).infotexts[0]
+    expected = UNITS.format("unit 4 was")
+    assert f'InstantStyle 1 note: "not all of the infotext was taken over: {expected}' in lost
+    assert "note:" not in webui.txt2img(infotext=made).infotexts[0]
+    # A client's own units are used instead of the infotext's.
+    assert "note:" not in webui.txt2img(infotext=beyond, **style(UNIT)).infotexts[0]
+
+
+def test_what_one_client_s_infotext_lost_is_not_said_to_another(webui):
+    page_pasted = infotext("preset: sorcery")
+    assert notice(page_pasted)
+    fields = {"enabled": True, **UNIT}
+    assert "note:" not in webui.txt2img(**style(fields)).infotexts[0]

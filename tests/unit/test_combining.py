@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from lib_instantstyle.methods.ip_adapter.features import COMBINE_FUNCTIONS as COMBINING
 from lib_instantstyle.methods.ip_adapter.features import combine, weighted
 from lib_instantstyle.methods.ip_adapter.terms import SCALE_FUNCTIONS, scale
-from lib_instantstyle.units.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING
+from lib_instantstyle.units.choices import COMBINE, CONCAT, EACH, EMBEDS_SCALING, SEPARATED
 
 
 def features(count, *shape, seed=0):
@@ -28,7 +28,7 @@ FORMULAS = {
 
 
 def test_every_mode_that_a_unit_may_ask_for_exists():
-    assert set(COMBINING) == set(FORMULAS) == set(COMBINE) - {CONCAT, EACH}
+    assert set(COMBINING) == set(FORMULAS) == set(COMBINE) - {CONCAT, EACH, *SEPARATED}
     assert set(SCALE_FUNCTIONS) == set(EMBEDS_SCALING)
 
 

@@ -16,9 +16,8 @@ from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods.base import Findings
-from lib_instantstyle.methods.ip_adapter.features import CheckedUnit, combined
+from lib_instantstyle.methods.ip_adapter.features import CheckedUnit, combined, encoder_inputs
 from lib_instantstyle.references.vectors import remembered
-from lib_instantstyle.references.views import reference_input
 
 
 def check_content(checked: CheckedUnit, context: Context, findings: Findings) -> None:
@@ -64,10 +63,8 @@ def _known_vectors(checked: CheckedUnit, context: Context) -> list[torch.Tensor]
         return list(checked.style.features(hidden_states=False)[:-1])
     if is_api_public():  # it would tell strangers what others have sent
         return []
-    pictures, image_encoder = checked.pictures, checked.choice.image_encoder
-    inputs = [
-        reference_input(each, checked.unit, pictures.reference_mask) for each in pictures.references
-    ]
+    image_encoder = checked.choice.image_encoder
+    inputs, _ = encoder_inputs(checked)
     found = [remembered(each, image_encoder, False, context) for each in inputs]
     known = [vector for vector in found if vector is not None]
     return known if len(known) == len(found) else []

@@ -2,7 +2,8 @@
 
 Several references can become one here, before the adapter's projection. The ways to combine them
 are those of ComfyUI's IPAdapter plus (cubiq/ComfyUI_IPAdapter_plus; `combine_embeds` and the node
-IPAdapter Combine Embeds). "concat" and "each" act after the projection, in terms.py.
+IPAdapter Combine Embeds). "concat" and "each" act after the projection, in terms.py; colours and
+texture are separated in colour_texture.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ import torch
 
 from lib_instantstyle.content.subtraction import without_content
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.methods.ip_adapter.colour_texture import (
+    SIDES,
+    inputs_of_sides,
+    separated,
+)
 from lib_instantstyle.models.selection import Choice, image_encoder_for
 from lib_instantstyle.references.unit_pictures import UnitPictures
 from lib_instantstyle.references.vectors import image_embeds
@@ -86,6 +92,8 @@ def combined(
 ) -> tuple[list[torch.Tensor], tuple[float, ...]]:
     """The image embeds and weights of references, where the unit combines them as one's."""
     unit, weights = checked.unit, checked.pictures.weights
+    if unit.combine in SIDES:
+        return [separated(unit, references, weights)], (1.0,)
     if unit.combine in (CONCAT, EACH) or len(references) == 1:
         return list(references), weights
     return [combine(weighted(references, weights), unit.combine)], (1.0,)
@@ -100,6 +108,8 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
         negative = negative_input(pictures.negative, unit)
     elif has_negative_input(unit):
         negative = negative_input(pictures.references[0], unit, mask)
+    if unit.combine in SIDES and checked.style is None:
+        return inputs_of_sides(unit, pictures.references, mask), negative
     return [reference_input(picture, unit, mask) for picture in pictures.references], negative
 
 

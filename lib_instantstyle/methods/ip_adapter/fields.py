@@ -6,12 +6,15 @@ from lib_instantstyle.methods.ip_adapter.attention_fields import ATTENTION_FIELD
 from lib_instantstyle.units.choices import (
     AUTO,
     CLIP_SOURCES,
+    COLOUR,
+    COLOUR_TEXTURE,
     COMBINE,
     CONTENT_MODES,
     EMBEDS_SCALING,
     MASK,
     NOISES,
     PURIFY_SCALES,
+    TEXTURE,
 )
 from lib_instantstyle.units.field import (
     BLOCKS,
@@ -116,7 +119,7 @@ _OF_ADAPTERS = (
         "for mask: share of the elements that each text masks; 0: those of the upper of two "
         "clusters, found exactly",
         group=CONTENT, row=2, place=46, control=Slider(0.01), axes=EVERY_UNIT,
-        only_with=("content_mode", MASK),
+        only_with=("content_mode", (MASK,)),
     ),
     Field(
         "auto_content", 0, Integer(0, 5),
@@ -180,11 +183,57 @@ _OF_ADAPTERS = (
     Field(
         "combine", COMBINE[0], OneOf(COMBINE),
         "Several references",
-        "concat: side by side; each: one for each picture of the batch; the rest work on their "
-        "image vectors",
+        "concat: side by side; each: one for each picture of the batch; colour + texture: colours "
+        "of the first, texture of the second; colour, texture: one side of a single one; the rest "
+        "work on their image vectors",
         "several references: side by side in one softmax, one embedding made of all, or reference "
-        "i for image i of the batch (going round)",
+        "i for image i of the batch (going round). `colour + texture` (SADis, arXiv 2503.14275) "
+        "takes two: what the first has beyond its grey copy, and the second's grey copy, damped; "
+        "`colour` and `texture` take one side of one reference",
         group=REFERENCE, row=1, place=27,
+    ),
+    Field(
+        "style_to", "", Name("a saved style"),
+        "Second style",
+        "that the saved style is mixed with",
+        "name of a second saved style, made with the same image encoder and of as many references: "
+        "`style_mix` walks from `style` to it",
+        group=REFERENCE, row=4, place=63, control=Files("styles"), values="name",
+    ),
+    Field(
+        "style_mix", 0.5, Number(0, 1),
+        "From the saved style to the second",
+        "0 is the first alone, 1 the second",
+        "how far `style_to` takes the place of `style`: each vector on the arc between the two "
+        "(slerp), the weights of the references in proportion; 0 and 1 are the styles themselves",
+        group=REFERENCE, row=4, place=64, axes=EVERY_UNIT,
+    ),
+    Field(
+        "colour_strength", 1.1, Number(0, 3),
+        "Strength of the colours",
+        "with colour + texture, or colour",
+        "combine `colour + texture` and `colour`: multiplies what the colour reference has beyond "
+        "its grey copy",
+        group=REFERENCE, row=3, place=60, axes=EVERY_UNIT,
+        only_with=("combine", (COLOUR_TEXTURE, COLOUR)),
+    ),
+    Field(
+        "texture_strength", 1.0, Number(0, 3),
+        "Strength of the texture",
+        "with colour + texture, or texture",
+        "combine `colour + texture` and `texture`: multiplies the grey copy of the texture "
+        "reference",
+        group=REFERENCE, row=3, place=61, axes=EVERY_UNIT,
+        only_with=("combine", (COLOUR_TEXTURE, TEXTURE)),
+    ),
+    Field(
+        "texture_damping", 0.003, Number(0, 0.1),
+        "Damping of the texture",
+        "weakens what a flat grey picture has too; 0 is none",
+        "combine `colour + texture` and `texture`: the singular values s of the grey copy's "
+        "features, together with those of a flat picture of its mean grey, become s exp(-d s)",
+        group=REFERENCE, row=3, place=62, control=Slider(0.001),
+        only_with=("combine", (COLOUR_TEXTURE, TEXTURE)),
     ),
     Field(
         "embeds_scaling", EMBEDS_SCALING[0], OneOf(EMBEDS_SCALING),

@@ -21,6 +21,7 @@ from lib_instantstyle.methods.base import (
     StatusText,
     naming,
 )
+from lib_instantstyle.methods.ip_adapter.colour_texture import check_sides
 from lib_instantstyle.methods.ip_adapter.content import check_content, words_in_line
 from lib_instantstyle.methods.ip_adapter.features import (
     CheckedUnit,
@@ -41,7 +42,7 @@ from lib_instantstyle.models.selection import (
     image_encoder_for,
 )
 from lib_instantstyle.references.crops import marked_box
-from lib_instantstyle.references.store import ReferenceStore, save_crops
+from lib_instantstyle.references.store import keep_files, save_crops
 from lib_instantstyle.references.unit_pictures import UnitPictures, pictures_of
 from lib_instantstyle.references.vectors import remembered
 from lib_instantstyle.references.views import input_views, reference_input
@@ -49,7 +50,7 @@ from lib_instantstyle.session import SESSION
 from lib_instantstyle.styles.file import Style
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.plan import AttentionTerm, Plan, layer_weights
-from lib_instantstyle.units.choices import AUTO
+from lib_instantstyle.units.choices import AUTO, SEPARATED
 from lib_instantstyle.units.infotext import CONTENT_KEY, INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
@@ -117,7 +118,7 @@ class IPAdapter(Method):
                 SESSION.of(LastAuto).names[context.known_layers.layout.id] = adapter.name
             with naming(unit, context):
                 _save_crops(found, context)
-                _keep_pictures(found, context)
+                keep_files(found.pictures.files, context.host.reference_folder(), context.notify)
                 ready = found, unit_features(found, context)
             by_adapter.setdefault(adapter.path, []).append(ready)
             if not unit.tag:  # a tag stands in the prompt, which infotext holds already
@@ -158,6 +159,8 @@ def _chosen(
         style, choice = saved_style(unit, context, weights)
         pictures = replace(pictures, weights=style.info.weights)
     else:
+        if unit.combine in SEPARATED:
+            check_sides(unit, len(pictures.references))
         choice = choose(unit.adapter, context.catalog, layers, weights)
     held = {number: weight for number, weight in weights.items() if number not in choice.muted}
     return CheckedUnit(unit, pictures, choice, held, style)
@@ -249,14 +252,4 @@ def _save_crops(checked: CheckedUnit, context: Context) -> None:
         key = reference_input(picture, unit, mask).key
         views = input_views(picture, unit, size, mask)
         if sentence := save_crops(picture.sha256, key, views, folder):
-            context.notify(sentence)
-
-
-def _keep_pictures(checked: CheckedUnit, context: Context) -> None:
-    folder = context.host.reference_folder()
-    if folder is None:
-        return
-    store = ReferenceStore(folder)
-    for file in checked.pictures.files:
-        if file and (sentence := store.put(file)):
             context.notify(sentence)

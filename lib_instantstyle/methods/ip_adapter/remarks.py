@@ -25,6 +25,8 @@ def remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         findings.remark(
             f"{script} makes the picture tile by tile, and the mask is repeated in each of them."
         )
+    if unit.style_to and not unit.style:
+        findings.remark("style_to does nothing, because there is no saved style to begin at.")
     if unit.purify:
         _remark_on_purify(checked, context, findings)
     if unit.fusion == ADAIN:

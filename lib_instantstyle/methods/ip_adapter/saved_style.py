@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
+from lib_instantstyle.methods.ip_adapter.colour_texture import SIDES
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.models.selection import Choice, check_adapter, choose, image_encoders_for
 from lib_instantstyle.references.views import has_negative_input
@@ -34,12 +35,50 @@ def saved_style(unit: Unit, context: Context, numbers: Collection[int]) -> tuple
             )
     catalog = context.catalog
     saved = library(unit.table).find(unit.style)
+    _check_combine(unit, saved)
     maker = ImageEncoderFile(saved.info.encoder, saved.path, saved.info.kind)
     of_maker = replace(catalog, image_encoders=(maker,))
     choice = _choose(unit.adapter, saved, of_maker, context.known_layers, numbers)
     style = read_style(saved.path)
     _check_encoder(saved, style, choice.adapter, catalog)
+    if unit.style_to and unit.style_mix:
+        style = _mixed(unit, saved, style)
     return style, choice
+
+
+def _mixed(unit: Unit, saved: SavedStyle, style: Style) -> Style:
+    """`style` on its way to the one that `style_to` names. Raises InstantStyleError."""
+    second = library(unit.table).find(unit.style_to)
+    _check_combine(unit, second)
+    other = read_style(second.path)
+    counts = [len(each.info.references) for each in (saved, second)]
+    problem = ""
+    if not style.is_like(other):
+        problem = f"was made with another image encoder, {_maker(second)}"
+    elif counts[0] != counts[1]:
+        problem = f"has {counts[1]} references and not {counts[0]}"
+    if problem:
+        raise InstantStyleError(
+            f"style_to is {shorten(second.name)}, which {problem}; style {shorten(saved.name)} can "
+            "be mixed with one of its own kind."
+        )
+    return style.towards(other, unit.style_mix)
+
+
+def _check_combine(unit: Unit, saved: SavedStyle) -> None:
+    """Raise InstantStyleError if the style holds other features than `combine` takes."""
+    kept, wanted = saved.info.separates, unit.combine if unit.combine in SIDES else ""
+    if kept == wanted:
+        return
+    name = shorten(saved.name)
+    if wanted:
+        raise InstantStyleError(
+            f"combine is '{wanted}', and style {name} holds no grey copy of its reference; save a "
+            "style with this combine, or give the picture."
+        )
+    raise InstantStyleError(
+        f"style {name} holds what combine '{kept}' takes, and nothing else; set combine to it."
+    )
 
 
 def _choose(
