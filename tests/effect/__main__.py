@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.effect import separation
 from tests.effect.arms import NO_ADAPTER, Arm, Way, ways
 from tests.effect.outcome import Outcome
+from tests.effect.pairs import pairs
 from tests.effect.picture import draw_front
 from tests.effect.report import Found, report
 from tests.effect.summary import Summary, kept_summary
@@ -42,6 +44,7 @@ def main() -> None:
     outcomes = attempt(trials, tried)
     sizes = {"shapes": len(SHAPES), "looks": len(LOOKS), "count": arguments.cases}
     write(arguments.report, found, tried, outcomes, sizes)
+    append_separation(arguments.report, trials, found.style)
     summary(found, tried, outcomes, arguments.cases).write(arguments.weights)
     print(arguments.report.read_text(encoding="utf-8"))
 
@@ -62,6 +65,16 @@ def write(
 ) -> None:
     draw_front(tried, outcomes, file.with_name("effect-front.png"))
     file.write_text(report(found, tried, outcomes, sizes), encoding="utf-8")
+
+
+def append_separation(file: Path, trials: Trials, style: tuple[int, ...]) -> None:
+    """What two references do together, as a further section of the report."""
+    of_pairs = replace(trials, cases=separation.COUNT, seed=separation.SEED, two=True)
+    tried = separation.arms(style)
+    _, by_colour = pairs(separation.COUNT, separation.SEED)
+    lines = separation.section(tried, of_pairs(tried), by_colour)
+    with file.open("a", encoding="utf-8") as report_file:
+        report_file.write("\n".join([*lines, ""]))
 
 
 def summary(found: Sweep, tried: Sequence[Way], outcomes: Found, cases: int) -> Summary:

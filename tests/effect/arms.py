@@ -27,6 +27,7 @@ class Arm:
 
     blocks: their weights by transformer index; none for no adapter. names_content: whether the
     reference's own shape is named as content. fields: further ones of the unit. adapter: its file.
+    together: how two references become one, where the cases have two.
     """
 
     name: str
@@ -34,12 +35,13 @@ class Arm:
     names_content: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     adapter: str = ADAPTER
+    together: str = ""
 
     @property
     def key(self) -> str:
         """Equal for arms that paint the same pictures."""
         parts = (sorted(self.blocks.items()), self.names_content, sorted(self.fields.items()))
-        return repr((*parts, self.adapter if self.blocks else ""))
+        return repr((*parts, self.adapter if self.blocks else "", self.together))
 
     def removing(self, mode: str, scale: float) -> Arm:
         """The same with the content taken out of the reference's vector."""
@@ -80,6 +82,7 @@ MASKED, PURIFIED = "all blocks, words masked", "all blocks, purified"
 GUIDED, FUSED = "all blocks, guided away from the words", "all blocks, fused by AdaIN"
 BOTH = "style blocks, words subtracted"
 WEIGHTS = (0.3, 0.5, 0.7, 0.85, 1.0)
+SHARES = (0.5, 0.75, 1.0)
 
 
 def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
@@ -108,25 +111,27 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
     scale = "content_scale"
     return (
         Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
-        Way(STYLE, "weight", (0.5, 0.7, 0.85, 1.0, 1.3), blocks(STYLE, style)),
+        Way(STYLE, "weight", (0.5, 0.75, 1.0, 1.3), blocks(STYLE, style)),
         Way(
             SUBTRACTED,
             scale,
-            (0.25, 0.5, 0.75, 1.0),
+            (0.25, 0.5, 1.0),
             removing(SUBTRACTED, ALL_BLOCKS, "difference"),
             usual=DEFAULT_REMOVED,
         ),
-        Way(PROJECTED, scale, (0.5, 1.0, 1.5), removing(PROJECTED, ALL_BLOCKS, "projection")),
+        Way(PROJECTED, scale, (0.5, 1.0), removing(PROJECTED, ALL_BLOCKS, "projection")),
         Way(MASKED, "content_share", (0.1, 0.2, 0.4), masked, usual=0.2),
-        Way(PURIFIED, "purify", (0.5, 1.0, 2.0), purified),
-        Way(GUIDED, "attention_guidance", (1.0, 2.0, 4.0), guided, usual=2.0),
-        Way(FUSED, "weight", WEIGHTS, blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})),
-        Way(BOTH, scale, (0.25, 0.5, 1.0), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
+        Way(PURIFIED, "purify", (0.5, 1.0), purified),
+        Way(GUIDED, "attention_guidance", (2.0, 4.0), guided, usual=2.0),
+        Way(
+            FUSED, "weight", (0.5, 0.75, 1.0), blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})
+        ),
+        Way(BOTH, scale, (0.5, 1.0), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
         Way(PAPER, "weight", (1.0, 2.0), blocks(PAPER, (PAPERS_BLOCK,))),
         Way(
             PAPER_TRAINED,
             "weight",
-            (0.7, 1.0, 1.5),
+            (1.0, 1.5),
             blocks(PAPER_TRAINED, (PAPERS_BLOCK,), adapter=STYLE_ADAPTER),
         ),
     )
@@ -135,13 +140,15 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
 @dataclass(frozen=True)
 class Cases:
     """Prompted shapes, and references that show another shape, by number [B] each; the references'
-    pictures [B, 3, 32, 32] in -1..1; a seed of noise for each."""
+    pictures [B, 3, 32, 32] in -1..1; a seed of noise for each; second references, where there are
+    any."""
 
     shapes: NDArray[np.int64]
     reference_shapes: NDArray[np.int64]
     looks: NDArray[np.int64]
     references: NDArray[np.float32]
     seeds: NDArray[np.int64]
+    seconds: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -153,6 +160,7 @@ class Cases:
             self.looks[rows],
             self.references[rows],
             self.seeds[rows],
+            None if self.seconds is None else self.seconds[rows],
         )
 
 

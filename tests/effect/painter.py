@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageStat
 from torch import Tensor
 
 from lib_instantstyle.clip.image_encoder import load_image_encoder
 from lib_instantstyle.content.modes import remove_content
+from lib_instantstyle.methods.ip_adapter.colour_texture import separated
+from lib_instantstyle.methods.ip_adapter.features import combine
 from lib_instantstyle.models.catalog import scan
 from lib_instantstyle.unet.injection import Clock
 from lib_instantstyle.unet.layers import find_layers
 from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
-from lib_instantstyle.units.choices import REMOVED_CONTENT
+from lib_instantstyle.units.choices import REMOVED_CONTENT, SEPARATED
 from tests.effect.arms import Arm, Cases
 from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser
@@ -87,7 +92,7 @@ class Painter:
         if not arm.blocks:
             return Plan(())
         unit = unit_of(arm)
-        vectors = whole = self.vectors(cases.references)
+        vectors = whole = self._of_references(arm, cases)
         if arm.names_content:
             texts = self.text_vectors([list(SHAPES)[i] for i in cases.reference_shapes])
             vectors = torch.stack(
@@ -104,6 +109,25 @@ class Painter:
         of_unit = terms(self.layers, adapter.path, adapter.kind, unit, vectors, removed=removed)
         return plan(of_unit)
 
+    def _of_references(self, arm: Arm, cases: Cases) -> Tensor:
+        """One image vector for each case, [B, E]."""
+        if cases.seconds is None:
+            return self.vectors(cases.references)
+        first, second = self.vectors(cases.references), self.vectors(cases.seconds)
+        if arm.together not in SEPARATED:
+            pairs = zip(first, second, strict=True)
+            return torch.stack([combine(pair, arm.together) for pair in pairs])
+        unit = parse_unit({"image": ["colour", "texture"], "combine": arm.together})
+        views = [first, *(self._of(cases, copied) for copied in _COPIES)]
+        each = zip(*views, strict=True)
+        return torch.stack([separated(unit, of_case, [1.0, 1.0]) for of_case in each])
+
+    def _of(self, cases: Cases, copied: _Copied) -> Tensor:
+        pictures = cases.references if copied.of_first else cases.seconds
+        assert pictures is not None
+        pixels = [clip_pixels(copied.made(as_image(each)), self._size) for each in pictures]
+        return self._encoder(torch.cat(pixels))
+
     def vectors(self, pictures: np.ndarray) -> Tensor:
         """CLIP's image vectors [B, E] of the world's pictures, enlarged as a WebUI shows them."""
         pixels = [clip_pixels(as_image(picture), self._size) for picture in pictures]
@@ -112,6 +136,25 @@ class Painter:
     def text_vectors(self, texts: list[str]) -> Tensor:
         """[n, E], by the checkpoint's own text encoder."""
         return self.model.conditioner.embedders[1](texts)[1]
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    return image.convert("L").convert("RGB")
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    mean = round(ImageStat.Stat(image.convert("L")).mean[0])
+    return Image.new("RGB", image.size, (mean,) * 3)
+
+
+class _Copied(NamedTuple):
+    """A copy of the first or the second reference that colours and texture are told from."""
+
+    of_first: bool
+    made: Callable[[Image.Image], Image.Image]
+
+
+_COPIES = (_Copied(True, _grey), _Copied(False, _grey), _Copied(False, _flat))
 
 
 def unit_of(arm: Arm) -> Unit:

@@ -13,7 +13,9 @@ from tests.demo.terms import added_terms, touched_blocks
 from tests.effect.arms import ALL_BLOCKS, Arm, equally, make_cases
 from tests.effect.outcome import judged
 from tests.effect.painter import Painter
+from tests.effect.pairs import COLOUR_PAIRS, TEXTURE_PAIRS, pairs
 from tests.trained.family import STYLE_ADAPTER
+from tests.trained.world import LOOKS
 from tests.unit.small_family import untrained
 
 PLAIN = Arm("plain", {})
@@ -88,3 +90,29 @@ def test_each_judge_compares_with_prompt_and_reference(painter: Painter) -> None
         assert found.kept.all()
         assert found.styled.all()
         assert (found.leaked == (shapes == CASES.reference_shapes)).all()
+
+
+def test_two_references_are_one_for_each_case(painter: Painter) -> None:
+    """By the extension's own arithmetic; a grey second picture and its copy are the same."""
+    cases, by_colour = pairs(8, seed=1)
+    assert by_colour.sum() == 4 and cases.seconds is not None
+    part = cases.part(slice(0, 2))
+    arms = [Arm("two", {10: 1.0}, together=name) for name in ("colour + texture", "average")]
+    found = [painter.paint(arm, part) for arm in arms]
+    assert not torch.equal(*found)
+    others = replace(part, seconds=part.references)
+    assert not torch.equal(painter.paint(arms[0], others), found[0])
+    alone = painter.paint(arms[0], cases.part(slice(1, 2)))
+    torch.testing.assert_close(alone[0], found[0][1], rtol=0, atol=1e-3)
+
+
+def test_the_expected_look_has_the_first_s_colours_and_the_second_s_texture() -> None:
+    cases, by_colour = pairs(16, seed=3)
+    names = list(LOOKS)
+    for look, colour in zip(cases.looks, by_colour, strict=True):
+        chosen = COLOUR_PAIRS if colour else TEXTURE_PAIRS
+        assert names[look] in {name for pair in chosen for name in pair}
+    looks = [[LOOKS[name] for name in pair] for pair in COLOUR_PAIRS]
+    assert all(a.figure.pattern is b.figure.pattern for a, b in looks)
+    looks = [[LOOKS[name] for name in pair] for pair in TEXTURE_PAIRS]
+    assert all(a.figure.first == b.figure.first for a, b in looks)
