@@ -81,8 +81,7 @@ SUBTRACTED, PROJECTED = "all blocks, words subtracted", "all blocks, words proje
 MASKED, PURIFIED = "all blocks, words masked", "all blocks, purified"
 GUIDED, FUSED = "all blocks, guided away from the words", "all blocks, fused by AdaIN"
 BOTH = "style blocks, words subtracted"
-WEIGHTS = (0.3, 0.5, 0.7, 0.85, 1.0)
-SHARES = (0.5, 0.75, 1.0)
+WEIGHTS = (0.4, 0.6, 0.8, 1.0)
 
 
 def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
@@ -111,27 +110,25 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
     scale = "content_scale"
     return (
         Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
-        Way(STYLE, "weight", (0.5, 0.75, 1.0, 1.3), blocks(STYLE, style)),
+        Way(STYLE, "weight", (0.6, 0.8, 1.0), blocks(STYLE, style)),
         Way(
             SUBTRACTED,
             scale,
-            (0.25, 0.5, 1.0),
+            (0.5, 1.0),
             removing(SUBTRACTED, ALL_BLOCKS, "difference"),
             usual=DEFAULT_REMOVED,
         ),
         Way(PROJECTED, scale, (0.5, 1.0), removing(PROJECTED, ALL_BLOCKS, "projection")),
-        Way(MASKED, "content_share", (0.1, 0.2, 0.4), masked, usual=0.2),
-        Way(PURIFIED, "purify", (0.5, 1.0), purified),
-        Way(GUIDED, "attention_guidance", (2.0, 4.0), guided, usual=2.0),
-        Way(
-            FUSED, "weight", (0.5, 0.75, 1.0), blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})
-        ),
-        Way(BOTH, scale, (0.5, 1.0), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
-        Way(PAPER, "weight", (1.0, 2.0), blocks(PAPER, (PAPERS_BLOCK,))),
+        Way(MASKED, "content_share", (0.2,), masked, usual=0.2),
+        Way(PURIFIED, "purify", (1.0,), purified),
+        Way(GUIDED, "attention_guidance", (2.0,), guided, usual=2.0),
+        Way(FUSED, "weight", (1.0,), blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})),
+        Way(BOTH, scale, (0.5,), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
+        Way(PAPER, "weight", (1.0,), blocks(PAPER, (PAPERS_BLOCK,))),
         Way(
             PAPER_TRAINED,
             "weight",
-            (1.0, 1.5),
+            (1.0,),
             blocks(PAPER_TRAINED, (PAPERS_BLOCK,), adapter=STYLE_ADAPTER),
         ),
     )
