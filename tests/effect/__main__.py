@@ -99,7 +99,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/effect"))
     parser.add_argument("--report", type=Path, default=Path("docs/effect.md"))
     parser.add_argument("--cases", type=int, default=480)
-    parser.add_argument("--sweep", type=int, default=72, help="cases for each block of the sweep")
+    parser.add_argument("--sweep", type=int, default=48, help="cases for each block of the sweep")
     parser.add_argument("--workers", type=int, default=2, help="processes that paint")
     parser.add_argument("--quick", action="store_true", help="two minutes: print, write nothing")
     return parser.parse_args()

@@ -79,9 +79,8 @@ ALL, STYLE, PAPER = "all blocks", "style blocks", "the paper's block"
 PAPER_TRAINED = "an adapter of the paper's block"
 SUBTRACTED, PROJECTED = "all blocks, words subtracted", "all blocks, words projected out"
 MASKED, PURIFIED = "all blocks, words masked", "all blocks, purified"
-GUIDED, FUSED = "all blocks, guided away from the words", "all blocks, fused by AdaIN"
 BOTH = "style blocks, words subtracted"
-WEIGHTS = (0.4, 0.6, 0.8, 1.0)
+WEIGHTS = (0.5, 0.75, 1.0)
 
 
 def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
@@ -102,15 +101,10 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
         fields = {"purify": alpha, "purify_scale": "relative"}
         return equally(PURIFIED, ALL_BLOCKS, fields=fields)
 
-    def guided(phi: float) -> Arm:
-        fields = {"attention_guidance": phi, "guidance_from": "removed content"}
-        arm = equally(GUIDED, ALL_BLOCKS, fields=fields)
-        return arm.removing("difference", DEFAULT_REMOVED)
-
     scale = "content_scale"
     return (
         Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
-        Way(STYLE, "weight", (0.6, 0.8, 1.0), blocks(STYLE, style)),
+        Way(STYLE, "weight", (0.75, 1.0), blocks(STYLE, style)),
         Way(
             SUBTRACTED,
             scale,
@@ -121,8 +115,6 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
         Way(PROJECTED, scale, (0.5, 1.0), removing(PROJECTED, ALL_BLOCKS, "projection")),
         Way(MASKED, "content_share", (0.2,), masked, usual=0.2),
         Way(PURIFIED, "purify", (1.0,), purified),
-        Way(GUIDED, "attention_guidance", (2.0,), guided, usual=2.0),
-        Way(FUSED, "weight", (1.0,), blocks(FUSED, ALL_BLOCKS, fields={"fusion": "adain"})),
         Way(BOTH, scale, (0.5,), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
         Way(PAPER, "weight", (1.0,), blocks(PAPER, (PAPERS_BLOCK,))),
         Way(

@@ -136,12 +136,9 @@ def _blocks(found: Sweep) -> list[str]:
         cells = " | ".join(map(_share, (outcome.kept, outcome.leaked, outcome.styled)))
         lines.append(f"| {name} | {cells} |")
     chosen = ", ".join(f"{i} (`{SDXL.blocks[i].diffusers}`)" for i in found.style)
-    if found.styled >= ENOUGH:
-        count = len(found.style)
-        suffice = "1 block suffices" if count == 1 else f"{count} blocks suffice"
-        enough = f"{suffice} for {ENOUGH:.0%} styled: {chosen}"
-    else:
-        enough = f"all blocks together reach {found.styled:.0%} styled, not {ENOUGH:.0%}"
+    count = len(found.style)
+    suffice = "1 block suffices" if count == 1 else f"{count} blocks suffice"
+    enough = f"{suffice} for {ENOUGH:.0%} of the looks that all blocks give: {chosen}"
     paper = found.alone[PAPERS_BLOCK].styled
     lines.append(
         f"\nRanked by styled less leaked, {enough}. These are the style blocks of this report. The "

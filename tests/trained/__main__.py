@@ -12,7 +12,7 @@ import torch
 
 from .family import STAGES, keep_weights, kept_weights, write_family
 from .progress import measure, picture_sheet
-from .stages import COURSES, Study
+from .stages import COURSES, LAST, Study
 
 
 def main() -> None:
@@ -31,7 +31,9 @@ def main() -> None:
         print(json.dumps(measure(study)))
         picture_sheet(study).save(args.out / "progress.png")
     if all(map(study.is_done, courses)):
-        kept = keep_weights({name: study.mean(name) for name in STAGES}, args.out / "weights")
+        kept = keep_weights(
+            {name: study.mean(LAST.get(name, name)) for name in STAGES}, args.out / "weights"
+        )
         made = write_family(kept_weights(args.out / "weights"), args.out / "models")
         for path in (*kept, *made.values()):
             print(f"{path.stat().st_size / 1e6:8.2f} MB  {path}")

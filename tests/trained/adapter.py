@@ -23,6 +23,9 @@ from .world import BEYOND, LOOKS, SHAPES, scenes
 EXPONENT = 0.7  # see base.NOISY: shapes leak where there is much noise, looks need less
 TOKENS_COURSE = Course("tokens", steps=600, batch=48, rate=2e-3, mean_of=50)
 COURSE = Course("adapter", steps=1400, batch=24, rate=1e-3, mean_of=200)
+DETAILS_COURSE = Course(
+    "adapter_details", steps=500, batch=24, rate=7e-4, warm_up=30, fall=1.0, mean_of=100
+)
 STYLE_COURSE = Course("style_adapter", steps=1400, batch=24, rate=1e-3, mean_of=200)
 TOKENS = 4
 ALL_BLOCKS = tuple(block.index for block in SDXL.blocks)
@@ -118,7 +121,13 @@ def caption_numbers(rng: np.random.Generator, shapes: NDArray[np.int64]) -> Tens
     )
 
 
-def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Course = COURSE) -> Loss:
+def make_loss(
+    unet: UNetModel,
+    tower: nn.Module,
+    prompts: Prompts,
+    course: Course = COURSE,
+    exponent: float = EXPONENT,
+) -> Loss:
     """The base's loss with the picture itself as reference; the base and the tower stay as are.
 
     The shape is mostly left unsaid, and now and then another one is named, so that the adapter
@@ -135,7 +144,7 @@ def make_loss(unet: UNetModel, tower: nn.Module, prompts: Prompts, course: Cours
         where = torch.from_numpy(dropped < DROPPED).to(vectors.device)
         adapter.show(unet, vectors.masked_fill(where[:, None], 0.0))
         told = prompts(numbers, torch.from_numpy(silent < SILENT))
-        total = denoising_loss(unet, noised(scene_latents(seen), generator, EXPONENT), *told)
+        total = denoising_loss(unet, noised(scene_latents(seen), generator, exponent), *told)
         adapter.show(unet, None)
         return total
 

@@ -21,7 +21,7 @@ from .files import State, write_adapter, write_checkpoint, write_image_encoder
 from .judge import Judge
 
 WEIGHTS = Path(__file__).parent / "weights"  # those that are part of the project
-STAGES = ("text", "judge", "critic", "image", "details", "adapter", "style_adapter")
+STAGES = ("text", "judge", "critic", "image", "base", "adapter", "style_adapter")
 CHECKPOINT, ENCODER = "world_sdxl", "world_clip"
 ADAPTER, STYLE_ADAPTER = "ip-adapter_world_sdxl", "ip-adapter_world_style_sdxl"
 
@@ -58,7 +58,7 @@ def write_family(weights: dict[str, State], models: Path) -> dict[str, Path]:
         checkpoint.with_suffix(".yaml"), webui_config.sdxl(tokenizer, UNET, VAE, velocity=True)
     )
     return {
-        CHECKPOINT: write_checkpoint(checkpoint, weights["details"], weights["text"]),
+        CHECKPOINT: write_checkpoint(checkpoint, weights["base"], weights["text"]),
         ENCODER: write_image_encoder(encoder, weights["image"]),
         ADAPTER: write_adapter(adapters / f"{ADAPTER}.safetensors", weights["adapter"]),
         STYLE_ADAPTER: write_adapter(

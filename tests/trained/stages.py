@@ -5,6 +5,7 @@ A stage builds on the running means of those before it.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -29,6 +30,7 @@ COURSES: Mapping[str, Course] = {
         base.COURSE,
         base.DETAILS_COURSE,
         adapter.COURSE,
+        adapter.DETAILS_COURSE,
         adapter.STYLE_COURSE,
     )
 }
@@ -42,8 +44,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "base": ("text",),
     "details": ("text", "base"),
     "adapter": ("text", "image", "tokens", "details"),
+    "adapter_details": ("text", "image", "tokens", "details", "adapter"),
     "style_adapter": ("text", "image", "tokens", "details"),
 }
+
+
+# A network that is trained twice is kept as the second stage leaves it.
+LAST: Mapping[str, str] = {"base": "details", "adapter": "adapter_details"}
 
 
 class Study:
@@ -133,6 +140,13 @@ def _details(study: Study, course: Course) -> _Making:
     return lambda: _trainable(begun), loss
 
 
+def _adapter_details(study: Study, course: Course) -> _Making:
+    begun = study.mean("adapter")
+    unet, tower = study.mean("details"), study.mean("image")
+    loss = adapter.make_loss(unet, tower, study.prompts(), course, base.EVEN)
+    return lambda: copy.deepcopy(begun).requires_grad_(True), loss
+
+
 def _trainable(network: nn.Module) -> nn.Module:
     """A copy of a trained UNet, of which the same is trained as of a new one."""
     copied = base.new_unet()
@@ -160,5 +174,6 @@ _MAKERS = {
     "base": _base,
     "details": _details,
     "adapter": _adapter,
+    "adapter_details": _adapter_details,
     "style_adapter": partial(_adapter, blocks=adapter.STYLE_BLOCKS),
 }

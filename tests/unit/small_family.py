@@ -37,7 +37,7 @@ def untrained(folder: Path) -> SimpleNamespace:
             for blocks in (ALL_BLOCKS, STYLE_BLOCKS)
         ),
     )
-    networks = {"text": text, "judge": judge, "critic": critic, "image": tower, "details": unet}
+    networks = {"text": text, "judge": judge, "critic": critic, "image": tower, "base": unet}
     networks |= {"adapter": adapter, "style_adapter": style_adapter}
     for network in networks.values():
         in_half(network)

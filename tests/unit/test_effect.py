@@ -150,7 +150,8 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
     write(file, found, tried, outcomes, {"shapes": 12, "looks": 12, "count": COUNT})
     text = file.read_text(encoding="utf-8")
     lines = text.splitlines()
-    assert "2 blocks suffice for 85% styled: 3 (`down_blocks.2.attentions.1`), 8 (" in text
+    suffice = "2 blocks suffice for 95% of the looks that all blocks give: 3 (`down_blocks.2."
+    assert f"{suffice}attentions.1`), 8 (" in text
     assert "paper's style block, 6, is not among them" in text
     assert any(
         line.startswith("| no adapter |  | 100.0% (100.0 to 100.0) [100.0]") for line in lines

@@ -22,6 +22,7 @@ SHORT = {  # steps, batch
     "base": (4, 2),
     "details": (4, 2),
     "adapter": (4, 2),
+    "adapter_details": (4, 2),
     "style_adapter": (4, 2),
 }
 
