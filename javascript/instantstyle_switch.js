@@ -7,6 +7,8 @@ instantstyle.switches = (function() {
     const NAME = 24; // characters of a file's name
     const names = new Map(); // the text of a picture -> the name of its file
     const free = new WeakSet(); // accordions whose tick is no longer tied to folding
+    const byHand = new WeakSet(); // accordions whose tick was clicked since it was last looked at
+    const was = new WeakMap(); // accordion -> its tick when it was last looked at
 
     function accordions() {
         return Array.from(document.querySelectorAll('[id$="_instantstyle_enabled"]'));
@@ -20,6 +22,19 @@ instantstyle.switches = (function() {
         free.add(accordion);
         box.addEventListener("click", function(event) { event.preventDefault(); }, {once: true});
         box.dispatchEvent(new MouseEvent("click", {cancelable: true}));
+        box.addEventListener("click", function() { byHand.add(accordion); });
+    }
+
+    // Pasted infotext that switches on also opens, so that what could not be taken over is seen. A
+    // tick by hand, and a dropped picture, open nothing.
+    function openWhenPasted(accordion) {
+        const box = accordion.visibleCheckbox;
+        if (!box || was.get(accordion) === box.checked) return;
+        const label = accordion.querySelector(".label-wrap");
+        const isPasted = was.has(accordion) && box.checked && !byHand.has(accordion);
+        was.set(accordion, box.checked);
+        byHand.delete(accordion);
+        if (isPasted && !label.classList.contains("open")) label.click();
     }
 
     // Tick the title above `element`, and the unit `id`: whoever drops a picture wants both.
@@ -98,6 +113,7 @@ instantstyle.switches = (function() {
     function showAll() {
         accordions().forEach(function(accordion) {
             setFree(accordion);
+            openWhenPasted(accordion);
             show(accordion);
         });
     }
@@ -106,7 +122,7 @@ instantstyle.switches = (function() {
     ["input", "change", "click"].forEach(function(kind) {
         document.addEventListener(kind, function(event) {
             const accordion = instantstyle.closest(event.target, '[id$="_instantstyle_enabled"]');
-            if (accordion) setTimeout(function() { show(accordion); });
+            if (accordion) setTimeout(showAll);
         });
     });
     onUiLoaded(showAll);

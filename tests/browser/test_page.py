@@ -29,6 +29,7 @@ from tests.browser.person import (
     title_tick,
     unfold,
     wait_until,
+    zone,
 )
 from tests.webui.client import difference, reference
 
@@ -120,7 +121,7 @@ def test_infotext_pasted_after_a_reload_restores_every_unit_into_its_tab(page, w
     assert on == [True, False, True]
     switch = script_part(page, "enabled-checkbox").locator("input")
     assert switch.is_checked()
-    unfold(page)  # pasting switches on and leaves the accordion folded
+    zone(page, unit=1).wait_for(state="visible")  # pasting has opened the accordion
     choose_unit(page, 3)
     shoot(page, "pasted")
     paste_infotext(page, "a cat\nSteps: 3, Seed: 7, Size: 64x64")

@@ -24,6 +24,7 @@ from tests.browser.person import (
     title_tick,
     unfold,
     wait_until,
+    zone,
 )
 
 pytestmark = pytest.mark.usefixtures("sdxl")
@@ -87,8 +88,14 @@ def test_pasted_infotext_switches_on_and_stays_after_folding(page):
     drop(page)
     info, _ = generate(page)
     title_tick(page).uncheck()
+    fold(page)
+    title_tick(page).check()
+    page.wait_for_timeout(500)  # for an opening that must not come
+    assert not zone(page).is_visible()
+    title_tick(page).uncheck()
     paste_infotext(page, info.replace("Seed: 7", "Seed: 8"))
     assert wait_until(page, lambda: title_tick(page).is_checked())
+    zone(page).wait_for(state="visible")
     fold(page)
     again, error = generate(page)
     assert error == "" and "InstantStyle 1: " in again
