@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 # What is imported is compiled once, then: most files of the environments never are.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo serve serve-forge test test-unit test-page test-host test-classic test-forge \
+.PHONY: demo serve serve-forge quick test test-unit test-page test-host test-classic test-forge \
   test-forge-short test-webui contract coverage fuzz soak mutate bench train effect docs journey lint format clean
 .DELETE_ON_ERROR:
 
@@ -36,6 +36,16 @@ PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # With `make -j 2` two of these at a time: the longest first, and last the one of many short tests.
 test: test-page test-host test-forge-short test-classic test-unit
+
+# For the time between two changes, under a minute: lint, the unit tests of what changed, and three
+# scenarios in the miniature: a picture by the API, one by page values, and one by a plot.
+QUICK := \
+  tests/host/test_extension.py::test_hires_fix_and_batches_compute_keys_and_values_once \
+  tests/host/test_extension.py::test_infotext_in_a_request_restores_the_unit_and_its_kept_pictures \
+  tests/host/test_plots.py::test_two_axes_and_the_second_unit
+quick: lint $(VENV)/page-3.41/.ready
+	$(VENV)/engine/bin/python -m pytest -q -n $(WORKERS) $$($(VENV)/engine/bin/python -m tests.quick_choice)
+	$(VENV)/page-3.41/bin/python -m pytest -q $(QUICK) $(ARGS)
 
 # A WebUI in a process of its own: nothing to count lines in.
 test-page: $(VENV)/page-3.41/.ready

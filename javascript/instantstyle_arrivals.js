@@ -158,7 +158,7 @@ instantstyle.arrivals = (function() {
 
     // The pictures among `entries` as text, up to `most`, and what has to be said of the others.
     async function read(entries, most) {
-        const texts = [], refused = [];
+        const texts = [], names = [], refused = [];
         let left = 0;
         for (const entry of entries) {
             if (texts.length === most) {
@@ -167,12 +167,13 @@ instantstyle.arrivals = (function() {
             }
             try {
                 texts.push(await instantstyle.asDataUrl(await entry.open()));
+                names.push(parsed(entry.name) === null ? entry.name : "a picture");
             } catch (error) {
                 const why = error instanceof NoPicture ? error.message : "cannot be read";
                 refused.push(shorten(entry.name) + " (" + why + ")");
             }
         }
-        return {texts: texts, refused: refused, left: left};
+        return {texts: texts, names: names, refused: refused, left: left};
     }
 
     // What `read` found that is no picture, in one line.

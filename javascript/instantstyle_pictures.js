@@ -42,15 +42,6 @@
         const text = list.length === 0 ? "" : bare ? list[0].image : JSON.stringify(list);
         instantstyle.setText(box, text);
         show(zone, box.value);
-        if (list.length) switchOn(zone);
-    }
-
-    // Who drops a picture wants the unit.
-    function switchOn(zone) {
-        const id = zone.dataset.target.replace(/_image$/, "_enabled");
-        const unit = id === zone.dataset.target ? null : document.getElementById(id);
-        const box = unit && unit.querySelector("input[type=checkbox]");
-        if (box && !box.checked) box.click();
     }
 
     function show(zone, text) {
@@ -118,7 +109,12 @@
             }
             found.left += Math.max(0, list.length - most);
             list = list.slice(0, most);
+            added.forEach(function(each, i) {
+                instantstyle.switches.remember(each.image, found.names[i]);
+            });
             write(zone, list);
+            const unit = /^(.*_)image$/.exec(zone.dataset.target);
+            if (unit) instantstyle.switches.turnOn(zone, unit[1] + "enabled");
         }
         say(zone, arrivals.sentence(found.refused, found.left, most));
     }

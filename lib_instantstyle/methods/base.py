@@ -102,7 +102,9 @@ class Findings:
         except InstantStyleError as error:
             if not self.is_dry_run:
                 raise
-            self.plan.problems.append(str(error).removeprefix(f"unit {self.plan.unit}: "))
+            problem = str(error).removeprefix(f"unit {self.plan.unit}: ")
+            if problem not in self.plan.problems:  # method and palette look at the same pictures
+                self.plan.problems.append(problem)
 
     def problem(self, sentence: str) -> None:
         """Note a reason why the generation would fail; raise it in a generation."""

@@ -9,9 +9,9 @@ no random number is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ from lib_instantstyle.methods.recolouring import (
 )
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.references.store import keep_files
-from lib_instantstyle.references.unit_pictures import BLACK, HASH_LENGTH, RequestPictures
+from lib_instantstyle.references.unit_pictures import pictures_of
 from lib_instantstyle.unet.inversion import to_pixels
 from lib_instantstyle.unet.masks import Box, Mask, mask_of
 from lib_instantstyle.units.choices import BASE, EACH, HIRES
@@ -49,26 +49,24 @@ class Source:
     pictures: Sequence[Picture]
     reference_mask: Mask | None
     mask: Mask | None
+    hashes: Mapping[str, str] = field(default_factory=dict)  # of all its pictures, by field
+    files: Sequence[bytes] = ()
 
 
 def check_palette(unit: Unit, context: Context, findings: Findings) -> Source | None:
     """The source of the palette of `unit`; problems are noted in `findings`."""
     if unit.style or not unit.image:
-        given = f"style {shorten(unit.style)} does not hold it" if unit.style else "none is given"
+        why = f"style {shorten(unit.style)} does not hold it" if unit.style else "none is given"
         findings.problem(
-            f"palette is {unit.palette:g}, which needs the reference picture itself, and {given}; "
+            f"palette is {unit.palette:g}, which needs the reference picture itself, and {why}; "
             "give image, or set palette to 0."
         )
         return None
-    of_request, host = context.kept.of(RequestPictures), context.host
     with findings.noting():
-        pictures = [of_request.picture(each.image, host) for each in unit.image]
-        masks = {
-            name: mask_of(of_request.picture(text, host, name, BLACK).image, name)
-            for name in ("reference_mask", "mask")
-            if (text := getattr(unit, name))
-        }
-        return Source(unit, pictures, masks.get("reference_mask"), masks.get("mask"))
+        given = pictures_of(unit, context)
+        marked = given.reference_mask
+        mask = None if marked is None else mask_of(marked.image, "reference_mask")
+        return Source(unit, given.references, mask, given.mask, given.hashes, given.files)
     return None
 
 
@@ -78,7 +76,9 @@ class PalettePart(Part):
     title = "palette"
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        infotext = {INFOTEXT_KEY.format(s.unit.number): _line(s) for s in sources}
+        infotext = {
+            INFOTEXT_KEY.format(s.unit.number): unit_to_text(s.unit, s.hashes) for s in sources
+        }
         super().__init__([source.unit for source in sources], None, infotext)
         self._sources = tuple(sources)
         self._wanted: list[Colours] = []  # by source; of its n references, or of all as one
@@ -200,12 +200,6 @@ def _size(size: tuple[int, int], area: int) -> tuple[int, int]:
     return width, height
 
 
-def _line(source: Source) -> str:
-    """The unit's line where no method writes one."""
-    hashes = {"image": " ".join(picture.sha256[:HASH_LENGTH] for picture in source.pictures)}
-    return unit_to_text(source.unit, hashes)
-
-
 def palette_part(units: Sequence[Unit], context: Context) -> PalettePart:
     """The part of the `units` that have a palette. Raises InstantStyleError, naming the unit."""
     sources = []
@@ -215,6 +209,5 @@ def palette_part(units: Sequence[Unit], context: Context) -> PalettePart:
             if source is None:
                 raise InstantStyleError("its palette has no reference.")
             sources.append(source)
-            files = [picture.file for picture in source.pictures]
-            keep_files(files, context.host.reference_folder(), context.notify)
+            keep_files(source.files, context.host.reference_folder(), context.notify)
     return PalettePart(sources)

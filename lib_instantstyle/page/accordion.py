@@ -110,6 +110,15 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
         show_progress="hidden",
         queue=False,
     )
+    for unit in units:  # own block weights beat a preset, so choosing one takes them back
+        unit["preset"].input(
+            fn=None,
+            inputs=[],
+            outputs=[unit["blocks"]],
+            _js="() => ''",
+            show_progress="hidden",
+            queue=False,
+        )
     fill_lists.click(
         fn=lambda: _choices(len(units)),
         inputs=[],

@@ -46,8 +46,23 @@ def cell(page, index, tab="txt2img", unit=1):
 
 
 def open_accordion(page, tab="txt2img"):
+    unfold(page, tab)
+    title_tick(page, tab).check()
+
+
+def unfold(page, tab="txt2img"):
+    """Open the accordion, which switches nothing on."""
     script_part(page, "enabled", tab).locator(".label-wrap").first.click()
     zone(page, tab=tab).wait_for(state="visible")
+
+
+def fold(page, tab="txt2img"):
+    script_part(page, "enabled", tab).locator(".label-wrap").first.click()
+    zone(page, tab=tab).wait_for(state="hidden")
+
+
+def title_tick(page, tab="txt2img"):
+    return page.locator(f"#script_{tab}_instantstyle_enabled-visible-checkbox")
 
 
 def open_advanced(page, tab="txt2img", unit=1):

@@ -26,7 +26,10 @@ from tests.browser.person import (
     small,
     text_of,
     tick,
+    title_tick,
+    unfold,
     wait_until,
+    zone,
 )
 from tests.webui.client import difference, reference
 
@@ -72,7 +75,15 @@ def test_every_control_reaches_the_generation(page):
         assert text in info
 
 
-def test_who_only_looked_gets_a_picture_and_is_told(page):
+def test_opening_the_accordion_switches_nothing_on(page):
+    small(page)
+    unfold(page)
+    assert not title_tick(page).is_checked()
+    info, error = generate(page)
+    assert error == "" and "InstantStyle" not in info and "InstantStyle" not in comments(page)
+
+
+def test_on_and_otherwise_untouched_makes_a_picture_and_is_told(page):
     small(page)
     open_accordion(page)
     info, error = generate(page)
@@ -110,6 +121,7 @@ def test_infotext_pasted_after_a_reload_restores_every_unit_into_its_tab(page, w
     assert on == [True, False, True]
     switch = script_part(page, "enabled-checkbox").locator("input")
     assert switch.is_checked()
+    zone(page, unit=1).wait_for(state="visible")  # pasting has opened the accordion
     choose_unit(page, 3)
     shoot(page, "pasted")
     paste_infotext(page, "a cat\nSteps: 3, Seed: 7, Size: 64x64")

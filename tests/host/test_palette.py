@@ -182,6 +182,22 @@ def test_what_it_cannot_do_is_said(webui, fields, sentence):
     assert sentence in refused.body["detail"]
 
 
+def test_infotext_brings_pictures_weights_and_mask_back(webui):
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    images = [{"image": IMAGE, "weight": 0.5}, picture("coffee.jpg")]
+    made = run(webui, {**ALONE, "image": images, "mask": as_text(mask)})
+    assert "*0.5 " in made.infotexts[0] and "mask: " in made.infotexts[0]
+    again = webui.txt2img(**FIELDS, infotext=made.infotexts[0])
+    assert again.pixels == made.pixels
+
+
+def test_a_plan_names_a_problem_of_a_picture_once(webui):
+    unit = {"image": "no picture", "palette": 1}
+    problems = webui.post("/instantstyle/plan", {"units": [unit]}).json()["problems"]
+    assert len(problems) == len(set(problems)) == 1
+
+
 def test_a_plan_names_the_steps(webui):
     plan = webui.post("/instantstyle/plan", {"units": [ALONE], "steps": 20}).json()
     assert plan["problems"] == []
