@@ -6,14 +6,17 @@ keep the prompted shape.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tests.effect.arms import ALL, ALL_BLOCKS, NO_ADAPTER, STYLE, equally, make_cases
 from tests.effect.outcome import judged
 from tests.effect.painter import Painter
+from tests.effect.pairs import TEXTURE_PAIRS
 from tests.effect.summary import kept_summary
 from tests.trained.family import WEIGHTS, kept_weights
+from tests.trained.world import LOOKS
 
 COUNT, SEED = 72, 3  # other cases than those of the report
 
@@ -46,11 +49,16 @@ def test_without_an_adapter_the_prompted_shape_is_painted(seen):
 
 def test_with_all_blocks_the_reference_s_shape_leaks(seen):
     assert seen[ALL].leaked.mean() >= 0.25
-    assert seen[ALL].styled.mean() > 0.85
 
 
-def test_with_the_style_blocks_the_look_is_the_reference_s(seen):
-    assert seen[STYLE].styled.mean() > 0.85
+@pytest.mark.parametrize("way", [ALL, STYLE])
+def test_the_look_is_the_reference_s(seen, way):
+    """Of a pair that texture alone tells apart the base paints either: half of these are lost."""
+    names = [name for pair in TEXTURE_PAIRS for name in pair]
+    by_texture = np.isin(make_cases(COUNT, SEED).looks, [list(LOOKS).index(n) for n in names])
+    assert 0.2 < by_texture.mean() < 0.5
+    assert seen[way].styled[~by_texture].mean() > 0.9
+    assert seen[way].styled.mean() > 0.7
 
 
 def test_with_the_style_blocks_the_reference_s_shape_stays_out(seen):
