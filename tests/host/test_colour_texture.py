@@ -171,3 +171,10 @@ def test_infotext_brings_the_way_back(webui, saved):
     made = run(webui, unit)
     assert "style_to: sky, style_mix: 0.25" in made.infotexts[0]
     assert webui.txt2img(**FIELDS, infotext=made.infotexts[0]).pixels == made.pixels
+
+
+@pytest.mark.parametrize("combine", ["concat", "colour", "colour + texture"])
+def test_a_plan_without_a_readable_picture_is_an_answer(webui, combine):
+    unit = {"image": "no picture", "combine": combine, "noise": "fade", "content": "a cup"}
+    answer = webui.post("/instantstyle/plan", {"units": [unit]})
+    assert answer.status_code == 200 and answer.json()["problems"]

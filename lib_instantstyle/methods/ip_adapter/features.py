@@ -106,7 +106,7 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
     negative = None
     if pictures.negative is not None:
         negative = negative_input(pictures.negative, unit)
-    elif has_negative_input(unit):
+    elif has_negative_input(unit) and pictures.references:
         negative = negative_input(pictures.references[0], unit, mask)
     if unit.combine in SIDES and checked.style is None:
         return inputs_of_sides(unit, pictures.references, mask), negative
