@@ -3,7 +3,7 @@
 instantstyle.switches = (function() {
     "use strict";
 
-    const make = instantstyle.make, textBox = instantstyle.textBox;
+    const make = instantstyle.make;
     const NAME = 24; // characters of a file's name
     const names = new Map(); // the text of a picture -> the name of its file
     const free = new WeakSet(); // accordions whose tick is no longer tied to folding
@@ -15,13 +15,12 @@ instantstyle.switches = (function() {
     }
 
     // The WebUI ticks an accordion when it is opened and takes the tick away when it is folded,
-    // until somebody clicks the tick. A click that is cancelled ends this and changes nothing else.
+    // until somebody clicks the tick. An event like a click ends this, and moves no tick.
     function setFree(accordion) {
         const box = accordion.visibleCheckbox;
         if (!box || free.has(accordion)) return;
         free.add(accordion);
-        box.addEventListener("click", function(event) { event.preventDefault(); }, {once: true});
-        box.dispatchEvent(new MouseEvent("click", {cancelable: true}));
+        box.dispatchEvent(new Event("click"));
         box.addEventListener("click", function() { byHand.add(accordion); });
     }
 
@@ -54,7 +53,7 @@ instantstyle.switches = (function() {
     }
 
     function value(unit, name) {
-        const box = textBox(unit + name);
+        const box = instantstyle.textBox(unit + name);
         return box ? box.value : "";
     }
 
@@ -70,12 +69,12 @@ instantstyle.switches = (function() {
 
     // What a unit takes its style from, in a few words; "" if from nothing.
     function source(unit) {
-        const method = value(unit, "method");
-        if (method === "b-lora") return value(unit, "lora");
         const given = pictures(value(unit, "image"));
         if (given.length > 1) return given.length + " pictures";
         if (given.length) return names.get(given[0]) || "a picture";
-        return value(unit, "style");
+        const lora = document.getElementById(unit + "lora");
+        const hasLora = lora && !lora.closest(".instantstyle-unneeded");
+        return value(unit, "style") || (hasLora ? value(unit, "lora") : "");
     }
 
     // Such as "coffee 0.8, region"; "" for a unit that is off or has nothing.
@@ -125,7 +124,6 @@ instantstyle.switches = (function() {
             if (accordion) setTimeout(showAll);
         });
     });
-    onUiLoaded(showAll);
 
     return {turnOn: turnOn, remember: remember};
 })();

@@ -1,17 +1,8 @@
 """InstantStyle's script: events in, calls out."""
 
+from modules import script_callbacks, scripts
+
 from lib_instantstyle import NAME
-
-try:
-    from modules import infotext_utils, script_callbacks, scripts, ui_components
-
-    PARTS = infotext_utils.PasteField, ui_components.InputAccordion, scripts.AlwaysVisible
-except (ImportError, AttributeError) as error:
-    raise ImportError(
-        f"{NAME} cannot be loaded by this WebUI ({error}). It works in AUTOMATIC1111's WebUI 1.10 "
-        "and in the Forge family; SD.Next samples with diffusers, which it cannot use."
-    ) from None
-
 from lib_instantstyle.api import routes
 from lib_instantstyle.hosts import page, settings
 from lib_instantstyle.page import accordion, style_cards, xyz_grid
