@@ -37,7 +37,7 @@ PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # With `make -j 2` two of these at a time: the longest first, and last the one of many short tests.
 test: test-page test-host test-forge-short test-classic test-unit
 
-# For the time between two changes, under a minute: lint, the unit tests of what changed, and three
+# For the time between two changes: lint, the unit tests of what changed, and three
 # scenarios in the miniature: a picture by the API, one by page values, and one by a plot.
 QUICK := \
   tests/host/test_extension.py::test_hires_fix_and_batches_compute_keys_and_values_once \

@@ -8,7 +8,9 @@
     "use strict";
 
     const MOST = 16; // pictures in one unit
+    const NAME = 24; // characters of a file's name
     const drawn = new WeakMap(); // zone -> the text that it shows
+    const names = new Map(); // the text of a picture -> the name of its file
     const make = instantstyle.make;
     const closest = instantstyle.closest;
     const arrivals = instantstyle.arrivals;
@@ -44,6 +46,12 @@
         show(zone, box.value);
     }
 
+    function remember(text, name) {
+        names.delete(text);
+        names.set(text, name.replace(/\.[^.]*$/, "").slice(0, NAME));
+        if (names.size > 64) names.delete(names.keys().next().value);
+    }
+
     function show(zone, text) {
         if (drawn.get(zone) === text) return;
         drawn.set(zone, text);
@@ -56,6 +64,7 @@
             const figure = make("div", {className: "instantstyle-picture"}, pictures);
             figure.dataset.index = index;
             const given = reference.image || "";
+            figure.dataset.name = names.get(given) || "";
             make("img", {
                 className: "instantstyle-preview", alt: "Picture " + (index + 1),
                 src: given.startsWith("data:") ? given : "data:image/png;base64," + given,
@@ -110,7 +119,7 @@
             found.left += Math.max(0, list.length - most);
             list = list.slice(0, most);
             added.forEach(function(each, i) {
-                instantstyle.switches.remember(each.image, found.names[i]);
+                remember(each.image, found.names[i]);
             });
             write(zone, list);
             const unit = /^(.*_)image$/.exec(zone.dataset.target);

@@ -4,8 +4,6 @@ instantstyle.switches = (function() {
     "use strict";
 
     const make = instantstyle.make;
-    const NAME = 24; // characters of a file's name
-    const names = new Map(); // the text of a picture -> the name of its file
     const free = new WeakSet(); // accordions whose tick is no longer tied to folding
     const byHand = new WeakSet(); // accordions whose tick was clicked since it was last looked at
     const was = new WeakMap(); // accordion -> its tick when it was last looked at
@@ -46,32 +44,23 @@ instantstyle.switches = (function() {
         if (box && !box.checked) box.click();
     }
 
-    function remember(text, name) {
-        names.delete(text);
-        names.set(text, name.replace(/\.[^.]*$/, "").slice(0, NAME));
-        if (names.size > 64) names.delete(names.keys().next().value);
-    }
-
     function value(unit, name) {
         const box = instantstyle.textBox(unit + name);
         return box ? box.value : "";
     }
 
-    function pictures(text) {
-        if (!text) return [];
-        try {
-            return text.startsWith("[") ? JSON.parse(text).map(function(each) { return each.image; })
-                : [text];
-        } catch (error) {
-            return [];
-        }
+    // The pictures that a box shows; see instantstyle_pictures.js.
+    function pictures(unit, name) {
+        const zone = document.querySelector(
+            '.instantstyle-drop[data-target="' + CSS.escape(unit + name) + '"]');
+        return zone ? zone.querySelectorAll(".instantstyle-picture") : [];
     }
 
     // What a unit takes its style from, in a few words; "" if from nothing.
     function source(unit) {
-        const given = pictures(value(unit, "image"));
+        const given = pictures(unit, "image");
         if (given.length > 1) return given.length + " pictures";
-        if (given.length) return names.get(given[0]) || "a picture";
+        if (given.length) return given[0].dataset.name || "a picture";
         const lora = document.getElementById(unit + "lora");
         const hasLora = lora && !lora.closest(".instantstyle-unneeded");
         return value(unit, "style") || (hasLora ? value(unit, "lora") : "");
@@ -84,7 +73,7 @@ instantstyle.switches = (function() {
         if (!box || !box.checked || !from) return "";
         const weight = Number(value(unit, "weight"));
         const parts = [weight === 1 ? from : from + " " + value(unit, "weight")];
-        if (value(unit, "mask")) parts.push("region");
+        if (pictures(unit, "mask").length) parts.push("region");
         return parts.join(", ");
     }
 
@@ -125,5 +114,5 @@ instantstyle.switches = (function() {
         });
     });
 
-    return {turnOn: turnOn, remember: remember};
+    return {turnOn: turnOn};
 })();

@@ -59,12 +59,12 @@ def around_model_calls(
         yield
 
 
-def painted_part(p: Any) -> torch.Tensor | None:
-    """Where inpainting paints, [1, 1, h, w] from 0 to 1 over the latents; None for everywhere."""
-    painted = getattr(p.sampler.model_wrap_cfg, "nmask", None)
-    if not isinstance(painted, torch.Tensor):
+def inpainted_area(p: Any) -> torch.Tensor | None:
+    """What inpainting changes, [1, 1, h, w] from 0 to 1 over the latents; None for all of it."""
+    area = getattr(p.sampler.model_wrap_cfg, "nmask", None)
+    if not isinstance(area, torch.Tensor):
         return None
-    return painted.float().reshape(-1, 1, *painted.shape[-2:])[:1]  # all channels have the same
+    return area.float().reshape(-1, 1, *area.shape[-2:])[:1]  # all channels have the same
 
 
 def sigma_of(timestep: float, sigmas: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.hosts.model_calls import Change, around_model_calls, painted_part
+from lib_instantstyle.hosts.model_calls import Change, around_model_calls, inpainted_area
 from lib_instantstyle.methods.base import Findings, Part, Pass, naming
 from lib_instantstyle.methods.recolouring import (
     Colours,
@@ -137,7 +137,7 @@ class PalettePart(Part):
             if not window.holds(fraction):
                 return None
             self.replaced += 1
-            return lambda predicted: moved(predicted, acting, painted_part(p), region)
+            return lambda predicted: moved(predicted, acting, inpainted_area(p), region)
 
         sigmas = current.context.host.diffusion(p).sigmas()
         with torch.no_grad(), around_model_calls(p, current.fraction, sigmas, enter):
@@ -152,12 +152,12 @@ class PalettePart(Part):
 def moved(
     predicted: Tensor,
     acting: Sequence[tuple[Source, Colours]],
-    painted: Tensor | None = None,
+    area: Tensor | None = None,
     region: Box | None = None,
 ) -> Tensor:
     """The pictures [B, C, h, w] with the palettes of all sources, whatever their order.
 
-    painted: [1, 1, h, w], where inpainting paints; elsewhere nothing changes or counts. region: the
+    area: [1, 1, h, w], what inpainting changes; elsewhere nothing changes or counts. region: the
     part of the whole picture that is sampled. Where shares add up to more than 1, they are divided
     by their sum.
     """
@@ -166,8 +166,8 @@ def moved(
     for source, wanted in acting:
         mask = source.mask.within(region) if source.mask and region else source.mask
         where = _on_grid(mask, x)
-        if painted is not None:
-            where = painted.to(x) if where is None else where * painted.to(x)
+        if area is not None:
+            where = area.to(x) if where is None else where * area.to(x)
         if where is not None and float(where.sum()) < 2:  # cells: too few to have a covariance
             continue
         share = source.unit.palette * (torch.ones_like(total) if where is None else where)

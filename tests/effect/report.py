@@ -18,7 +18,7 @@ _INTRODUCTION = """\
 Written by `make effect`; do not edit. The models are those of `tests/trained`: trained from
 nothing on a small world of {shapes} shapes in {looks} looks, in SDXL's layout, with an adapter that
 leaks the reference's content as real ones do. Each of the {count} cases has a prompt that names one
-shape and a reference that shows another shape in some look. The pictures are painted through the
+shape and a reference that shows another shape in some look. The pictures are made by the
 extension's own engine.
 
 - **Kept**: the picture has the shape that the prompt names.

@@ -142,6 +142,9 @@ def test_a_client_s_infotext_says_it_in_a_note(webui):
     lost = webui.txt2img(infotext=beyond).infotexts[0]
     expected = UNITS.format("unit 4 was")
     assert f'InstantStyle 1 note: "not all of the infotext was taken over: {expected}' in lost
+    strange = made.replace("reference: ", "glow: 1, weight: 99, reference: ")
+    lost = webui.txt2img(infotext=strange).infotexts[0]
+    assert "unit 1 cannot have 'glow', weight '99'" in lost or "weight '99', 'glow'" in lost
     assert "note:" not in webui.txt2img(infotext=made).infotexts[0]
     # A client's own units are used instead of the infotext's.
     assert "note:" not in webui.txt2img(infotext=beyond, **style(UNIT)).infotexts[0]

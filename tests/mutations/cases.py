@@ -217,7 +217,7 @@ MUTATIONS = [
     Mutation("palette: few steps miss the window", "methods/recolouring.py",
              "min(WINDOW[0], 1 - 1 / self._steps)", "WINDOW[0]", "tests/unit/test_palette.py"),
     Mutation("palette: where inpainting keeps, too", "methods/palette.py",
-             "where = painted.to(x) if where is None else where * painted.to(x)", "pass",
+             "where = area.to(x) if where is None else where * area.to(x)", "pass",
              "tests/unit/test_palette.py"),
     Mutation("palette: acts on top of itself", "methods/palette.py",
              "change / total.clamp_min(1)", "change", "tests/unit/test_palette.py"),
