@@ -1,6 +1,6 @@
 // The list of models to download: clicks on its buttons, and a look once a second while one is
 // under way. A press of the hidden button is answered with the list as it stands.
-(function() {
+instantstyle.downloads = (function() {
     "use strict";
 
     const PAUSE = 1000; // milliseconds between two looks
@@ -39,6 +39,16 @@
         });
     }
 
+    // Start files at once, and open the list, which shows how far they are.
+    function start(tab, files) {
+        const frame = document.getElementById("script_" + tab + "_instantstyle_downloads");
+        if (!frame) return;
+        const label = frame.querySelector(".label-wrap");
+        if (label && !label.classList.contains("open")) label.click();
+        frame.dataset.asked = "start " + files.join(" ");
+        press(frame);
+    }
+
     document.addEventListener("click", function(event) {
         const frame = instantstyle.closest(event.target, '[id$="_instantstyle_downloads"]');
         if (!frame) return;
@@ -66,4 +76,6 @@
             }
         });
     });
+
+    return {start: start};
 })();

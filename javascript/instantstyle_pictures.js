@@ -4,11 +4,12 @@
 // One picture is its data URL; several, or one with a weight of its own, are a JSON list of
 // {"image", "weight"}. Events are delegated from the document, so nothing has to be bound again
 // when the page is rebuilt, and both versions of Gradio are served alike.
-(function() {
+instantstyle.pictures = (function() {
     "use strict";
 
     const MOST = 16; // pictures in one unit
     const NAME = 24; // characters of a file's name
+    const GONE = "gone:"; // and a hash, where a picture of an infotext is not here
     const drawn = new WeakMap(); // zone -> the text that it shows
     const names = new Map(); // the text of a picture -> the name of its file
     const make = instantstyle.make;
@@ -63,9 +64,11 @@
         list.forEach(function(reference, index) {
             const figure = make("div", {className: "instantstyle-picture"}, pictures);
             figure.dataset.index = index;
+            figure.dataset.weight = Number(reference.weight);
             const given = reference.image || "";
             figure.dataset.name = names.get(given) || "";
-            make("img", {
+            if (given.startsWith(GONE)) lost(figure, given.slice(GONE.length));
+            else make("img", {
                 className: "instantstyle-preview", alt: "Picture " + (index + 1),
                 src: given.startsWith("data:") ? given : "data:image/png;base64," + given,
             }, figure);
@@ -94,6 +97,14 @@
         title.textContent = list.length ? "+ another picture" : title.dataset.empty;
     }
 
+    // A pasted infotext names a picture that is not here; a generation refuses it.
+    function lost(figure, hash) {
+        figure.classList.add("instantstyle-lost");
+        figure.dataset.gone = hash;
+        make("div", {textContent: "The picture " + hash + " is no longer kept here. Drop it again."},
+            figure);
+    }
+
     // One line in the box; "" takes the last one away.
     function say(zone, sentence) {
         const line = zone.querySelector(".instantstyle-refused");
@@ -109,6 +120,7 @@
         const found = await arrivals.read(entries, most);
         const added = found.texts.map(function(image) { return {image: image, weight: 1}; });
         let list = several ? references(textBox(zone).value) : [];
+        if (place === null) place = firstLost(list);
         if (added.length) {
             if (place !== null && place < list.length) {
                 added[0].weight = list[place].weight;
@@ -128,6 +140,12 @@
         say(zone, arrivals.sentence(found.refused, found.left, most));
     }
 
+    // A dropped picture takes the place of one that is not kept.
+    function firstLost(list) {
+        const place = list.findIndex(function(each) { return (each.image || "").startsWith(GONE); });
+        return place < 0 ? null : place;
+    }
+
     function placeOf(element) {
         const figure = closest(element, ".instantstyle-picture");
         return figure ? Number(figure.dataset.index) : null;
@@ -138,6 +156,14 @@
         const list = references(textBox(zone).value);
         list.splice(place, 1);
         write(zone, list);
+    }
+
+    // Keep the first pictures, so many of them; those that are lost go in any case.
+    function keep(zone, count) {
+        const list = references(textBox(zone).value).filter(function(each) {
+            return !(each.image || "").startsWith(GONE);
+        });
+        write(zone, list.slice(0, count));
     }
 
     async function takeFromGallery(button) {
@@ -242,4 +268,6 @@
             if (box) show(zone, box.value);
         });
     });
+
+    return {keep: keep};
 })();

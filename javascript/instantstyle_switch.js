@@ -59,6 +59,7 @@ instantstyle.switches = (function() {
     // What a unit takes its style from, in a few words; "" if from nothing.
     function source(unit) {
         const given = pictures(unit, "image");
+        if (given.length && given[0].dataset.gone) return "reference missing";
         if (given.length > 1) return given.length + " pictures";
         if (given.length) return given[0].dataset.name || "a picture";
         const lora = document.getElementById(unit + "lora");
@@ -77,12 +78,17 @@ instantstyle.switches = (function() {
         return parts.join(", ");
     }
 
-    function summary(accordion) {
-        const units = Array.from(accordion.querySelectorAll('[id$="_enabled"]'))
+    // The units that have something to act with, as {number, text}.
+    function acting(accordion) {
+        return Array.from(accordion.querySelectorAll('[id$="_enabled"]'))
             .map(function(each) { return /^(.*_unit_(\d+)_)enabled$/.exec(each.id); })
             .filter(Boolean)
             .map(function(found) { return {number: found[2], text: described(found[1])}; })
-            .filter(function(unit) { return unit.text; })
+            .filter(function(unit) { return unit.text; });
+    }
+
+    function summary(accordion) {
+        const units = acting(accordion)
             .map(function(unit) { return "(" + unit.number + ") " + unit.text; });
         if (!units.length) return "";
         const ticked = accordion.visibleCheckbox && accordion.visibleCheckbox.checked;
@@ -114,5 +120,9 @@ instantstyle.switches = (function() {
         });
     });
 
-    return {turnOn: turnOn};
+    function numbers(accordion) {
+        return acting(accordion).map(function(unit) { return Number(unit.number); });
+    }
+
+    return {turnOn: turnOn, numbers: numbers};
 })();

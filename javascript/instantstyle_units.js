@@ -8,6 +8,9 @@
     const LOST = 10000; // milliseconds after which an answer is not waited for any more
     const TRIES = 3; // at an answer
     const asked = new WeakMap(); // accordion -> its last question
+    const outdated = new WeakSet(); // accordions whose status may be wrong with the same values
+    const opened = new WeakSet(); // accordions that were open when last looked at
+    const made = new WeakMap(); // accordion -> the infotext under the gallery of its tab
     const filled = new WeakSet(); // accordions whose lists of files are there
     const closest = instantstyle.closest;
     let timer = null;
@@ -44,7 +47,9 @@
         }).map(function(field) {
             return field.type === "checkbox" ? field.checked : field.value;
         });
-        return JSON.stringify([entered, window.opts ? window.opts.sd_model_checkpoint : ""]);
+        const checkpoint = window.opts ? window.opts.sd_model_checkpoint : "";
+        const tab = /^script_(\w+)_instantstyle_enabled$/.exec(accordion.id)[1];
+        return JSON.stringify([entered, checkpoint, instantstyle.states.facts(tab)]);
     }
 
     function answerIn(accordion) {
@@ -60,8 +65,10 @@
         const isOpen = last.before === answer;
         if (isOpen && Date.now() - last.at < LOST) return soon();
         const tries = last.values === now ? last.tries + 1 : 1;
-        if (last.values === now && !(isOpen && tries <= TRIES)) return;
+        const isKnown = last.values === now && !outdated.has(accordion);
+        if (isKnown && !(isOpen && tries <= TRIES)) return;
         if (!press(accordion, "look")) return;
+        outdated.delete(accordion);
         asked.set(accordion, {values: now, before: answer, at: Date.now(), tries: tries});
         soon();
     }
@@ -72,10 +79,28 @@
             mark(accordion);
             showNeeded(accordion);
             markWords(accordion);
-            if (!isOpen(accordion)) return;
+            noteMade(accordion);
+            if (!isOpen(accordion)) return opened.delete(accordion);
+            if (!opened.has(accordion)) outdated.add(accordion);
+            opened.add(accordion);
             if (!filled.has(accordion) && press(accordion, "fill")) filled.add(accordion);
             if (!isChoosing(accordion)) look(accordion);
         });
+    }
+
+    // A generation may have loaded a checkpoint, or kept a reference.
+    function noteMade(accordion) {
+        const info = document.getElementById(
+            accordion.id.replace(/^script_(\w+)_instantstyle_enabled$/, "html_info_$1"));
+        const text = info ? info.textContent : "";
+        if (made.has(accordion) && made.get(accordion) !== text) outdated.add(accordion);
+        made.set(accordion, text);
+    }
+
+    // Files may have come or gone, and nothing on the page tells.
+    function lookAgain() {
+        accordions().forEach(function(accordion) { outdated.add(accordion); });
+        soon();
     }
 
     // Sliders that the preset does not use, and fields that mean nothing to the method, stay out of
@@ -190,4 +215,8 @@
         if (timer === null) soon();
     });
     onOptionsChanged(soon);
+    window.addEventListener("focus", lookAgain);
+    document.addEventListener("click", function(event) {
+        if (closest(event.target, '[id$="_adapter_refresh"]')) lookAgain();
+    });
 })();

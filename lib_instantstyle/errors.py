@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Control characters would move a terminal's cursor or end a line of infotext, halves of a
 # surrogate pair (a file name that is not UTF-8 has them) fit no encoding, and marks of direction
@@ -25,7 +26,14 @@ class InstantStyleError(ValueError):
 
 
 class MissingFileError(InstantStyleError):
-    """A model file that is needed is in none of the folders."""
+    """A model file that is needed is in none of the folders.
+
+    files: names of published ones that would mend it; see models/published.py.
+    """
+
+    def __init__(self, sentence: str = "", files: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.files = tuple(files)
 
 
 class NoReference(InstantStyleError):

@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StatusText:
-    """The status line of a unit on the page, and the data of its block map; None without a map."""
+    """The status line of a unit on the page, and the data of its block map; None without a map.
+
+    files: where a model file is missing, the names of published ones that mend it; else None.
+    """
 
     text: str
     is_problem: bool = False
     block_map: Mapping[str, object] | None = None
+    files: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ class PublishedFile:
     size: int  # bytes
     sha256: str
     licence: str
+    layout: str = ""  # of an adapter: the id of its layout
+    # Numbers of an image vector, and of a hidden state: what an encoder makes, or an adapter takes.
+    vectors: int = 0
+    hidden: int = 0
+    has_text: bool = False  # holds the text encoder too
 
 
 PUBLISHED_FILES = (
@@ -36,6 +41,8 @@ PUBLISHED_FILES = (
         702_585_376,
         "ba1002529e783604c5f326d49f0122025392d1d20ac8d573b3eeb3e6dea4ebb6",
         "Apache-2.0",
+        layout="sdxl",
+        vectors=1280,
     ),
     PublishedFile(
         "ip-adapter_sdxl_vit-h.safetensors",
@@ -44,6 +51,8 @@ PUBLISHED_FILES = (
         698_391_064,
         "ebf05d918348aec7abb02a5e9ecef77e0aaea6914a5c4ea13f50d45eb1681831",
         "Apache-2.0",
+        layout="sdxl",
+        vectors=1024,
     ),
     PublishedFile(
         "ip-adapter-plus_sdxl_vit-h.safetensors",
@@ -52,6 +61,8 @@ PUBLISHED_FILES = (
         847_517_512,
         "3f5062b8400c94b7159665b21ba5c62acdcd7682262743d7f2aefedef00e6581",
         "Apache-2.0",
+        layout="sdxl",
+        hidden=1280,
     ),
     PublishedFile(
         "ip-adapter_sd15.safetensors",
@@ -60,6 +71,8 @@ PUBLISHED_FILES = (
         44_642_768,
         "289b45f16d043d0bf542e45831f971dcdaabe18b656f11e86d9dfba7e9ee3369",
         "Apache-2.0",
+        layout="sd15",
+        vectors=1024,
     ),
     PublishedFile(
         "ip-adapter-plus_sd15.safetensors",
@@ -68,6 +81,8 @@ PUBLISHED_FILES = (
         98_183_288,
         "a1c250be40455cc61a43da1201ec3f1edaea71214865fb47f57927e06cbe4996",
         "Apache-2.0",
+        layout="sd15",
+        hidden=1280,
     ),
     PublishedFile(
         "CLIP-ViT-bigG-14-laion2B-39B-b160k.safetensors",
@@ -76,6 +91,8 @@ PUBLISHED_FILES = (
         3_689_912_664,
         "657723e09f46a7c3957df651601029f66b1748afb12b419816330f16ed45d64d",
         "Apache-2.0",
+        vectors=1280,
+        hidden=1664,
     ),
     PublishedFile(
         "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
@@ -84,6 +101,8 @@ PUBLISHED_FILES = (
         2_528_373_448,
         "6ca9667da1ca9e0b0f75e46bb030f7e011f44f86cbfb8d5a36590fcd7507b030",
         "Apache-2.0",
+        vectors=1024,
+        hidden=1280,
     ),
     PublishedFile(
         "open_clip-ViT-H-14-laion2B-s32B-b79K.safetensors",
@@ -92,8 +111,36 @@ PUBLISHED_FILES = (
         3_944_517_836,
         "0084e75319a50ad85ef45377bad5bc38f2f58824459eb690048d51c9f8863be5",
         "MIT",
+        vectors=1024,
+        hidden=1280,
+        has_text=True,
     ),
 )
+
+
+def size_of(name: str) -> int:
+    """The bytes of the published file `name`."""
+    return next(file.size for file in PUBLISHED_FILES if file.name == name)
+
+
+def adapter_for(layout: str) -> PublishedFile:
+    """The adapter to start with for the layout of this id."""
+    return next(file for file in PUBLISHED_FILES if file.layout == layout)
+
+
+def encoders_with(vectors: int = 0, hidden: int = 0, has_text: bool = False) -> list[str]:
+    """The name of the smallest image encoder that makes vectors, or hidden states, of this width.
+
+    has_text: with its text encoder. Empty if none is published.
+    """
+    found = [
+        file
+        for file in PUBLISHED_FILES
+        if not file.layout
+        and (file.vectors == vectors if vectors else file.hidden == hidden)
+        and (file.has_text or not has_text)
+    ]
+    return [file.name for file in sorted(found, key=lambda file: file.size)[:1]]
 
 
 def address(file: PublishedFile) -> str:

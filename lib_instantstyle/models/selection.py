@@ -21,10 +21,10 @@ from lib_instantstyle.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape, MlpShape, ResamplerShape
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.models.clip_kind import TITLES
+from lib_instantstyle.models.published import adapter_for, encoders_with
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.units.choices import AUTO
 
-_STOCK_ADAPTERS = {"sdxl": "ip-adapter_sdxl.safetensors", "sd15": "ip-adapter_sd15.safetensors"}
 _KINDS = (LinearShape, ResamplerShape, MlpShape)  # best first
 _NAMED = 5  # refused files that a sentence lists at most
 _OTHER_PURPOSES = ("face", "composition", "light")
@@ -61,11 +61,16 @@ def choose(
         return Choice(adapter, image_encoder_for(adapter, catalog), muted)
     fitting = [adapter for adapter in catalog.adapters if _serves(adapter, layers, selected)]
     if not fitting:
+        stock = adapter_for(layers.layout.id)
+        has_encoder = any(
+            file.kind.embedding_width == stock.vectors for file in catalog.image_encoders
+        )
         passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
         raise MissingFileError(
             f"no IP-Adapter for {layers.layout.title} that holds the selected layers was found"
             f"{f' (of no use were {passed_over})' if passed_over else ''}; put "
-            f"{_STOCK_ADAPTERS[layers.layout.id]} into models/ControlNet or models/InstantStyle."
+            f"{stock.name} into models/ControlNet or models/InstantStyle.",
+            [stock.name, *([] if has_encoder else encoders_with(stock.vectors))],
         )
     fitting.sort(key=lambda adapter: _rank(adapter, selected))
     best = next((a for a in fitting if image_encoders_for(a, catalog)), fitting[0])
@@ -187,5 +192,6 @@ def image_encoder_for(adapter: AdapterFile, catalog: Catalog) -> ImageEncoderFil
     found = ", ".join(f"{name} makes {count}" for name, count in made) or "none"
     raise MissingFileError(
         f"adapter {adapter.name} needs the CLIP image encoder {encoder}with {feature} of {width} "
-        f"numbers, which was not found (found: {found}); put it into models/clip_vision."
+        f"numbers, which was not found (found: {found}); put it into models/clip_vision.",
+        encoders_with(hidden=width) if projection.takes_hidden_states else encoders_with(width),
     )

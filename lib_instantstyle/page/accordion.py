@@ -1,8 +1,9 @@
 """The accordion in txt2img and img2img: a switch, the units in tabs, and their events.
 
-No file is read while it is built. The page's script presses three hidden buttons: `fill` when the
+No file is read while it is built. The page's script presses four hidden buttons: `fill` when the
 accordion is first opened, for the lists of files; `look` when values have changed, for the status
-of each unit; `tell` while words are encoded, for the progress.
+of each unit; `tell` while words are encoded, for the progress; `act` when a button of the page
+changes a unit's fields.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import gradio as gr
 from lib_instantstyle.hosts.page import InputAccordion, PasteField, is_public
 from lib_instantstyle.hosts.settings import page_units
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.page import downloads, reference_preview, status, styles
+from lib_instantstyle.page import downloads, reference_preview, styles
 from lib_instantstyle.page.controls import ElemId, unit_label
 from lib_instantstyle.page.file_lists import FILE_LISTS
 from lib_instantstyle.page.paste import paster
 from lib_instantstyle.page.paste_back import BACK, as_request, give_back, notice
 from lib_instantstyle.page.paste_losses import switch_paster
 from lib_instantstyle.page.sent_pictures import note_sent
+from lib_instantstyle.page.states.changes import change
+from lib_instantstyle.page.states.lines import lines
 from lib_instantstyle.page.unit_tab import build_unit
 from lib_instantstyle.units.field import Files
 
@@ -64,7 +67,7 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
             {name: _picture(name, number, elem_id) for name in TABLE.pictures}
             for number in range(1, count + 1)
         ]
-        _wire(units, elem_id)
+        _wire(units, elem_id, tab)
         whole = [{**unit, **own_pictures} for unit, own_pictures in zip(units, pictures)]
         styles.wire(whole)
         for unit in whole:
@@ -99,9 +102,11 @@ def _picture(name: str, number: int, elem_id: ElemId) -> Any:
     return _hidden_box(label, elem_id(f"unit_{number}_{name}"))
 
 
-def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
-    names = ("fill", "look", "tell")
-    fill_lists, show_status, show_progress = (_hidden_button(elem_id(name)) for name in names)
+def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId, tab: str) -> None:
+    names = ("fill", "look", "tell", "act")
+    fill_lists, show_status, show_progress, make_changes = (
+        _hidden_button(elem_id(name)) for name in names
+    )
     progress = gr.HTML("", elem_id=elem_id("told"), elem_classes=["instantstyle-hidden"])
     show_progress.click(
         fn=reference_preview.word_progress,
@@ -126,9 +131,22 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId) -> None:
         show_progress="hidden",
         queue=False,
     )
+    hidden = ("facts", "request")
+    facts, request = (_hidden_box(name.capitalize(), elem_id(name)) for name in hidden)
+    fields = [unit[name] for unit in units for name in TABLE.page_fields]
+    advised = gr.HTML("", elem_id=elem_id("advised"), elem_classes=["instantstyle-hidden"])
+    make_changes.click(
+        fn=change,
+        inputs=[request, facts, *fields],
+        outputs=[advised, *fields],
+        _js=f"(...values) => instantstyle.states.asked('{tab}', values)",
+        show_progress="hidden",
+        queue=False,
+    )
     show_status.click(
-        fn=lambda *values: _one_or_all(status.lines(values)),
-        inputs=[unit[name] for unit in units for name in TABLE.page_fields],
+        fn=lambda *values: _one_or_all(lines(*values)),
+        inputs=[facts, *fields],
+        _js=f"(...values) => instantstyle.states.looked('{tab}', values)",
         outputs=[unit["status"] for unit in units],
         show_progress="hidden",
         queue=False,

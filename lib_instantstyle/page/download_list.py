@@ -11,7 +11,7 @@ from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.models.published import address
 from lib_instantstyle.page import download_jobs
 from lib_instantstyle.page.download_jobs import State
-from lib_instantstyle.page.markup import problem_box
+from lib_instantstyle.page.markup import problem_box, size_in_words
 
 
 def download_list(problem: str) -> str:
@@ -40,7 +40,8 @@ def _row(state: State, forbidden: bool) -> str:
         '<div class="instantstyle-download"><div class="instantstyle-download-what">'
         f"<b>{html.escape(file.title)}</b>"
         f'<span><a href="{html.escape(address(file))}" target="_blank" rel="noopener">'
-        f"{html.escape(file.name)}</a>, {_size(file.size)}, {html.escape(file.licence)}</span>"
+        f"{html.escape(file.name)}</a>, {size_in_words(file.size)}, "
+        f"{html.escape(file.licence)}</span>"
         f"<small>SHA-256 {file.sha256}</small>{problem_box(state.message)}</div>"
         f'<div class="instantstyle-download-how">{_progress(state, forbidden)}</div></div>'
     )
@@ -55,12 +56,12 @@ def _progress(state: State, forbidden: bool) -> str:
     if state.runs:
         return (
             f'<progress value="{state.arrived}" max="{file.size}"></progress>'
-            f"<span>{_size(state.arrived)} of {_size(file.size)}, {share}</span>"
+            f"<span>{size_in_words(state.arrived)} of {size_in_words(file.size)}, {share}</span>"
             + (_button("", file.name, "Stopping") if state.stops else _button("stop", file.name))
         )
     if forbidden:
         return "<span>is not here</span>"
-    begun = f"<span>{_size(state.arrived)} of it are here</span>" if state.arrived else ""
+    begun = f"<span>{size_in_words(state.arrived)} of it are here</span>" if state.arrived else ""
     return begun + _button("start", file.name, "Go on" if begun else "Download")
 
 
@@ -71,10 +72,3 @@ def _button(action: str, name: str, title: str = "Cancel") -> str:
         f'<button type="button" class="instantstyle-button" {attribute} '
         f'aria-label="{title} {html.escape(name)}">{title}</button>'
     )
-
-
-def _size(count: int) -> str:
-    """Bytes for people, in the units that publishers use."""
-    if count < 10**6:
-        return f"{count / 10**3:.0f} kB"
-    return f"{count / 10**6:,.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"

@@ -47,7 +47,10 @@ def build(elem_id: ElemId) -> None:
 
 
 def act_and_list(action: str) -> str:
-    """Do `action` ("start NAME", "stop NAME", or "" for nothing) and return the list as HTML."""
+    """Do `action` and return the list as HTML.
+
+    action: "start NAME", with several names separated by spaces, "stop NAME", or "" for nothing.
+    """
     from lib_instantstyle.page import download_jobs
     from lib_instantstyle.page.download_list import download_list
 
@@ -55,7 +58,8 @@ def act_and_list(action: str) -> str:
     problem = ""
     try:
         if verb == "start":
-            download_jobs.start(name)
+            for each in name.split():
+                download_jobs.start(each)
         elif verb == "stop":
             download_jobs.stop(name)
     except InstantStyleError as error:

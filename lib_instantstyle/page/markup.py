@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -36,6 +38,22 @@ def small_button(title: str, elem_id: str, allowed: bool = True) -> Any:
     return button
 
 
+def repair_button(title: str, request: Mapping[str, object]) -> str:
+    """A button whose `request` the page's script carries out; see instantstyle_states.js."""
+    data = html.escape(json.dumps(request, separators=(",", ":")))
+    return (
+        '<button type="button" class="instantstyle-button instantstyle-repair" '
+        f'data-request="{data}">{html.escape(title)}</button>'
+    )
+
+
+def value_in_words(value: object) -> str:
+    """A field's value on the page, for a sentence or a button."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "empty"
+
+
 def heading(title: str) -> str:
     """The title of a group of controls."""
     return f'<div class="instantstyle-heading">{html.escape(title)}</div>'
@@ -67,3 +85,10 @@ def last_result_button(drop_zone_target: str, tab: str) -> str:
 def block_map_frame(status: str, blocks: str) -> str:
     """An empty block map; `status`, `blocks`: ids of the unit's status and block weights."""
     return f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'
+
+
+def size_in_words(count: int) -> str:
+    """Bytes for people, in the units that publishers use."""
+    if count < 10**6:
+        return f"{count / 10**3:.0f} kB"
+    return f"{count / 10**6:,.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"

@@ -5,8 +5,8 @@ infotext of a picture made without the extension, or without a unit, switches th
 the accordion is in page/paste_losses.py).
 
 Infotext names pictures by their hashes. Those that the reference store still has are put back as
-the page's text boxes hold them; for the others None is returned. Where strangers may use the page
-the boxes are emptied, and page/paste_back.py then puts back what the same tab has sent.
+the page's text boxes hold them; for the others a text that names them. Where strangers may use the
+page none is put back here, and page/paste_back.py then puts back what the same tab has sent.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from lib_instantstyle.page.controls import page_value
 from lib_instantstyle.page.sent_pictures import sent_pictures
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.infotext import Written, read
+from lib_instantstyle.units.values import GONE
 
 Paster = Callable[[Mapping[str, object]], Any]
 _DIGITS = 12  # of a hash, as infotext has them
-_GONE = "no longer kept here, and its box was left as it was"
+_GONE = "no longer kept here"
 _NOT_YOURS = "not handed out on a public address"  # the same whether it is kept or not
 # First bytes of a picture file and its media type; any other is called JPEG, for browsers look at
 # the bytes themselves.
@@ -38,21 +39,32 @@ _TYPES = ((b"\x89PNG", "png"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 @dataclass(frozen=True)
 class Kept:
-    """The pictures that infotext names, as files with their weights.
+    """The pictures that infotext names.
 
-    missing: one that cannot be had, as infotext has it. why: the reason; empty if all can be had.
+    entries: their files, or the text that stands for one that cannot be had, with their weights.
+    missing: the first that cannot be had, as infotext has it. why: the reason; empty if all can be.
     """
 
-    files: Sequence[tuple[bytes, str]] = ()
+    entries: Sequence[tuple[bytes | str, str]] = ()
     missing: str = ""
     why: str = ""
 
     @property
-    def text(self) -> str | None:
-        """As the page's text boxes hold them; "" if none is named, None if one cannot be had."""
-        if self.why:
-            return None
-        held = [{"image": _data_url(data), "weight": weight or 1} for data, weight in self.files]
+    def has_some(self) -> bool:
+        """Whether one of them can be had."""
+        return any(isinstance(entry, bytes) for entry, _ in self.entries)
+
+    @property
+    def text(self) -> str:
+        """As the page's text boxes hold them; "" if none is named.
+
+        One that cannot be had is named there too: the page shows it, and a generation refuses it.
+        An earlier picture must never stand for it.
+        """
+        held = [
+            {"image": entry if isinstance(entry, str) else _data_url(entry), "weight": weight or 1}
+            for entry, weight in self.entries
+        ]
         if len(held) == 1 and held[0]["weight"] == 1:
             return str(held[0]["image"])
         # A weight that is no number is refused when the unit is parsed.
@@ -73,8 +85,6 @@ def paster(number: int, name: str) -> Paster:
             return written is not None
         if written is None:
             return None
-        if name in TABLE.pictures and is_public():
-            return ""  # an earlier picture must not stand for the one that is named
         if name == "style":
             return written.unit.style or ("" if is_public() else style_instead(written))
         if name == "image" and style_instead(written):
@@ -86,7 +96,7 @@ def paster(number: int, name: str) -> Paster:
     return paste
 
 
-def kept_pictures(written: str) -> str | None:
+def kept_pictures(written: str) -> str:
     """The text of `find_kept`, for nobody in particular."""
     return find_kept(written).text
 
@@ -103,20 +113,25 @@ def find_kept(written: str, sender: str = "") -> Kept:
 
     folder, public = reference_folder(), is_public()
     store = ReferenceStore(folder) if folder else None
-    found: list[tuple[bytes, str]] = []
+    found: list[tuple[bytes | str, str]] = []
     entries = written.split(maxsplit=limits.REFERENCES)
     if len(entries) > limits.REFERENCES:
-        return Kept((), entries[0][:_DIGITS], f"one of more than {limits.REFERENCES}")
+        return _none_of(entries[0], f"one of more than {limits.REFERENCES}")
+    missing, size = "", 0
     for entry in entries:
         digest, _, weight = entry.partition("*")
         data = store.get(digest, _allows(sender) if public else None) if store else None
-        if data is None:
-            return Kept((), digest[:_DIGITS], _NOT_YOURS if public else _GONE)
-        found.append((data, weight))
-        if sum(len(data) for data, _ in found) > limits.PASTED_BYTES:
-            why = f"with the others larger than {limits.PASTED_BYTES:,} bytes"
-            return Kept((), digest[:_DIGITS], why)
-    return Kept(found)
+        size += len(data or b"")
+        if size > limits.PASTED_BYTES:
+            return _none_of(entry, f"with the others larger than {limits.PASTED_BYTES:,} bytes")
+        missing = missing or ("" if data else digest[:_DIGITS])
+        found.append((data or GONE + digest[:_DIGITS], weight))
+    return Kept(found, missing, (_NOT_YOURS if public else _GONE) if missing else "")
+
+
+def _none_of(entry: str, why: str) -> Kept:
+    missing = entry.partition("*")[0][:_DIGITS]
+    return Kept([(GONE + missing, "")], missing, why)
 
 
 def _allows(sender: str) -> Callable[[str], bool]:

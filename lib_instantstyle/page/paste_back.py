@@ -1,7 +1,7 @@
 """What the page says after infotext was pasted, and what a tab gets back.
 
-Where strangers may use the page, pasting empties the boxes for pictures. An event of the page then
-asks for them with the number of its tab; see page/sent_pictures.py.
+Where strangers may use the page, pasting puts no picture back. An event of the page then asks for
+them with the number of its tab; see page/sent_pictures.py.
 """
 
 from __future__ import annotations
@@ -63,11 +63,8 @@ def give_back(pasted: str, sender: str, count: int) -> list[Any]:
 
 def _values(written: Written, sender: str) -> list[Any]:
     style = written.unit.style or style_instead(written, sender)
-    values: dict[str, Any] = {
-        name: find_kept(written.hashes.get(name, ""), sender).text for name in TABLE.pictures
-    }
+    kept = {name: find_kept(written.hashes.get(name, ""), sender) for name in TABLE.pictures}
+    # Where none can be had the box stays as it is: it names them, or was filled in the meantime.
+    values = {name: found.text for name, found in kept.items() if found.has_some}
     values["style"] = style
-    if style_instead(written, sender):
-        values["image"] = ""  # beside a style no picture may stand
-    # One that cannot be had leaves the box as it is: empty, or with what was dropped meanwhile.
-    return [values[name] or gr.update() for name in BACK]
+    return [values.get(name) or gr.update() for name in BACK]

@@ -24,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.references.rgb import NOTHING, Colour, shrink_factor, shrunk_rgb, to_rgb
+from lib_instantstyle.units.values import GONE
 
 _PREFIX = 1024  # characters that a data URL has before its data, at most
 _DATA_URL = re.compile(  # RFC 2397: neither a type nor parameters need be there
@@ -82,6 +83,12 @@ def decode_picture(
 
     Raises InstantStyleError if it is not base64, not a picture, damaged or too large.
     """
+    if text.startswith(GONE):
+        named = shorten(text[len(GONE) : _PREFIX], 20)
+        raise InstantStyleError(
+            f"{label} is the picture {named} of an infotext, which is not kept here, or not handed "
+            "out; give the picture again."
+        )
     match = _DATA_URL.match(text[:_PREFIX])
     if not match and text[:5].lower() == "data:":
         raise InstantStyleError(

@@ -60,17 +60,29 @@ def dry_run(
         if loaded is not None and free:
             unet = current(loaded).unet(loaded)
     context = Context(replace(request, sd_model=loaded and loaded.sd_model), unet, layers)
-    checks = [_parsed(values, number) for number, values in enumerate(given, start=1)]
+    checks = check_units(given, context, tagged)
+    for plan in (findings.plan for _, findings in checks):
+        problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
+    units = [findings.plan for _, findings in checks]
+    return DryRun(name, layers.layout.id if layers else None, loaded is not None, units, problems)
+
+
+def check_units(
+    given: Sequence[Mapping[str, object]], context: Context, tagged: Sequence[Unit] = ()
+) -> list[tuple[Unit, Findings]]:
+    """Each unit of a generation, with what its check found.
+
+    context: its `p` is a RequestedGeneration. given, tagged: see `dry_run`. The units are numbered
+    from 1, or as `given` says.
+    """
+    checks = [parsed_unit(values, number) for number, values in enumerate(given, start=1)]
     checks += [(unit, Findings(unit, is_dry_run=True)) for unit in tagged]
     for unit, problem in conflicts([u for u, _ in checks if u.acts and u.uses_method]):
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
         _note_steps(unit, context, findings)
         _check(unit, context, findings)
-        plan = findings.plan
-        problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
-    units = [findings.plan for _, findings in checks]
-    return DryRun(name, layers.layout.id if layers else None, loaded is not None, units, problems)
+    return checks
 
 
 def _check(unit: Unit, context: Context, findings: Findings) -> None:
@@ -102,7 +114,7 @@ def _named(number: int, problem: str) -> str:
     return problem if problem.startswith(f"Unit {number} ") else f"unit {number}: {problem}"
 
 
-def _parsed(values: Mapping[str, object], number: int) -> tuple[Unit, Findings]:
+def parsed_unit(values: Mapping[str, object], number: int) -> tuple[Unit, Findings]:
     """The unit with its valid fields, and findings with the problems of the others."""
     unit = TABLE.unit_type(number=number)
     findings = Findings(unit, is_dry_run=True)

@@ -5,8 +5,10 @@ the page's controls, axes of plots, request schemas, infotext and the documentat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
+from lib_instantstyle.units.advice import Advice
 from lib_instantstyle.units.values import (
     Boolean,
     Integer,
@@ -137,7 +139,7 @@ class Declared:
     fields: its own. uses: shared fields that mean something to it, beside those that every method
     has (see shared_fields.EVERY_METHOD). takes_styles: a saved style may stand for its reference.
     needs_reference: False where it takes its style from elsewhere. excludes: a name that it shares
-    with methods of which one unit at most may act.
+    with methods of which one unit at most may act. advice: steps by complaint, in their order.
     """
 
     name: str
@@ -147,3 +149,4 @@ class Declared:
     takes_styles: bool = False
     needs_reference: bool = True
     excludes: str = ""
+    advice: Advice = dataclass_field(default_factory=dict)

@@ -177,6 +177,8 @@ class Reference:
     weight: float = 1.0
 
 
+GONE = "gone:"  # and the start of its hash: a picture that infotext names and that is not here
+
 _IMAGE = 'base64 text, data URL, {"image": ..., "weight": 1}, or a list of these'
 
 

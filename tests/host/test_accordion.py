@@ -28,8 +28,9 @@ def checkpoint():
 def look(webui, **fields):
     """Text and map data of each unit's status; fields: of unit 1."""
     values = {f"{TXT2IMG}unit_1_{name}": value for name, value in fields.items()}
-    answers = webui.press(f"{TXT2IMG}look", **values)
-    found = [re.search(r'data-map="([^"]*)">([^<]*)<', answer) for answer in answers]
+    facts = json.dumps({"units": [{"image": [{"weight": 1}]}]})
+    answers = webui.press(f"{TXT2IMG}look", **values, **{f"{TXT2IMG}facts": facts})
+    found = [re.search(r'data-map="([^"]*)"><span>([^<]*)<', answer) for answer in answers]
     return [(html.unescape(m[2]), json.loads(html.unescape(m[1]))) for m in found]
 
 

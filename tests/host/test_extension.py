@@ -444,14 +444,43 @@ def test_infotext_brings_back_no_more_pictures_than_a_unit_has(
     digest = re.search(r"reference: (\w{12})", line)[1]
     monkeypatch.setattr(limits, limit, most)
     assert len(json.loads(kept_pictures(" ".join([digest] * 2)))) == 2
-    assert kept_pictures(" ".join([digest] * count)) is None
+    assert kept_pictures(" ".join([digest] * count)) == f"gone:{digest}"
 
 
 def test_infotext_in_a_request_without_its_reference_is_refused(webui):
-    infotext = webui.txt2img(**style({**UNIT, "weight": 0.7})).infotexts[0]
-    webui.set(instantstyle_reference_store_mb=0)
+    several = {
+        **UNIT,
+        "image": [{"image": UNIT["image"], "weight": 0.5}, picture("deep_field.jpg")],
+    }
+    for unit in (UNIT, several):
+        infotext = webui.txt2img(**style({**unit, "weight": 0.7})).infotexts[0]
+        webui.set(instantstyle_reference_store_mb=0)
+        refused = webui.txt2img(infotext=infotext, expect=422)
+        webui.set(instantstyle_reference_store_mb=200)
+        assert "unit 1: image is the picture" in refused.body["detail"]
+        assert "of an infotext, which is not kept here" in refused.body["detail"]
+
+
+def test_one_of_several_pictures_that_is_gone_leaves_the_others(webui):
+    from lib_instantstyle.hosts import own_folder
+
+    unit = {"image": [{"image": UNIT["image"], "weight": 0.5}, picture("deep_field.jpg")]}
+    webui.txt2img(**style(UNIT))
+    infotext = webui.txt2img(**style(unit)).infotexts[0]
+    first, second = re.search(r"reference: (\w{12})\*0.5 (\w{12})", infotext).groups()
+    (kept,) = (own_folder() / "references").glob(f"{second}*")
+    kept.unlink()
+    from lib_instantstyle.page.paste import kept_pictures
+
+    pasted = json.loads(kept_pictures(f"{first}*0.5 {second}"))
+    assert [each["weight"] for each in pasted] == ["0.5", 1]
+    assert pasted[0]["image"].startswith("data:image/") and pasted[1]["image"] == f"gone:{second}"
     refused = webui.txt2img(infotext=infotext, expect=422)
-    assert "Unit 1 is on but has no reference" in refused.body["detail"]
+    assert f"image is the picture '{second}' of an infotext" in refused.body["detail"]
+    named = f"reference: {first}, mask: {second}"
+    infotext = infotext.replace(f"reference: {first}*0.5 {second}", named)
+    refused = webui.txt2img(infotext=infotext, expect=422)
+    assert f"mask is the picture '{second}' of an infotext" in refused.body["detail"]
 
 
 def test_onnx_models_are_refused(webui, monkeypatch):

@@ -61,13 +61,12 @@ UNITS = "the page has 3 units, so {} left out (Settings > InstantStyle > Units o
         (["weight 3, start: 0.5"], "unit 1 cannot have 'weight 3'"),
         ([", ".join(f"glow{n}: 1" for n in range(9))], "unit 1 cannot have 'glow0', 'glow1', "
          "'glow2', 'glow3', 'glow4', 'glow5' and 3 more"),
-        (["reference: 0123456789ab"], "reference 0123456789ab of unit 1 is no longer kept here, "
-         "and its box was left as it was: drop the picture again"),
-        (["", "mask: 0123456789ab"], "mask 0123456789ab of unit 2 is no longer kept here, and its "
-         "box was left as it was: drop the picture again"),
-        (["preset: a, reference: 0123456789ab"], "unit 1 cannot have preset 'a'; reference "
-         "0123456789ab of unit 1 is no longer kept here, and its box was left as it was: drop the "
+        (["reference: 0123456789ab"], "reference 0123456789ab of unit 1 is no longer kept here: "
+         "drop the picture again"),
+        (["", "mask: 0123456789ab"], "mask 0123456789ab of unit 2 is no longer kept here: drop the "
          "picture again"),
+        (["preset: a, reference: 0123456789ab"], "unit 1 cannot have preset 'a'; reference "
+         "0123456789ab of unit 1 is no longer kept here: drop the picture again"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("tab", ["txt2img", "img2img"])

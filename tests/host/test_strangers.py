@@ -181,7 +181,7 @@ def test_a_reference_comes_back_to_the_tab_that_sent_it_and_to_no_other(public):
     infotext = infotext_of(public, weight=0.7)
     digest = digest_in(infotext)
     at_once = pasted(infotext)
-    assert at_once[f"{PART}image"] == "" and at_once[f"{PART}weight"] == 0.7
+    assert at_once[f"{PART}image"] == f"gone:{digest}" and at_once[f"{PART}weight"] == 0.7
     sentence = f"reference {digest} of unit 1 {NOT_YOURS}"
     assert sentence in at_once[f"{PAGE}notice"]
     for tab in (ME, OTHER, "", "1", "*", ME.upper() + "x"):
@@ -199,7 +199,8 @@ def test_several_references_and_masks_come_back_alike(public):
         [{"image": UNIT["image"], "weight": 1}, {"image": picture("deep_field.jpg"), "weight": 0.5}]
     )
     sends(public, ME, UNIT["image"])
-    assert given_back(public, infotext, ME)[0] is None  # the other one is not this tab's
+    one, other = json.loads(given_back(public, infotext, ME)[0])  # the other is not this tab's
+    assert one["image"].endswith(UNIT["image"]) and other["image"].startswith("gone:")
     sends(public, ME, two)
     assert len(json.loads(given_back(public, infotext, ME)[0])) == 2
     masked = infotext_of(public, mask=picture("deep_field.jpg"))
@@ -266,7 +267,8 @@ def test_a_request_gets_nothing_by_the_hash_of_a_picture(public):
     infotext = infotext_of(public, weight=0.7)
     sends(public, ME, UNIT["image"])
     refused = public.txt2img(infotext=infotext, expect=422)
-    assert "Unit 1 is on but has no reference" in refused.body["detail"]
+    digest = digest_in(infotext)
+    assert f"image is the picture '{digest}' of an infotext, which is not" in refused.body["detail"]
     refused = public.txt2img(**style({"image": digest_in(infotext)}), expect=422)
     assert "cannot be read as a picture" in refused.body["detail"]
 

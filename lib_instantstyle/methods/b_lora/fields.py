@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_instantstyle.units.advice import BURNT, CONTENT, STRONG, WEAK, By, Set
 from lib_instantstyle.units.field import METHOD, Declared, Field, Files
 from lib_instantstyle.units.values import Name, Number, OneOf
 
@@ -45,4 +46,10 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("time_curve", "hires_pass")),
     needs_reference=False,
+    advice={
+        WEAK: (By("style_strength", 0.2, 1.6),),
+        STRONG: (By("style_strength", -0.2, 0.2),),
+        CONTENT: (Set({"content_strength": 0.0}), By("style_strength", -0.2, 0.6)),
+        BURNT: (By("style_strength", -0.2, 0.4), By("end", -0.2, 0.6)),
+    },
 )

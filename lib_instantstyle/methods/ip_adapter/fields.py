@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_instantstyle.methods.ip_adapter.advice import ADVICE
 from lib_instantstyle.methods.ip_adapter.attention_fields import ATTENTION_FIELDS
 from lib_instantstyle.units.choices import (
     AUTO,
@@ -279,4 +280,5 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("blocks", "crop", "mask", "time_curve", "hires_pass", "report")),
     takes_styles=True,
+    advice=ADVICE,
 )

@@ -7,9 +7,10 @@ presets.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lib_instantstyle.content.removal import describe_mode
+from lib_instantstyle.content.subtraction import takes_content_out
 from lib_instantstyle.content.text_encoders import FOLDER, wanted
 from lib_instantstyle.errors import InstantStyleError, MissingFileError
 from lib_instantstyle.hosts.context import Context
@@ -18,6 +19,7 @@ from lib_instantstyle.methods.base import StatusText
 from lib_instantstyle.methods.ip_adapter.purify import in_status
 from lib_instantstyle.models.adapter_kind import AdapterKind, LinearShape
 from lib_instantstyle.models.clip_kind import TITLES
+from lib_instantstyle.models.published import encoders_with
 from lib_instantstyle.models.selection import Choice, choose, describe_layers
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.layers import UnetLayers
@@ -26,7 +28,6 @@ from lib_instantstyle.units.block_map import block_map
 from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.unit import Unit
 
-_TO_DOWNLOAD = "Models to download, below, lists the usual ones."
 _PRECISE = {
     ("style precise", SDXL.id): "weight 1 and 2 away from the rest",
     ("style precise", "sd15"): "weight a little above 1, and 0 away from the rest",
@@ -56,16 +57,18 @@ def describe(unit: Unit, context: Context) -> StatusText:
         choice = choose(unit.adapter, context.catalog, layers, selected)
     except InstantStyleError as error:
         sentence = str(error)[:1].upper() + str(error)[1:]
-        if isinstance(error, MissingFileError):
-            sentence += f" {_TO_DOWNLOAD}"
-        return StatusText(sentence, True, drawn)
+        missing = error.files if isinstance(error, MissingFileError) else None
+        return StatusText(sentence, True, drawn, missing)
     held = _blocks(layers, choice.adapter.kind.layer_widths)
     drawn = block_map(layers.layout, unit, in_checkpoint, held)
+    about_content, files = _about_content(unit, choice, context)
+    if files is not None and takes_content_out(unit):
+        return StatusText(about_content, True, drawn, files)
     sentences = [
         _what_gets_in(selected, choice, layers),
         in_status(unit) if unit.purify else "",
         _about_auto(unit, choice, layers),
-        _about_content(unit, choice, context),
+        about_content,
         advice(choice.adapter.kind, layers.layout, unit.preset),
     ]
     return StatusText(" ".join(filter(None, sentences)), False, drawn)
@@ -91,21 +94,31 @@ def _about_auto(unit: Unit, choice: Choice, layers: UnetLayers) -> str:
     return f"For the last picture auto took {last}; choose it by its name to have it again."
 
 
-def _about_content(unit: Unit, choice: Choice, context: Context) -> str:
+def _about_content(
+    unit: Unit, choice: Choice, context: Context
+) -> tuple[str, Sequence[str] | None]:
+    """A sentence; and, if no text encoder is there, the published files that have one."""
     projection = choice.adapter.kind.projection
     if projection.takes_hidden_states:
-        return "Content cannot be taken out: this kind of adapter sees patches, no image vector."
+        text = "Content cannot be taken out: this kind of adapter sees patches, no image vector."
+        return text, None
     from lib_instantstyle.hosts.checkpoint import chosen_text_width  # needs the WebUI itself
 
     width = projection.feature_width
     if chosen_text_width() == width:
         reader = "the checkpoint's own text encoder"
-        return f"Content can be taken out by words, with {reader}. {describe_mode(unit, width)}"
+        return _readable(unit, width, reader)
     for file in context.catalog.text_encoders:
         if file.kind.embedding_width == width:
             reader = f"the text encoder {file.name}"
-            return f"Content can be taken out by words, with {reader}. {describe_mode(unit, width)}"
-    return f"To take out content by words, put {wanted(width)} into {FOLDER}."
+            return _readable(unit, width, reader)
+    text = f"To take out content by words, put {wanted(width)} into {FOLDER}."
+    return text, encoders_with(width, has_text=True)
+
+
+def _readable(unit: Unit, width: int, reader: str) -> tuple[str, None]:
+    text = f"Content can be taken out by words, with {reader}. {describe_mode(unit, width)}"
+    return text, None
 
 
 def _blocks(layers: UnetLayers, numbers: Collection[int]) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_instantstyle.units.advice import BURNT, CONTENT, STRONG, WEAK, By, Set
 from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field, Slider
 from lib_instantstyle.units.values import Boolean, Number
 
@@ -37,4 +38,10 @@ DECLARED = Declared(
     frozenset(("blocks", "crop", "adain", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
     excludes=SELF_ATTENTION,
+    advice={
+        WEAK: (By("shared_shift", 0.4, 2.0), Set({"shared_norms": True})),
+        STRONG: (By("shared_shift", -0.4, -1.0), By("adain", -0.25, 0)),
+        CONTENT: (By("shared_shift", -0.4, 0), By("start", 0.1, 0.4)),
+        BURNT: (By("adain", -0.25, 0.25), By("end", -0.2, 0.6)),
+    },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_instantstyle.units.advice import BURNT, CONTENT, STRONG, WEAK, By
 from lib_instantstyle.units.field import METHOD, SELF_ATTENTION, Declared, Field, Words
 from lib_instantstyle.units.values import Number, OneOf
 
@@ -62,4 +63,10 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("blocks", "crop", "adain", "steps_of_inversion")),
     excludes=SELF_ATTENTION,
+    advice={
+        WEAK: (By("gamma", -0.15, 0.3), By("tau", 0.25, 2.0)),
+        STRONG: (By("gamma", 0.1, 0.95), By("adain", -0.25, 0)),
+        CONTENT: (By("gamma", 0.1, 0.95), By("start", 0.1, 0.4)),
+        BURNT: (By("adain", -0.25, 0.25), By("tau", -0.25, 1.0)),
+    },
 )

@@ -5,6 +5,7 @@ Source: Visual Style Prompting, Jeong et al. 2024, arXiv 2402.12974.
 
 from __future__ import annotations
 
+from lib_instantstyle.units.advice import BURNT, CONTENT, STRONG, WEAK, By, Set
 from lib_instantstyle.units.field import EVERY_UNIT, METHOD, SELF_ATTENTION, Declared, Field
 from lib_instantstyle.units.values import Boolean, Number
 
@@ -47,4 +48,10 @@ DECLARED = Declared(
     frozenset(("blocks", "crop", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
     excludes=SELF_ATTENTION,
+    advice={
+        WEAK: (By("start", -0.1, 0), By("end", 0.2, 1), Set({"colour_calibration": True})),
+        STRONG: (By("start", 0.1, 0.5), By("end", -0.2, 0.4)),
+        CONTENT: (Set({"negative_query": True}), By("start", 0.1, 0.5)),
+        BURNT: (Set({"colour_calibration": False}), By("end", -0.2, 0.6)),
+    },
 )
