@@ -196,6 +196,27 @@ def test_a_broken_link_and_an_unknown_target_are_seen() -> None:
     assert list(anchors("# A b\n## `c` (d)\n## A b\n")) == ["a-b", "c-d", "a-b-1"]
 
 
+OF_THE_WEBUI = {
+    "Extensions",
+    "Install from URL",
+    "Install",
+    "Installed",
+    "Check for updates",
+    "Settings",
+}
+
+
+@pytest.mark.parametrize("document", [*FOR_USERS, *OTHERS], ids=name_of)
+def test_controls_and_presets_that_are_named_are_on_the_page(document: Path) -> None:
+    """Controls are in bold, as `**Advanced > Method**`; bold sentences end with a full stop."""
+    text = document.read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    named = [name for name in re.findall(r"\*\*([^*]+)\*\*", text) if not name.endswith(".")]
+    controls = {re.sub(r"\d+", "{number}", part) for name in named for part in name.split(" > ")}
+    assert [name for name in controls - OF_THE_WEBUI if name not in code] == []
+    assert set(re.findall(r"[Pp]reset `([^`]+)`", text)) <= {*PRESETS}
+
+
 # -- words ---------------------------------------------------------------------------------------
 
 
