@@ -1,6 +1,6 @@
 """A WebUI that strangers may use: what it tells them, hands out to them and lets them change.
 
-README promises in "On a public address" what is tried here.
+docs/guide.md promises in "On a public address" what is tried here.
 """
 
 from __future__ import annotations

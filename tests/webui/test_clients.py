@@ -1,4 +1,4 @@
-"""Clients that people use, and the examples in README, against a running WebUI."""
+"""Clients that people use, and the examples in docs/api.md, against a running WebUI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.webui.ways import VISIBLE
 
 ROOT = Path(__file__).parents[2]
 UNIT = {"image": reference()}
-EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
 API_EXAMPLES = [(kind, code) for kind, code in EXAMPLES if "127.0.0.1" in code]
 
 
@@ -107,16 +107,16 @@ def test_the_pages_values_forwarded_as_json_make_the_same_picture(client, mode):
     assert difference(here.images[0], client.generate(**fields).images[0]) > VISIBLE
 
 
-# -- README --------------------------------------------------------------------------------------
+# -- docs/api.md -----------------------------------------------------------------------------------
 
 
-def test_readme_shows_curl_python_and_webuiapi():
+def test_the_api_document_shows_curl_python_and_webuiapi():
     assert [kind for kind, _ in API_EXAMPLES] == ["sh", "python", "python", "sh"]
     assert "curl" in API_EXAMPLES[0][1] and "webuiapi" in API_EXAMPLES[2][1]
 
 
 @pytest.mark.parametrize("number", range(len(API_EXAMPLES)))
-def test_an_example_of_readme_does_what_it_says(webui, number, tmp_path):
+def test_an_example_does_what_the_api_document_says(webui, number, tmp_path):
     kind, code = API_EXAMPLES[number]
     if kind == "sh" and not shutil.which("curl"):
         pytest.skip("there is no curl to run the example with")
