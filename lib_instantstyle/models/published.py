@@ -123,9 +123,9 @@ def size_of(name: str) -> int:
     return next(file.size for file in PUBLISHED_FILES if file.name == name)
 
 
-def adapter_for(layout: str) -> PublishedFile:
+def adapter_for(layout: str) -> PublishedFile | None:
     """The adapter to start with for the layout of this id."""
-    return next(file for file in PUBLISHED_FILES if file.layout == layout)
+    return next((file for file in PUBLISHED_FILES if file.layout == layout), None)
 
 
 def encoders_with(vectors: int = 0, hidden: int = 0, has_text: bool = False) -> list[str]:

@@ -25,6 +25,7 @@ from lib_instantstyle.models.published import adapter_for, encoders_with
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.units.choices import AUTO
 
+_STOCK_ADAPTERS = {"sdxl": "ip-adapter_sdxl.safetensors", "sd15": "ip-adapter_sd15.safetensors"}
 _KINDS = (LinearShape, ResamplerShape, MlpShape)  # best first
 _NAMED = 5  # refused files that a sentence lists at most
 _OTHER_PURPOSES = ("face", "composition", "light")
@@ -61,20 +62,25 @@ def choose(
         return Choice(adapter, image_encoder_for(adapter, catalog), muted)
     fitting = [adapter for adapter in catalog.adapters if _serves(adapter, layers, selected)]
     if not fitting:
-        stock = adapter_for(layers.layout.id)
-        has_encoder = any(
-            file.kind.embedding_width == stock.vectors for file in catalog.image_encoders
-        )
         passed_over = ", ".join(name for name, _ in catalog.refused[:_NAMED])
         raise MissingFileError(
             f"no IP-Adapter for {layers.layout.title} that holds the selected layers was found"
             f"{f' (of no use were {passed_over})' if passed_over else ''}; put "
-            f"{stock.name} into models/ControlNet or models/InstantStyle.",
-            [stock.name, *([] if has_encoder else encoders_with(stock.vectors))],
+            f"{_STOCK_ADAPTERS[layers.layout.id]} into models/ControlNet or models/InstantStyle.",
+            _to_download(layers, catalog),
         )
     fitting.sort(key=lambda adapter: _rank(adapter, selected))
     best = next((a for a in fitting if image_encoders_for(a, catalog)), fitting[0])
     return Choice(best, image_encoder_for(best, catalog), _muted(best, selected))
+
+
+def _to_download(layers: UnetLayers, catalog: Catalog) -> list[str]:
+    """The published adapter to start with, and its encoder if that is not here."""
+    adapter = adapter_for(layers.layout.id)
+    if adapter is None:
+        return []
+    widths = [file.kind.embedding_width for file in catalog.image_encoders]
+    return [adapter.name, *(() if adapter.vectors in widths else encoders_with(adapter.vectors))]
 
 
 def _rank(adapter: AdapterFile, selected: Collection[int]) -> tuple[object, ...]:

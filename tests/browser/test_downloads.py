@@ -51,7 +51,7 @@ def webui(tmp_path_factory, site, content):
     if os.environ.get("INSTANTSTYLE_WEBUI_URL"):
         pytest.skip("NOT RUN: needs a WebUI that it starts itself")
     data = tmp_path_factory.mktemp("downloads")
-    right = published(site, content, NAME)
+    right = replace(published(site, content, NAME), layout="sdxl", vectors=1)
     wrong = replace(published(site, content[:-1] + b"?", WRONG), licence="MIT")
     (data / "published.json").write_text(json.dumps([asdict(right), asdict(wrong)]))
     with pytest.MonkeyPatch.context() as patch:

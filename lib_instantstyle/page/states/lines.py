@@ -92,7 +92,7 @@ def _html(state: Any, values: Mapping[str, object]) -> str:
     repair = state.repair
     button = repair_button(repair.title, repair.request) if repair else ""
     return (
-        f'<div class="instantstyle-status instantstyle-{state.kind}{problem}" role="status" '
+        f'<div class="instantstyle-status instantstyle-is-{state.kind}{problem}" role="status" '
         f'data-state="{state.kind}" data-fields="{shown}" data-map="{drawn}">'
         f"<span>{html.escape(state.text)}</span>{button}</div>"
     )
