@@ -32,8 +32,8 @@
             document.activeElement.dataset.place : undefined;
         const shown = JSON.parse(data);
         map.replaceChildren();
+        map.classList.toggle("instantstyle-without", !shown);
         if (!shown) return;
-        heading(map, shown);
         const parts = make("div", {className: "instantstyle-parts"}, map);
         Object.keys(PARTS).forEach(function(part) {
             const group = make("div", {className: "instantstyle-part"}, parts);
@@ -47,6 +47,7 @@
             roles(group, shown.blocks.filter(function(block) { return block.part === part; }));
             make("div", {className: "instantstyle-part-name", textContent: PARTS[part]}, group);
         });
+        heading(map, shown);
         if (focused !== undefined) {
             const again = map.querySelector('[data-place="' + focused + '"]');
             if (again) again.focus();
@@ -138,10 +139,23 @@
         });
         entries.sort(function(a, b) { return a[0] - b[0]; });
         const weights = entries.map(function(entry) { return entry[1]; }).join("; ");
-        instantstyle.setText(box, weights || "*=0");
+        map.dataset.written = weights || "*=0";
+        instantstyle.setText(box, map.dataset.written);
+    }
+
+    // Whether preset or block weights are no longer those that the map shows: the WebUI has been
+    // asked, and a click would bring the old weights back.
+    function isStale(map) {
+        const box = instantstyle.textBox(map.dataset.blocks);
+        const preset = instantstyle.textBox(map.dataset.blocks.replace(/blocks$/, "preset"));
+        const status = document.querySelector("#" + map.dataset.status + " .instantstyle-status");
+        const given = status ? JSON.parse(status.dataset.for || "[]") : [];
+        const written = box.value === given[1] || box.value === map.dataset.written;
+        return !written || (preset && preset.value !== given[0]);
     }
 
     function change(cell, weight) {
+        if (isStale(cell.closest(".instantstyle-map"))) return;
         setCell(cell, Math.max(-LIMIT, Math.min(LIMIT, weight)));
         write(cell.closest(".instantstyle-map"));
     }
@@ -160,7 +174,7 @@
     document.addEventListener("pointerdown", function(event) {
         const track = closest(event.target, ".instantstyle-track");
         const cell = track && cellOf(track);
-        if (!cell || event.button !== 0) return;
+        if (!cell || event.button !== 0 || isStale(cell.closest(".instantstyle-map"))) return;
         drag = {cell: cell, track: track, map: cell.closest(".instantstyle-map"),
             from: event.clientY, moved: false};
     });

@@ -8,6 +8,7 @@ instantstyle.pictures = (function() {
     "use strict";
 
     const MOST = 16; // pictures in one unit
+    const MOST_WEIGHT = 10; // of one picture beside the others
     const NAME = 24; // characters of a file's name
     const GONE = "gone:"; // and a hash, where a picture of an infotext is not here
     const drawn = new WeakMap(); // zone -> the text that it shows
@@ -47,6 +48,16 @@ instantstyle.pictures = (function() {
         show(zone, box.value);
     }
 
+    // Like `write`, by hand: what was there can be had back until the next picture comes.
+    function replace(zone, list) {
+        const before = textBox(zone).value;
+        write(zone, list);
+        instantstyle.offerUndo(zone.querySelector(".instantstyle-refused"), function() {
+            instantstyle.setText(textBox(zone), before);
+            show(zone, before);
+        });
+    }
+
     function remember(text, name) {
         names.delete(text);
         names.set(text, name.replace(/\.[^.]*$/, "").slice(0, NAME));
@@ -58,6 +69,9 @@ instantstyle.pictures = (function() {
         drawn.set(zone, text);
         say(zone, "");
         const list = references(text);
+        const active = document.activeElement;
+        const typed = active && active.matches(".instantstyle-weight") && zone.contains(active) ?
+            placeOf(active) : null; // drawing anew must not take the focus away
         const several = "several" in zone.dataset;
         const pictures = zone.querySelector(".instantstyle-pictures");
         pictures.replaceChildren();
@@ -82,7 +96,8 @@ instantstyle.pictures = (function() {
                     title: "How much this picture counts beside the others",
                 }, figure);
                 make("input", {
-                    type: "number", className: "instantstyle-weight", step: 0.1, min: -10, max: 10,
+                    type: "number", className: "instantstyle-weight", step: 0.1,
+                    min: -MOST_WEIGHT, max: MOST_WEIGHT,
                     value: reference.weight, ariaLabel: "Weight of picture " + (index + 1),
                 }, weight);
             }
@@ -90,11 +105,12 @@ instantstyle.pictures = (function() {
         zone.classList.toggle("instantstyle-full", list.length > 0);
         zone.classList.toggle("instantstyle-many", list.length > 1);
         const hint = zone.querySelector(".instantstyle-hint");
-        hint.hidden = list.length > 0 && !several;
         hint.querySelector("span").hidden = list.length > 0;
         const title = hint.querySelector("b");
         title.dataset.empty = title.dataset.empty || title.textContent;
-        title.textContent = list.length ? "+ another picture" : title.dataset.empty;
+        title.textContent = list.length && several ? "+ another picture" : title.dataset.empty;
+        const again = zone.querySelectorAll(".instantstyle-weight")[typed];
+        if (typed !== null && again) again.focus();
     }
 
     // A pasted infotext names a picture that is not here; a generation refuses it.
@@ -108,6 +124,7 @@ instantstyle.pictures = (function() {
     // One line in the box; "" takes the last one away.
     function say(zone, sentence) {
         const line = zone.querySelector(".instantstyle-refused");
+        line.classList.remove("instantstyle-removed");
         line.textContent = sentence;
         line.hidden = !sentence;
     }
@@ -117,7 +134,10 @@ instantstyle.pictures = (function() {
         say(zone, "");
         const several = "several" in zone.dataset;
         const most = several ? MOST : 1;
-        const found = await arrivals.read(entries, most);
+        zone.classList.add("instantstyle-working"); // a large file takes seconds
+        const found = await arrivals.read(entries, most).finally(function() {
+            zone.classList.remove("instantstyle-working");
+        });
         const added = found.texts.map(function(image) { return {image: image, weight: 1}; });
         let list = several ? references(textBox(zone).value) : [];
         if (place === null) place = firstLost(list);
@@ -152,10 +172,9 @@ instantstyle.pictures = (function() {
     }
 
     function without(zone, place) {
-        say(zone, "");
         const list = references(textBox(zone).value);
         list.splice(place, 1);
-        write(zone, list);
+        replace(zone, list);
     }
 
     // Keep the first pictures, so many of them; those that are lost go in any case.
@@ -240,8 +259,8 @@ instantstyle.pictures = (function() {
             event.preventDefault();
             choose(event.target, null);
         } else if (event.key === "Delete" || event.key === "Backspace") {
-            say(event.target, "");
-            write(event.target, []);
+            const list = references(textBox(event.target).value);
+            if (list.length) replace(event.target, list.slice(0, -1));
         }
     });
 
@@ -250,7 +269,8 @@ instantstyle.pictures = (function() {
         if (!zone) return;
         if (event.target.matches(".instantstyle-weight")) {
             const list = references(textBox(zone).value);
-            list[placeOf(event.target)].weight = Number(event.target.value);
+            const weight = Number(event.target.value) || 0;
+            list[placeOf(event.target)].weight = Math.max(-MOST_WEIGHT, Math.min(MOST_WEIGHT, weight));
             write(zone, list);
         } else if (event.target.matches("input[type=file]")) {
             const place = event.target.dataset.place;

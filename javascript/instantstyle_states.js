@@ -4,6 +4,7 @@ instantstyle.states = (function() {
     "use strict";
 
     const BOXES = ["image", "negative_image", "mask", "reference_mask"];
+    const NUMBERS = ["steps", "batch_size", "cfg_scale", "denoising_strength"];
     const COMPLAINTS = {
         weak: "Style too weak", strong: "Style too strong", content: "Content comes through",
         burnt: "Colours burn", nothing: "Nothing changed",
@@ -42,12 +43,24 @@ instantstyle.states = (function() {
         return found;
     }
 
+    // What the WebUI's own controls say of the generation.
+    function numbers(tab) {
+        const found = {};
+        NUMBERS.forEach(function(name) {
+            const control = document.getElementById(tab + "_" + name);
+            const box = control && control.querySelector("input[type=number]");
+            if (box && box.value !== "") found[name] = Number(box.value);
+        });
+        return found;
+    }
+
     function facts(tab) {
         const accordion = accordionOf(tab);
         const title = accordion && accordion.visibleCheckbox;
         const units = [];
         while (zoneOf(tab, units.length + 1, "image")) units.push(boxes(tab, units.length + 1));
-        return JSON.stringify({tab: tab, on: Boolean(title && title.checked), units: units});
+        return JSON.stringify({tab: tab, on: Boolean(title && title.checked), units: units,
+            numbers: numbers(tab)});
     }
 
     // The values of Gradio's event, with the facts in the place of the hidden box.

@@ -215,6 +215,7 @@
         if (timer === null) soon();
     });
     onOptionsChanged(soon);
+    document.addEventListener("change", soon); // such as that of the batch size
     window.addEventListener("focus", lookAgain);
     document.addEventListener("click", function(event) {
         if (closest(event.target, '[id$="_adapter_refresh"]')) lookAgain();

@@ -274,7 +274,10 @@ class ReportingDenoiser:
     def __call__(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         self.done += 1
         announce(f"{self.text}, {self.done} of {self.steps}")
-        return self.denoiser(x, sigma)
+        result = self.denoiser(x, sigma)
+        if self.done >= self.steps:  # the sampling that follows is the WebUI's to report
+            announce("")
+        return result
 
 
 def trajectories() -> TrajectoryCache:

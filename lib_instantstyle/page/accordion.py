@@ -159,7 +159,18 @@ def _choices(count: int) -> list[Any]:
 
 
 def _wire_previews(unit: dict[str, Any]) -> None:
-    """The buttons that show what CLIP makes of the reference."""
+    """The buttons that show what CLIP makes of the reference.
+
+    An answer goes when the reference changes: it would be that of another picture.
+    """
+    unit["image"].change(
+        fn=None,
+        inputs=[],
+        outputs=[unit["crops"], unit["words"]],
+        _js="() => ['', '']",
+        show_progress="hidden",
+        queue=False,
+    )
     unit["crops_button"].click(
         fn=reference_preview.crops_of,
         inputs=[unit[field] for field in reference_preview.CROP_FIELDS],

@@ -1,4 +1,5 @@
-"""One unit on the page: the reference, the main controls, and the others under "Advanced"."""
+"""One unit on the page: method and preset, the reference beside the main controls, the block map
+with the status, and folded parts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,15 @@ from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page import markup, styles
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import adapter_choices
-from lib_instantstyle.units.field import ADVANCED, CONTENT, MAIN, PICTURES, WORDS
+from lib_instantstyle.units.field import (
+    ADVANCED,
+    CONTENT,
+    MAIN,
+    METHOD,
+    PICTURES,
+    TOP,
+    WORDS,
+)
 
 
 def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
@@ -26,51 +35,58 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
     def own(name: str) -> str:
         return elem_id(f"unit_{number}_{name}")
 
+    def rows(group: str) -> None:
+        for row in rows_of(group):
+            with gr.Row(elem_classes=["instantstyle-row"]):
+                add(*row)
+                if "adapter" in row:
+                    create_refresh_button(
+                        parts["adapter"],
+                        lambda: None,
+                        lambda: {"choices": adapter_choices()},
+                        own("adapter_refresh"),
+                    )
+
+    rows(TOP)
     with gr.Row(elem_classes=["instantstyle-row"]):
         with gr.Column(scale=1, min_width=240):
             image = TABLE.fields["image"]
             zone = markup.drop_zone(own("image"), image.label, image.tooltip, several=True)
-            button = markup.last_result_button(own("image"), tab)
-            gr.HTML(zone + button, elem_id=own("reference"))
-            parts["crops_button"] = markup.small_button("What CLIP sees", own("crops_button"))
+            gr.HTML(zone, elem_id=own("reference"))
+            with gr.Row(elem_classes=["instantstyle-buttons"]):
+                gr.HTML(markup.last_result_button(own("image"), tab), elem_id=own("last_result"))
+                parts["crops_button"] = markup.small_button("What CLIP sees", own("crops_button"))
             parts["crops"] = gr.HTML("", elem_id=own("crops"))
         with gr.Column(scale=2, min_width=300):
             for row in rows_of(MAIN):
                 with gr.Row() if len(row) > 1 else nullcontext():
                     add(*row)
             with gr.Column(elem_classes=["instantstyle-group"]):
+                rows(METHOD)
+            with gr.Column(elem_classes=["instantstyle-group"]):
                 gr.HTML(markup.heading(CONTENT))
-                for row in rows_of(WORDS):
-                    with gr.Row(elem_classes=["instantstyle-row"]):
-                        add(*row)
+                rows(WORDS)
                 parts["words_button"] = markup.small_button(
                     "What does the reference show?", own("words_button")
                 )
                 parts["words"] = gr.HTML("", elem_id=own("words"))
-            parts["status"] = gr.HTML("", elem_id=own("status"))
-            gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
+    # The map first: what is clicked must not move when the sentences below it change.
+    gr.HTML(markup.block_map_frame(own("status"), own("blocks")), elem_id=own("map"))
+    parts["status"] = gr.HTML("", elem_id=own("status"))
+    with (
+        gr.Accordion(PICTURES, open=False, elem_id=own("regions")),
+        gr.Row(elem_classes=["instantstyle-row"]),
+    ):
+        for name in (name for row in rows_of(PICTURES)[1:] for name in row):
+            field = TABLE.fields[name]
+            with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
+                gr.HTML(markup.drop_zone(own(name), field.label, field.tooltip))
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
         for title in filter(rows_of, ADVANCED):
             with gr.Column(elem_classes=["instantstyle-group"]):
                 gr.HTML(markup.heading(title))
-                for row in rows_of(title):
-                    with gr.Row(elem_classes=["instantstyle-row"]):
-                        add(*row)
-                        if "adapter" in row:
-                            create_refresh_button(
-                                parts["adapter"],
-                                lambda: None,
-                                lambda: {"choices": adapter_choices()},
-                                own("adapter_refresh"),
-                            )
-        with gr.Column(elem_classes=["instantstyle-group"]):
-            gr.HTML(markup.heading(PICTURES))
-            with gr.Row(elem_classes=["instantstyle-row"]):
-                for name in (name for row in rows_of(PICTURES)[1:] for name in row):
-                    field = TABLE.fields[name]
-                    with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
-                        gr.HTML(markup.drop_zone(own(name), field.label, field.tooltip))
+                rows(title)
     return parts
 
 

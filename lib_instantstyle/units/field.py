@@ -20,11 +20,12 @@ from lib_instantstyle.units.values import (
     Share,
 )
 
-# Groups of the page, in its order; all but the first three lie in "Advanced".
-MAIN = ""
+# Groups of the page, in its order; those of ADVANCED are folded.
+TOP = "top"  # across the unit
+MAIN = ""  # beside the reference
 WORDS = "words"  # beside the button that suggests some; under the title of CONTENT
 STYLES = "Saved styles"
-METHOD = "Method"
+METHOD = "Method"  # fields of single methods
 BLOCKS = "Blocks and weights"
 WHEN = "When the style acts"
 REFERENCE = "Reference"
@@ -32,8 +33,8 @@ CONTENT = "Keep the reference's content out"
 NEGATIVE = "Negative prompt"
 MEASURED = "Measured with the picture"
 OTHER = "Other"
-PICTURES = "Masks and another picture"
-ADVANCED = (METHOD, BLOCKS, WHEN, REFERENCE, CONTENT, NEGATIVE, MEASURED, OTHER)
+PICTURES = "Region and masks"
+ADVANCED = (BLOCKS, WHEN, REFERENCE, CONTENT, NEGATIVE, MEASURED, OTHER)
 SELF_ATTENTION = "self-attention"  # one unit at most may work on it
 EVERY_UNIT = 3  # units of which an X/Y/Z plot has axes
 
@@ -138,7 +139,8 @@ class Declared:
 
     fields: its own. uses: shared fields that mean something to it, beside those that every method
     has (see shared_fields.EVERY_METHOD). takes_styles: a saved style may stand for its reference.
-    needs_reference: False where it takes its style from elsewhere. excludes: a name that it shares
+    needs_reference: False where it takes its style from elsewhere. uses_weight: False where the
+    weight only switches it off, at 0. excludes: a name that it shares
     with methods of which one unit at most may act. advice: steps by complaint, in their order.
     """
 
@@ -148,5 +150,6 @@ class Declared:
     uses: frozenset[str] = frozenset()
     takes_styles: bool = False
     needs_reference: bool = True
+    uses_weight: bool = True
     excludes: str = ""
     advice: Advice = dataclass_field(default_factory=dict)

@@ -24,6 +24,7 @@ from lib_instantstyle.units.field import (
     PICTURES,
     REFERENCE,
     STYLES,
+    TOP,
     WHEN,
     DropZone,
     Field,
@@ -56,7 +57,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Use this unit",
             "several units add up",
             "unit on or off",
-            group=MAIN, row=1, place=1,
+            group=TOP, row=1, place=1,
         ),
         Field(
             "image", (), References(),
@@ -79,7 +80,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Method",
             "how the style gets into the picture",
             "how the style gets into the picture",
-            group=METHOD, row=1, place=4, values="see [methods](without-an-adapter.md)",
+            group=TOP, row=1, place=4, values="see [methods](without-an-adapter.md)",
         ),
         Field(
             "blocks", BlockWeights(), BlockWeightsParser(),
@@ -102,14 +103,14 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Style starts at",
             _STEPS,
             "where in the sampling it begins: completed steps / steps of the pass",
-            group=WHEN, row=1, place=13, control=Slider(0.01), axes=EVERY_UNIT,
+            group=MAIN, row=6, place=13, control=Slider(0.01), axes=EVERY_UNIT,
         ),
         Field(
             "end", 1.0, Number(0, 1),
             "Style ends at",
             _STEPS,
             "where in the sampling it ends",
-            group=WHEN, row=1, place=14, control=Slider(0.01), axes=EVERY_UNIT,
+            group=MAIN, row=6, place=14, control=Slider(0.01), axes=EVERY_UNIT,
         ),
         Field(
             "time_curve", TIME_CURVES[0], OneOf(TIME_CURVES),
@@ -177,7 +178,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "predicted picture's latent is whitened and coloured over its channels, damped (SADis, "
             "arXiv 2503.14275). With any method, or, with `weight` 0, with none; infotext "
             "`InstantStyle 1 palette` names the steps",
-            group=MAIN, row=6, place=59, axes=EVERY_UNIT, is_strength=True,
+            group=MAIN, row=7, place=59, axes=EVERY_UNIT, is_strength=True,
         ),
         Field(
             "report", False, Boolean(),

@@ -168,7 +168,9 @@ class Table:
                 values[key] = self.fields[key].parse(value)
             except InstantStyleError as error:
                 problem = str(error)
-                if not problem.endswith("."):  # block weights speak for themselves
+                if self.fields[key].is_picture and isinstance(value, str):
+                    problem = f"{key}: {problem}."  # base64 text tells nobody anything
+                elif not problem.endswith("."):  # block weights speak for themselves
                     problem = f"{key} is {shorten(value)}; {problem}."
                 raise InstantStyleError(f"{label}: {problem}") from None
         return self.unit_type(**values, number=number)

@@ -70,6 +70,11 @@ def open_advanced(page, tab="txt2img", unit=1):
     part(page, "adapter", tab, unit).wait_for(state="visible")
 
 
+def open_regions(page, tab="txt2img", unit=1):
+    part(page, "regions", tab, unit).locator(".label-wrap").first.click()
+    zone(page, "mask", tab, unit).wait_for(state="visible")
+
+
 def choose_unit(page, number, tab="txt2img"):
     units = script_part(page, "units", tab)
     units.get_by_role("tab", name=f"Unit {number}").or_(

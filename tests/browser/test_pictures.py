@@ -17,7 +17,7 @@ from tests.browser.person import (
     drop,
     generate,
     open_accordion,
-    open_advanced,
+    open_regions,
     part,
     pixels_at,
     set_number,
@@ -83,7 +83,7 @@ def test_the_last_result_becomes_the_reference(page):
     small(page)
     generate(page)
     open_accordion(page)
-    part(page, "reference").locator("button[data-gallery]").click()
+    part(page, "last_result").locator("button[data-gallery]").click()
     assert wait_until(page, lambda: box(page).input_value() != "")
     shown = page.locator("#txt2img_gallery img").first.get_attribute("src")
     assert pixels_at(page, box(page).input_value()) == pixels_at(page, shown)
@@ -135,14 +135,52 @@ def test_masks_have_boxes_of_their_own(page, tmp_path):
     mask.paste(255, (0, 0, 32, 64))
     mask.save(tmp_path / "mask.png")
     open_accordion(page)
-    open_advanced(page)
+    open_regions(page)
     for name in ("mask", "reference_mask", "negative_image"):
         drop(page, tmp_path / "mask.png", name=name)
         assert box(page, name).input_value().startswith("data:image/")
     drop(page, COFFEE, name="mask")  # one only: the new one takes its place
     assert base64.b64decode(box(page, "mask").input_value().split(",")[1]) == COFFEE.read_bytes()
     assert box(page).input_value() == ""
+    assert "Where the style acts" in zone(page, "mask").inner_text()  # a full box has its title
     shoot(page, "masks")
+
+
+def test_a_removed_picture_can_be_had_back(page):
+    open_accordion(page)
+    drop(page)
+    drop(page, STARS, on=zone(page).locator(".instantstyle-hint"))
+    two = box(page).input_value()
+    zone(page).locator(".instantstyle-clear").first.click()
+    assert wait_until(page, lambda: box(page).input_value() != two)
+    one = box(page).input_value()
+    zone(page).locator(".instantstyle-clear").first.click()
+    assert wait_until(page, lambda: box(page).input_value() == "")
+    zone(page).locator(".instantstyle-undo").click()
+    assert box(page).input_value() == one
+    assert zone(page).locator(".instantstyle-picture").count() == 1
+    drop(page, STARS, on=zone(page).locator(".instantstyle-hint"))
+    assert zone(page).locator(".instantstyle-undo").count() == 0
+
+
+def test_the_weight_of_a_picture_stays_in_its_range_and_keeps_the_focus(page):
+    open_accordion(page)
+    drop(page)
+    drop(page, STARS, on=zone(page).locator(".instantstyle-hint"))
+    weight = zone(page).locator(".instantstyle-weight").nth(1)
+    weight.fill("50")
+    weight.press("Enter")
+    assert wait_until(page, lambda: weight.input_value() == "10")
+    assert page.evaluate("() => document.activeElement.matches('.instantstyle-weight')")
+
+
+def test_what_clip_saw_of_another_picture_goes(page):
+    open_accordion(page)
+    part(page, "crops_button").click()
+    crops = part(page, "crops")
+    assert wait_until(page, lambda: "Drop a reference picture first" in crops.inner_text())
+    drop(page)
+    assert wait_until(page, lambda: crops.inner_text().strip() == "")
 
 
 def test_a_file_that_is_no_picture_is_said(page, tmp_path):

@@ -18,7 +18,8 @@ from tests.host.generations import UNIT, picture, style
 
 HERE = {"weight": 1}
 LINE = re.compile(
-    r'data-state="(\w+)" data-fields="[^"]*" data-map="([^"]*)"><span>([^<]*)</span>'
+    r'data-state="(\w+)" data-fields="[^"]*" data-for="[^"]*" data-map="([^"]*)">'
+    r"<span>([^<]*)</span>"
     r'(?:<button [^>]*data-request="([^"]*)">([^<]*)<)?'
 )
 
@@ -156,8 +157,10 @@ def test_pictures_that_a_method_cannot_have(webui):
     assert found.request == {"do": "keep", "unit": 1, "first": False}
     found = state(webui, facts(image=[HERE] * 40))
     assert found.kind == "conflict" and "up to 16 are allowed" in found.text
-    # The first picture of a batch may serve, so that nothing is missing here.
-    assert state(webui, facts(image=[]), method="stylealigned").kind == "ready"
+    # The first picture of a batch may serve, so that nothing is missing there.
+    for batch, kind in ((None, "ready"), (2, "ready"), (1, "empty"), ("x", "ready")):
+        said = json.dumps({"units": [{"image": []}], "numbers": {"batch_size": batch}})
+        assert state(webui, said, method="stylealigned").kind == kind, batch
 
 
 def test_a_method_that_changes_a_picture_belongs_to_img2img(webui):
@@ -165,6 +168,13 @@ def test_a_method_that_changes_a_picture_belongs_to_img2img(webui):
     assert found.kind == "conflict" and "use it in img2img" in found.text
     assert (found.title, found.request) == ("Send to img2img", {"do": "img2img"})
     assert state(webui, tab="img2img", method="styleid").kind == "ready"
+    published = {"tab": "img2img", "method": "styleid", "schedule": "published"}
+    assert "50 calls of the UNet on the way up" in state(webui, **published).text
+    said = json.loads(facts("img2img"))
+    said["numbers"] = {"steps": 20, "denoising_strength": 0.5}
+    found = state(webui, json.dumps(said), **published)
+    assert found.kind == "conflict" and "set Denoising strength to 1" in found.text
+    assert found.request == {"do": "set", "unit": 1, "values": {"schedule": "sampler"}}
 
 
 def test_two_units_that_exclude_each_other(webui):

@@ -37,6 +37,7 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("blocks", "crop", "adain", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
+    uses_weight=False,
     excludes=SELF_ATTENTION,
     advice={
         WEAK: (By("shared_shift", 0.4, 2.0), Set({"shared_norms": True})),

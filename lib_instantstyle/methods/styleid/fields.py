@@ -62,6 +62,7 @@ DECLARED = Declared(
     "StyleID",
     FIELDS,
     frozenset(("blocks", "crop", "adain", "steps_of_inversion")),
+    uses_weight=False,
     excludes=SELF_ATTENTION,
     advice={
         WEAK: (By("gamma", -0.15, 0.3), By("tau", 0.25, 2.0)),

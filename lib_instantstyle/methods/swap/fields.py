@@ -47,6 +47,7 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("blocks", "crop", "steps_of_inversion", "reference_noise")),
     needs_reference=False,
+    uses_weight=False,
     excludes=SELF_ATTENTION,
     advice={
         WEAK: (By("start", -0.1, 0), By("end", 0.2, 1), Set({"colour_calibration": True})),

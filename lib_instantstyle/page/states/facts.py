@@ -14,22 +14,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lib_instantstyle.files.json_text import UnreadableJson, read_json
-from lib_instantstyle.limits import REFERENCES
+from lib_instantstyle.limits import REFERENCES, STEPS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.units.values import GONE
 
 TXT2IMG = "txt2img"
+_NUMBERS = {"steps": int, "batch_size": int, "cfg_scale": float, "denoising_strength": float}
 _SIDE = 8  # pixels of the picture that stands for another
 
 
 @dataclass(frozen=True)
 class Facts:
     """tab: "txt2img" or "img2img". is_on: the tick in the accordion's title. pictures: for each
-    unit the texts of its boxes for pictures, by field."""
+    unit the texts of its boxes for pictures, by field. request: the generation as the API takes it,
+    as far as it is known."""
 
     tab: str = TXT2IMG
     is_on: bool = True
     pictures: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+    request: Mapping[str, object] = field(default_factory=dict)
 
     def of_unit(self, number: int) -> dict[str, str]:
         """The texts of the picture boxes of unit `number`, counted from 1."""
@@ -51,7 +54,18 @@ def read_facts(text: str) -> Facts:
         return Facts()
     units = given.get("units")
     boxes = [_boxes(unit) for unit in units] if isinstance(units, list) else []
-    return Facts(str(given.get("tab", TXT2IMG)), given.get("on") is not False, boxes)
+    tab = str(given.get("tab", TXT2IMG))
+    return Facts(tab, given.get("on") is not False, boxes, _request(given.get("numbers")))
+
+
+def _request(numbers: object) -> dict[str, object]:
+    """The numbers of the generation that are sound; nothing where the page does not know them."""
+    given = numbers if isinstance(numbers, Mapping) else {}
+    return {
+        name: kind(value)
+        for name, kind in _NUMBERS.items()
+        if isinstance(value := given.get(name), (int, float)) and 0 <= value <= STEPS
+    }
 
 
 def _boxes(unit: object) -> dict[str, str]:

@@ -86,13 +86,19 @@ def _html(state: Any, values: Mapping[str, object]) -> str:
         for name in sorted(TABLE.of_some_methods - {*OPTIONAL})
         for part in (name, *_SHOWN_WITH.get(name, ()))
     }
-    shown, drawn = (
-        html.escape(json.dumps(data, separators=(",", ":"))) for data in (fields, state.block_map)
+    if method in TABLE.methods:
+        declared = TABLE.methods[method]
+        fields |= {"weight": declared.uses_weight, "styles": declared.takes_styles}
+    given = [values["preset"], values["blocks"]]  # what the map was drawn for
+    shown, drawn, drawn_for = (
+        html.escape(json.dumps(data, separators=(",", ":")))
+        for data in (fields, state.block_map, given)
     )
     repair = state.repair
     button = repair_button(repair.title, repair.request) if repair else ""
     return (
         f'<div class="instantstyle-status instantstyle-is-{state.kind}{problem}" role="status" '
-        f'data-state="{state.kind}" data-fields="{shown}" data-map="{drawn}">'
+        f'data-state="{state.kind}" data-fields="{shown}" data-for="{drawn_for}" '
+        f'data-map="{drawn}">'
         f"<span>{html.escape(state.text)}</span>{button}</div>"
     )

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lib_instantstyle.api.request import requested_generation
 from lib_instantstyle.errors import InstantStyleError, reason
+from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.methods import TABLE, load
 from lib_instantstyle.methods.base import StatusText
@@ -19,12 +21,10 @@ from lib_instantstyle.page.controls import page_value
 from lib_instantstyle.page.markup import error_sentence, size_in_words, value_in_words
 from lib_instantstyle.page.states.facts import TXT2IMG, Facts
 from lib_instantstyle.run.dry_run import check_units, parsed_unit
-from lib_instantstyle.run.requested import RequestedGeneration
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 from lib_instantstyle.units.values import GONE
 
 OFF, EMPTY, FILE, CONFLICT, IDLE, READY = "off", "empty", "file", "conflict", "idle", "ready"
-_STEPS = 20  # of hires fix: whether it is on is not known, so a unit for it is no conflict
 _UNIT_OFF = "This unit is off."
 _ALL_OFF = "InstantStyle is switched off."
 _EMPTY = "No reference yet: drop a picture, or choose a saved style."
@@ -218,12 +218,15 @@ def context_for(facts: Facts, context: Any) -> Any:
     """`context` with a generation of the tab in the place of `p`."""
     if isinstance(context, Exception):
         return context
-    pictures = () if facts.tab == TXT2IMG else ("some picture",)
-    from lib_instantstyle.hosts.context import Context
-
+    pictures = {} if facts.tab == TXT2IMG else {"init_images": ["some picture"]}
+    # Whether hires fix is on is not known, so that a unit for its second pass is no conflict.
+    given = {"enable_hr": True, "denoising_strength": 1.0, **facts.request, **pictures}
+    try:
+        request = requested_generation({"alwayson_scripts": {}, **given})
+    except InstantStyleError as error:
+        return error
     # No UNet: the one in memory belongs to the generation that may be under way.
-    request = RequestedGeneration(hires_steps=_STEPS, init_images=pictures)
-    return Context(request, layers=context.layers)
+    return Context(replace(request, is_known="batch_size" in facts.request), layers=context.layers)
 
 
 def _switch_on(number: int) -> Repair:
