@@ -87,6 +87,7 @@
     function bar(row, block, index) {
         const cell = make("div", {className: "instantstyle-cell"}, row);
         cell.dataset.index = index;
+        cell.dataset.name = block.name;
         if (block.role) cell.classList.add("instantstyle-role-" + block.role);
         if (block.swapped) cell.classList.add("instantstyle-swapped");
         const reason = block.lacking ? "; the " + block.lacking + " does not have it" : "";

@@ -44,7 +44,36 @@
         });
     }
 
+    // The same in the block map of each unit: a line in the bar, the strongest at its top.
+    function mark(tab) {
+        const info = document.getElementById("html_info_" + tab);
+        const found = info ? effects(info.textContent) : [];
+        const largest = Math.max.apply(null, found.map(function(effect) { return effect.share; }));
+        const maps = '.instantstyle-map[data-status^="script_' + tab + '_"]';
+        document.querySelectorAll(maps).forEach(function(map) {
+            const unit = /_unit_(\d+)_status$/.exec(map.dataset.status)[1];
+            map.querySelectorAll(".instantstyle-cell").forEach(function(cell) {
+                const effect = found.find(function(each) {
+                    return each.unit === unit && each.block === cell.dataset.name;
+                });
+                const text = effect ? (effect.share * 100).toPrecision(3) + " %" : "";
+                if ((cell.dataset.measured || "") === text) return;
+                cell.dataset.measured = text;
+                const old = cell.querySelector(".instantstyle-measured");
+                if (old) old.remove();
+                if (!effect) return;
+                const line = make("div", {className: "instantstyle-measured",
+                    title: "measured in the last picture: " + text + " of the text's attention"},
+                    cell.querySelector(".instantstyle-track"));
+                line.style.bottom = "calc(" + (largest ? effect.share / largest * 100 : 0) + "% - 3px)";
+            });
+        });
+    }
+
     document.addEventListener("instantstyle-changed", function() {
-        ["txt2img", "img2img"].forEach(draw);
+        ["txt2img", "img2img"].forEach(function(tab) {
+            draw(tab);
+            mark(tab);
+        });
     });
 })();

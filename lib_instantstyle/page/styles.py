@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.own_files import write_file
 from lib_instantstyle.hosts import model_folders
 from lib_instantstyle.hosts.page import forbidden, is_public, refuse_strangers
@@ -18,10 +20,16 @@ from lib_instantstyle.limits import STYLE_BYTES
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.controls import ElemId, build_control
 from lib_instantstyle.page.file_lists import style_choices
-from lib_instantstyle.page.markup import error_sentence, problem_box, small_button
+from lib_instantstyle.page.markup import (
+    error_sentence,
+    problem_box,
+    repair_button,
+    small_button,
+)
 from lib_instantstyle.page.style_cards import summary, thumbnail_url
 from lib_instantstyle.session import SESSION
-from lib_instantstyle.styles.library import SUFFIX, library
+from lib_instantstyle.styles.library import SUFFIX, NameTaken, library
+from lib_instantstyle.styles.names import same_name
 
 _FORBIDDEN = forbidden(
     "saved styles are used here and not changed", "change models/InstantStyle/styles by hand"
@@ -37,6 +45,12 @@ _CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name
 
 # An action on the library: the style to show afterwards and a message; None if nothing was done.
 Action = Callable[..., "tuple[str, str] | None"]
+
+
+class _Pressed:
+    """The name for which "save" was pressed while a style had it: pressing again replaces that."""
+
+    name = ""
 
 
 class _Exports:
@@ -100,20 +114,27 @@ def build(number: int, elem_id: ElemId) -> dict[str, Any]:
 
 def wire(units: Sequence[Mapping[str, Any]]) -> None:
     """Add the events of all units; each mapping has the components of `build` and SAVED_FIELDS."""
-    for unit in units:
+    for number, unit in enumerate(units, start=1):
         others = [each["style"] for each in units if each is not unit]
         shown = [unit["style"], unit["style_card"], unit["style_message"], *others]
         for part, event, action, names, picks, more in (
             # A unit must not have a style beside its reference, so this does not pick it.
-            ("style_save", "click", save, ("style_name", *SAVED_FIELDS), False, {}),
+            ("style_save", "click", save, ("style_name", *SAVED_FIELDS), False, _proposing(unit)),
             ("style_rename", "click", rename, ("style", "style_name"), True, {}),
             ("style_delete", "click", delete, ("style",), True, {"_js": _CONFIRM}),
             ("style_import", "upload", take_in, ("style_import", "style_name"), True, {}),
         ):
             listen = getattr(unit[part], event)
             inputs = [unit[name] for name in names]
-            listen(fn=_handler(action, len(others), picks), inputs=inputs, outputs=shown, **more)
-        unit["style"].change(fn=card, inputs=[unit["style"]], outputs=[unit["style_card"]])
+            listen(
+                fn=_handler(action, len(others), picks, number),
+                inputs=inputs,
+                outputs=shown,
+                **more,
+            )
+        unit["style"].change(
+            fn=partial(card, number=number), inputs=[unit["style"]], outputs=[unit["style_card"]]
+        )
         unit["style_export"].click(
             fn=_export,
             inputs=[unit["style"]],
@@ -122,11 +143,25 @@ def wire(units: Sequence[Mapping[str, Any]]) -> None:
 
 
 def save(name: str, *values: object) -> tuple[str, str]:
-    """Save the unit whose SAVED_FIELDS have these values."""
+    """Save the unit whose SAVED_FIELDS have these values.
+
+    A style of that name is replaced if the button is pressed twice for it.
+    """
     from lib_instantstyle.run.style_saving import save_style
 
+    if not name.strip():
+        raise InstantStyleError("the style needs a name; type one first.")
     unit = TABLE.parse_unit(dict(zip(SAVED_FIELDS, values)))
-    saved = save_style(unit, name)
+    pressed = SESSION.of(_Pressed)
+    try:
+        saved = save_style(unit, name, replacing=pressed.name == same_name(name))
+    except NameTaken:
+        pressed.name = same_name(name)
+        raise InstantStyleError(
+            f"a style named {shorten(name.strip())} is there already; press the button again to "
+            "replace it, or choose another name."
+        ) from None
+    pressed.name = ""
     return saved.name, f"Saved as {saved.name}, {saved.path.stat().st_size:,} bytes."
 
 
@@ -168,8 +203,11 @@ def export(name: str) -> Path:
     return copy
 
 
-def card(name: str) -> str:
-    """Thumbnail and origin of the style `name`, as HTML."""
+def card(name: str, number: int = 1) -> str:
+    """Thumbnail and origin of the style `name`, and a button for its settings, as HTML.
+
+    number: of the unit that uses it.
+    """
     if not name:
         return ""
     from lib_instantstyle.models.catalog import scan
@@ -185,7 +223,10 @@ def card(name: str) -> str:
     text = f"<div>{html.escape(summary(style))}</div>"
     if is_other:
         text += problem_box(f"Made with the image encoder {style.info.encoder}, which is not here.")
-    return f'<div class="instantstyle-card">{image}{text}</div>'
+    button = ""
+    if style.info.settings:
+        button = repair_button("Load its settings", {"do": "style", "unit": number})
+    return f'<div class="instantstyle-card">{image}{text}{button}</div>'
 
 
 def _export(name: str) -> tuple[Any, str]:
@@ -195,13 +236,19 @@ def _export(name: str) -> tuple[Any, str]:
         return gr.update(), problem_box(error_sentence(error))
 
 
-def _handler(action: Action, others: int, picks: bool) -> Callable[..., list[Any]]:
+def _proposing(unit: Mapping[str, Any]) -> dict[str, str]:
+    """Javascript that proposes the name of the reference's file where none was typed."""
+    box = json.dumps(unit["style_name"].elem_id)
+    return {"_js": f"(name, ...values) => [name || instantstyle.styles.name({box}), ...values]"}
+
+
+def _handler(action: Action, others: int, picks: bool, number: int) -> Callable[..., list[Any]]:
     """`action` as a Gradio event: the picked style and its card, a message, the others' choices.
 
     Strangers get a sentence, whatever button their page shows them.
 
     others: how many more units there are. picks: whether the unit uses the style that `action`
-    returns.
+    returns. number: of the unit.
     """
 
     def handle(*values: Any) -> list[Any]:
@@ -216,7 +263,12 @@ def _handler(action: Action, others: int, picks: bool) -> Callable[..., list[Any
         name, message = result
         listed = style_choices()
         picked = gr.update(choices=listed, **({"value": name} if picks else {}))
-        return [picked, card(name), html.escape(message), *[gr.update(choices=listed)] * others]
+        return [
+            picked,
+            card(name, number),
+            html.escape(message),
+            *[gr.update(choices=listed)] * others,
+        ]
 
     return handle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.own_files import create_file
+from lib_instantstyle.files.own_files import create_file, write_file
 from lib_instantstyle.hosts import loaded_checkpoint
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock
@@ -14,11 +14,14 @@ from lib_instantstyle.references.unit_pictures import pictures_of
 from lib_instantstyle.styles.file import Style, read_style, write_style
 from lib_instantstyle.styles.header import now, settings_of
 from lib_instantstyle.styles.library import SavedStyle, library
+from lib_instantstyle.styles.names import check_name
 from lib_instantstyle.units.unit import Unit
 
 
-def save_style(unit: Unit, name: str) -> SavedStyle:
+def save_style(unit: Unit, name: str, replacing: bool = False) -> SavedStyle:
     """Save references and settings of `unit` as the style `name`.
+
+    replacing: whether a style of that name is replaced.
 
     The image encoder is that of the unit's adapter; `auto` chooses it for the loaded checkpoint.
     The features include the unit's crop, reference_mask, noise and negative_image, but no mask.
@@ -32,8 +35,10 @@ def save_style(unit: Unit, name: str) -> SavedStyle:
             f"method {unit.method} works on the picture itself; a style is saved for {usual}."
         )
     styles = library(unit.table)
-    clean = styles.free_name(name)
+    clean = check_name(name) if replacing else styles.free_name(name)
     style = _resaved(unit) if unit.style else _encoded(unit)
+    if replacing:
+        return styles.put(clean, lambda path: write_style(path, style, write_file))
     return styles.add(clean, lambda path: write_style(path, style, create_file), "saved")
 
 

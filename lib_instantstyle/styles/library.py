@@ -39,6 +39,10 @@ class _Read:
         self.files: dict[tuple[str, int, int], StyleInfo | str | None] = {}
 
 
+class NameTaken(InstantStyleError):
+    """A style of this name is there already."""
+
+
 @dataclass(frozen=True)
 class SavedStyle:
     """A style in the library."""
@@ -150,6 +154,21 @@ class StyleLibrary:
                 raise _refusal(done, clean, error) from error
             return self.find(clean)
 
+    def put(self, name: str, write: Callable[[Path], None]) -> SavedStyle:
+        """The style `name`, written by `write` in the place of the one of that name, if any.
+
+        write: writes a whole file at once. Raises InstantStyleError.
+        """
+        with _NAMING:
+            clean = check_name(name)
+            same = (path for path in self._paths() if same_name(path.stem) == same_name(clean))
+            path = next(same, self.path_of(clean))
+            try:
+                write(path)
+            except OSError as error:
+                raise _refusal("saved", clean, error) from error
+            return self.find(path.stem)
+
     def take_in(self, data: bytes, name: str) -> SavedStyle:
         """Add the style file `data` under `name`, unchanged.
 
@@ -238,8 +257,8 @@ def _is_same_file(path: Path, target: Path) -> bool:
     return same_name(path.stem) == same_name(target.stem) and target.exists()
 
 
-def _taken(name: str) -> InstantStyleError:
-    return InstantStyleError(
+def _taken(name: str) -> NameTaken:
+    return NameTaken(
         f"a style named {shorten(name)} is there already; choose another name, or delete it first."
     )
 

@@ -146,6 +146,8 @@ def test_the_effect_in_each_block_is_drawn_under_the_picture(page):
     ]
     written = [float(share) for share in re.findall(r"attentions\.1 ([\d.e-]+)", info)]
     assert abs(widths[0] / widths[1] - written[0] / written[1]) < 0.05
+    marked = part(page, "map").locator(".instantstyle-cell:has(.instantstyle-measured)")
+    assert [each.get_attribute("data-index") for each in marked.all()] == ["3", "6"]
     shoot(page, "effect")
     tick(page, "report", False)
     generate(page)

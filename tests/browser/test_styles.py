@@ -7,11 +7,14 @@ from tests.browser.person import (
     SECONDS,
     drop,
     generate,
+    number_box,
     open_accordion,
     part,
+    set_number,
     settle,
     small,
     wait_until,
+    zone,
 )
 
 
@@ -34,6 +37,11 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     saved(page, "coffee style").wait_for()
     part(page, "style_card").locator("img").first.wait_for(state="visible")
     shoot(page, "style-saved")
+    part(page, "style_save").click()
+    message = part(page, "style_message")
+    assert wait_until(page, lambda: "press the button again to replace it" in message.inner_text())
+    part(page, "style_save").click()
+    saved(page, "coffee style").wait_for()
     info, error = generate(page)  # with the reference, as before
     assert "InstantStyle 1:" in info and not error.strip()
 
@@ -43,7 +51,6 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
         page.locator("#txt2img_extra_tabs > .tab-nav > button", has_text="InstantStyle")
     ).first.click()
     card = page.locator("#txt2img_instantstyle .card", has_text="coffee style").first
-    # The WebUI makes its cards once and keeps them.
     page.locator("#txt2img_instantstyle_extra_refresh").locator("visible=true").first.click()
     card.wait_for(state="visible")
     assert card.locator("img").get_attribute("src").startswith("data:image/jpeg;base64,")
@@ -70,6 +77,31 @@ def test_a_style_saved_on_the_page_is_a_card_whose_tag_paints(page, webui):
     page.once("dialog", lambda dialog: dialog.accept())
     part(page, "style_delete").click()
     part(page, "style_message").get_by_text("Deleted coffee style.").wait_for()
+
+
+def test_a_chosen_style_stands_in_the_box_and_loads_its_settings(page):
+    small(page)
+    open_accordion(page)
+    drop(page)
+    set_number(page, "weight", 0.7)
+    open_styles(page)
+    part(page, "style_save").click()
+    saved(page, "coffee").wait_for()  # the name of the file
+    set_number(page, "weight", 1)
+    zone(page).locator(".instantstyle-clear").click()
+    pick(page, "coffee")
+    shown = zone(page).locator(".instantstyle-chosen-style")
+    assert wait_until(page, lambda: shown.count() == 1 and "coffee" in shown.inner_text())
+    assert wait_until(page, lambda: shown.locator("img").count() == 1)
+    shoot(page, "style-chosen")
+    part(page, "style_card").locator("button", has_text="Load its settings").click()
+    assert wait_until(page, lambda: number_box(page, "weight").input_value() == "0.7")
+    info, error = generate(page)
+    assert error == "" and "style: coffee" in info and "weight: 0.7" in info
+    page.once("dialog", lambda dialog: dialog.accept())
+    part(page, "style_delete").click()
+    part(page, "style_message").get_by_text("Deleted coffee.").wait_for()
+    assert wait_until(page, lambda: shown.count() == 0)
 
 
 def pick(page, name):

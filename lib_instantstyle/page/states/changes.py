@@ -20,6 +20,7 @@ from lib_instantstyle.page.markup import (
 )
 from lib_instantstyle.page.states.facts import read_facts
 from lib_instantstyle.page.states.lines import chosen_context, page_units_of
+from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.advice import COMPLAINTS, LAST, NOTHING
 
 _MEASURE = (
@@ -66,6 +67,8 @@ def _changes(
     if action in COMPLAINTS:
         return _advised(action, number, units, facts_text)
     asked = given.get("values")
+    if action == "style":
+        asked = library(TABLE).find(str(units[number - 1]["style"])).info.settings
     values = {
         name: value
         for name, value in (asked.items() if isinstance(asked, Mapping) else ())
