@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from modules import errors, script_callbacks, shared
@@ -13,7 +14,9 @@ from modules.ui_common import create_refresh_button
 from modules.ui_components import InputAccordion
 
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.json_text import UnreadableJson, read_json
 from lib_instantstyle.hosts.folders import own_folder
+from lib_instantstyle.session import SESSION
 
 report_exception = errors.report
 
@@ -25,6 +28,7 @@ __all__ = [
 ]
 
 _API_ROUTE = "/sdapi/v1/txt2img"  # of the WebUI's own API
+_SCRIPT = "instantstyle.py"  # in scripts/
 _THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
 
 
@@ -71,6 +75,35 @@ def refuse_strangers(sentence: str, by_api: bool = False) -> None:
     """Raise InstantStyleError with `sentence` if strangers may use the page, or the API."""
     if is_api_public() if by_api else is_public():
         raise InstantStyleError(sentence)
+
+
+class _SavedDefaults:
+    """The user's own defaults of the page, of the WebUI's file ui-config.json; read, never written.
+
+    key: path, size and time of change of the file that `found` is of.
+    """
+
+    def __init__(self) -> None:
+        self.key: tuple[object, ...] = ()
+        self.found: Mapping[str, object] = {}
+
+
+def saved_default(tab: str, label: str) -> object:
+    """The default that the user has saved for our control `label` in `tab`; None if there is none.
+
+    The WebUI applies those of the labels that there are; this is for labels of earlier versions.
+    """
+    path = Path(getattr(shared.cmd_opts, "ui_config_file", ""))
+    saved = SESSION.of(_SavedDefaults)
+    try:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key != saved.key:
+            found = read_json(path.read_text(encoding="utf-8"))
+            saved.key, saved.found = key, found if isinstance(found, dict) else {}
+    except (OSError, ValueError, UnreadableJson):
+        return None
+    return saved.found.get(f"customscript/{_SCRIPT}/{tab}/{label}/value")
 
 
 def keep_files_back(demo: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.hosts.page import saved_default
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.units.field import Dropdown, Field, Files, Slider, Tick, Words
 from lib_instantstyle.units.page_weights import OPTIONAL
@@ -15,8 +17,8 @@ from lib_instantstyle.units.unit import Unit
 ElemId = Callable[[str], str]
 
 
-def build_control(name: str, number: int, elem_id: ElemId) -> Any:
-    """The component for field `name` of unit `number`.
+def build_control(name: str, number: int, elem_id: ElemId, tab: str = "") -> Any:
+    """The component for field `name` of unit `number` in `tab`.
 
     Labels differ between units, because the WebUI saves defaults by label.
     """
@@ -27,11 +29,31 @@ def build_control(name: str, number: int, elem_id: ElemId) -> Any:
     return _build(
         field,
         **optional,
-        value=(number == 1) if name == "enabled" else page_value(TABLE.unit_type(), name),
+        value=(number == 1) if name == "enabled" else _first_value(field, number, tab),
         label=unit_label(field.label, number),
         elem_id=elem_id(f"unit_{number}_{name}"),
-        tooltip=field.tooltip,
+        # The API, X/Y/Z plots and infotext have it by its name.
+        tooltip=f"{field.former}{': ' if field.former else ''}{field.tooltip} [{name}]",
     )
+
+
+def _first_value(field: Field, number: int, tab: str) -> Any:
+    """The default, or what the user has saved as default under the field's former label.
+
+    The WebUI itself then applies what is saved under the present one.
+    """
+    default = page_value(TABLE.unit_type(), field.name)
+    if not field.former:
+        return default
+    saved = saved_default(tab, unit_label(field.former, number))
+    try:
+        return (
+            default
+            if saved is None
+            else page_value(TABLE.parse_unit({field.name: saved}), field.name)
+        )
+    except InstantStyleError:
+        return default
 
 
 def _build(field: Field, **given: Any) -> Any:

@@ -78,7 +78,7 @@ def last_result_button(drop_zone_target: str, tab: str) -> str:
     return (
         f'<button type="button" class="instantstyle-button" data-target="{drop_zone_target}" '
         f'data-gallery="{tab}_gallery" title="Take the picture that the gallery shows">'
-        "From the last result</button>"
+        "Last result</button>"
     )
 
 

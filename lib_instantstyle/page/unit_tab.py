@@ -30,7 +30,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
 
     def add(*names: str) -> None:
         for name in names:
-            parts[name] = build_control(name, number, elem_id)
+            parts[name] = build_control(name, number, elem_id, tab)
 
     def own(name: str) -> str:
         return elem_id(f"unit_{number}_{name}")
@@ -63,7 +63,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                     add(*row)
             with gr.Column(elem_classes=["instantstyle-group"]):
                 rows(METHOD)
-            with gr.Column(elem_classes=["instantstyle-group"]):
+            with gr.Column(elem_classes=["instantstyle-group", "instantstyle-narrow"]):
                 gr.HTML(markup.heading(CONTENT))
                 rows(WORDS)
                 parts["words_button"] = markup.small_button(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.methods import TABLE
 from lib_instantstyle.page.file_lists import FILE_LISTS
 from lib_instantstyle.page.xyz_files import picture_in_file, pictures_in
 from lib_instantstyle.units.field import Field, Files
-from lib_instantstyle.units.values import Boolean, Number, OneOf, Share
+from lib_instantstyle.units.values import Boolean, Integer, Number, OneOf, Share
 
 ALL = "all"
 _FILE_COST = 0.5  # a file is read: more than 0, the cost of most axes, less than a checkpoint's
@@ -70,6 +73,45 @@ def _choices(field: Field) -> Callable[[], list[str]] | None:
     if isinstance(parse, OneOf):
         return lambda: list(parse.words)
     return None
+
+
+def any_field_axis() -> Axis:
+    """Whichever fields the values name: "gamma=0.3", or several as in "tau=2; gamma=0.3"."""
+
+    def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        for value in values:
+            dict(_fields_in(value))
+        return values
+
+    return Axis("any field", str, lambda value: dict(_fields_in(value)), None, expand)
+
+
+def _fields_in(text: str) -> Iterator[tuple[str, object]]:
+    """The fields that `text` names, with their values as a request has them.
+
+    Raises InstantStyleError if it names none.
+    """
+    names = "|".join(TABLE.page_fields)
+    # A block weight has these marks too: "blocks=6=1; 3=0.5; weight=2".
+    for part in re.split(rf";\s*(?=(?:{names})\s*=)", text):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if name not in TABLE.page_fields or not equals:
+            raise InstantStyleError(
+                f"{shorten(part)} names no field; a field and its value, such as gamma=0.3, are "
+                "allowed, and several separated by semicolons."
+            )
+        yield from field_axis(TABLE.fields[name]).changes(_typed(TABLE.fields[name], value)).items()
+
+
+def _typed(field: Field, value: str) -> object:
+    """`value` as a number where the field takes one; other text is left to the field's parser."""
+    if isinstance(field.parse, (Number, Share, Integer)):
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return int(number) if isinstance(field.parse, Integer) and number.is_integer() else number
+    return value
 
 
 def block_axis() -> Axis:

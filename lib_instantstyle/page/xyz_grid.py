@@ -25,7 +25,13 @@ from lib_instantstyle.hosts.xyz_grid import (
     script_arguments,
 )
 from lib_instantstyle.methods import TABLE
-from lib_instantstyle.page.xyz_axes import Axis, block_axis, field_axis, reference_axis
+from lib_instantstyle.page.xyz_axes import (
+    Axis,
+    any_field_axis,
+    block_axis,
+    field_axis,
+    reference_axis,
+)
 from lib_instantstyle.units.choices import AUTO
 from lib_instantstyle.units.field import EVERY_UNIT
 
@@ -51,6 +57,7 @@ def _axes(number: int) -> list[Axis]:
         *(field_axis(field) for field in fields if field.axes >= number),
         block_axis(),
         reference_axis(),
+        any_field_axis(),
     ]
 
 

@@ -93,7 +93,8 @@ class Field:
     axes: of how many units an X/Y/Z plot has an axis for it. is_strength: a tag's multiplier scales
     it, and a unit whose strengths are all 0 is off. only_with: another field and the values of it
     without which this one does nothing; the page then hides it. values: what the documentation says
-    in place of the parser's words.
+    in place of the parser's words. former: the label of an earlier version, by which the WebUI may
+    have saved the user's own default; the tooltip begins with it.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Field:
     is_strength: bool = False
     only_with: tuple[str, tuple[str, ...]] | None = None
     values: str = ""
+    former: str = ""
 
     @property
     def is_picture(self) -> bool:

@@ -100,66 +100,73 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
         ),
         Field(
             "start", 0.0, Number(0, 1),
-            "Style starts at",
+            "Start",
             _STEPS,
             "where in the sampling it begins: completed steps / steps of the pass",
+            former="Style starts at",
             group=MAIN, row=6, place=13, control=Slider(0.01), axes=EVERY_UNIT,
         ),
         Field(
             "end", 1.0, Number(0, 1),
-            "Style ends at",
+            "End",
             _STEPS,
             "where in the sampling it ends",
+            former="Style ends at",
             group=MAIN, row=6, place=14, control=Slider(0.01), axes=EVERY_UNIT,
         ),
         Field(
             "time_curve", TIME_CURVES[0], OneOf(TIME_CURVES),
-            "Weight over the steps",
+            "Time curve",
             "between start and end",
             "weight between start and end",
+            former="Weight over the steps",
             group=WHEN, row=2, place=15,
         ),
         Field(
             "crop", CROPS[0], OneOf(CROPS),
-            "Pictures that are not square",
+            "Crop",
             "center: their middle; pad: all, with a border; stretch: all, squeezed; tiles: the "
             "mean of several squares",
             "how a picture that is not square reaches CLIP; tiles: the mean of square crops",
+            former="Pictures that are not square",
             group=REFERENCE, row=1, column=1, place=25,
         ),
         Field(
             "mask", None, OnePicture(),
-            "Where the style acts",
-            "a mask: white has the style",
+            "Region mask",
+            "white is where the style acts",
             "where in the picture the style acts, in white; any size",
             group=PICTURES, row=1, column=1, place=29, control=DropZone(3),
         ),
         Field(
             "hires_pass", BOTH, OneOf(HIRES_PASSES),
-            "Hires fix",
+            "Hires pass",
             "in which of its passes the style acts",
             "in which pass of hires fix",
+            former="Hires fix",
             group=WHEN, row=2, place=30,
         ),
         Field(
             "adain", 1.0, Share(),
-            "Statistics of the reference",
+            "AdaIN",
             "adain: how far mean and deviation become the reference's; StyleID: of the first "
             "latent, which carries the colours; StyleAligned: of queries and keys",
             "share of the style's statistics: StyleID, in the first latent; StyleAligned, in "
             "queries and keys",
+            former="Statistics of the reference",
             group=METHOD, row=5, place=33,
         ),
         Field(
             "steps_of_inversion", 0, Integer(0, 1000),
-            "Steps of the inversion",
+            "Steps of inversion",
             "in which the reference goes back to noise; 0: as many as sampling steps",
             "UNet calls of an inversion; 0: as many as sampling steps",
+            former="Steps of the inversion",
             group=METHOD, row=5, place=34,
         ),
         Field(
             "reference_noise", REFERENCE_NOISES[0], OneOf(REFERENCE_NOISES),
-            "Noise of the reference",
+            "Reference noise",
             "inversion: back to its noise first, which takes as long as a picture. same: noise of "
             "the seed. fresh: new noise in each step. fixed: one level, for all steps",
             "swap and StyleAligned: the reference at the noise level of a step. inversion: DDIM "
@@ -167,34 +174,38 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "one noise n from the image's seed; fresh: new n in each step (arXiv 2510.06827); "
             "fixed: one n at timestep 200 for all steps, with one UNet call in each pass (arXiv "
             "2505.19063)",
+            former="Noise of the reference",
             group=METHOD, row=6, place=56, axes=EVERY_UNIT,
         ),
         Field(
             "palette", 0.0, Number(0, 1),
-            "Palette of the reference",
+            "Palette",
             "moves the colours towards the reference's; 0 is off. With style weight 0 it acts "
             "alone",
             "share of the reference's palette: in the steps from 0.2 to 0.6 of each pass the "
             "predicted picture's latent is whitened and coloured over its channels, damped (SADis, "
             "arXiv 2503.14275). With any method, or, with `weight` 0, with none; infotext "
             "`InstantStyle 1 palette` names the steps",
+            former="Palette of the reference",
             group=MAIN, row=7, place=59, axes=EVERY_UNIT, is_strength=True,
         ),
         Field(
             "report", False, Boolean(),
-            "Measure the effect in each block",
+            "Effect report",
             "shown under the picture",
             "measures what is added in each block; infotext `InstantStyle 1 effect`. With an "
             "adapter the API's `report` also has the singular values of the reference's keys and "
             "values in the first layer of each block; with `purify` infotext has them too",
+            former="Measure the effect in each block",
             group=MEASURED, row=1, place=44, axes=0,
         ),
         Field(
             "leak_meter", False, Boolean(),
-            "Measure how like the reference the result is",
+            "Leak meter",
             "needs the encoder again",
             "measures how like the reference and its content the result is; infotext "
             "`InstantStyle 1 leak`",
+            former="Measure how like the reference the result is",
             group=MEASURED, row=1, place=45, axes=0,
         ),
     )  # fmt: skip

@@ -142,7 +142,7 @@ def test_masks_have_boxes_of_their_own(page, tmp_path):
     drop(page, COFFEE, name="mask")  # one only: the new one takes its place
     assert base64.b64decode(box(page, "mask").input_value().split(",")[1]) == COFFEE.read_bytes()
     assert box(page).input_value() == ""
-    assert "Where the style acts" in zone(page, "mask").inner_text()  # a full box has its title
+    assert "Region mask" in zone(page, "mask").inner_text()  # a full box has its title
     shoot(page, "masks")
 
 

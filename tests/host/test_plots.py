@@ -23,6 +23,15 @@ pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
         ("adapter", "auto, ip-adapter_sd15", [{}, {"adapter": "ip-adapter_sd15"}]),
         ("enabled", "True, False", [{}, {"enabled": False}]),
         (
+            "any field",
+            'weight=0.5, "blocks=7:1; 8:0.5; weight = 2; report=False", combine=colour',
+            [
+                {"weight": 0.5},
+                {"blocks": "7:1; 8:0.5", "weight": 2},
+                {"combine": "colour"},
+            ],
+        ),
+        (
             "each single block",
             "up_blocks.1.attentions.0, 8",
             [{"blocks": "up_blocks.1.attentions.0=1"}, {"blocks": "8=1"}],

@@ -14,7 +14,6 @@ from lib_instantstyle.units.choices import (
     EMBEDS_SCALING,
     MASK,
     NOISES,
-    PURIFY_SCALES,
     TEXTURE,
 )
 from lib_instantstyle.units.field import (
@@ -61,26 +60,29 @@ _OF_ADAPTERS = (
     ),
     Field(
         "boost", None, Number(-5, 5, optional=True),
-        "Away from the rest",
+        "Boost",
         "of the blocks that guidance moves away from",
         "strength of the swapped side of the precise presets; null: as `weight`",
+        former="Away from the rest",
         group=MAIN, row=5, place=10, is_strength=True,
     ),
     Field(
         "negative_weight", 1.0, Number(-2, 5),
-        "Weight for the negative prompt",
+        "Negative weight",
         "what its rows get of the style term",
         "multiplies what is added in negative-prompt rows",
+        former="Weight for the negative prompt",
         group=NEGATIVE, row=1, place=11,
     ),
     Field(
         "auto_weight", 0.0, Number(0, 2),
-        "Even out the weights",
+        "Auto weight",
         "brings what the unit adds to this share of the text's attention; 0 is off",
         "brings what is added, over all layers of the unit, to this share of the text's attention "
         "(times `weight`), so that references of different strength act alike; 0 is off. Measured "
         "in the first step of each pass; infotext `InstantStyle 1 auto` says what the weight was "
         "multiplied with. `report` shows the share that a reference has now, block by block",
+        former="Even out the weights",
         group=BLOCKS, row=2, place=12,
     ),
     Field(
@@ -93,15 +95,16 @@ _OF_ADAPTERS = (
     ),
     Field(
         "content_scale", 0.5, Number(0, 2),
-        "How much of it",
+        "Content scale",
         "0 is off; too much of it distorts the style",
         "how much of what `content_mode` finds is taken out; 1 is all of it for projection, "
         "subspace and mask; 0 is off",
-        group=WORDS, row=1, place=17, axes=EVERY_UNIT,
+        former="How much of it",
+        group=WORDS, row=2, place=17, axes=EVERY_UNIT,
     ),
     Field(
         "content_mode", CONTENT_MODES[0], OneOf(CONTENT_MODES),
-        "How content is removed",
+        "Content mode",
         "difference: InstantStyle's own, moves the whole vector and distorts the style at large "
         "amounts. projection: the gentlest, takes only the part along the average of the words. "
         "subspace: for several words, each is really removed; words for colour or material take "
@@ -110,67 +113,74 @@ _OF_ADAPTERS = (
         "difference: e - s t with the mean t of the texts; projection: e - s (e.u) u with the unit "
         "vector u of t; subspace: e - s P e with the projection P on all texts; mask: the elements "
         "of e that agree most with a text are multiplied by 1 - s",
+        former="How content is removed",
         group=CONTENT, row=1, place=18, axes=EVERY_UNIT,
     ),
     Field(
         "content_share", 0.2, Number(0, 1),
-        "Share that the mask takes",
+        "Content share",
         "of the image vector's elements, for each text: more keeps more content out and costs more "
         "style; 0 finds the share itself",
         "for mask: share of the elements that each text masks; 0: those of the upper of two "
         "clusters, found exactly",
+        former="Share that the mask takes",
         group=CONTENT, row=2, place=46, control=Slider(0.01), axes=EVERY_UNIT,
         only_with=("content_mode", (MASK,)),
     ),
     Field(
         "auto_content", 0, Integer(0, 5),
-        "Suggested words to remove",
+        "Auto content",
         "that many words that the reference suggests itself, as the button below shows them; 0 is "
         "none",
         "that many words that the reference suggests itself are removed, too; of each reference "
         "its own, where they are not combined. Infotext `InstantStyle 1 content` names them",
-        group=WORDS, row=1, place=47, axes=EVERY_UNIT,
+        former="Suggested words to remove",
+        group=WORDS, row=2, place=47, axes=EVERY_UNIT,
     ),
     Field(
         "clip_source", AUTO, OneOf(CLIP_SOURCES),
-        "Text encoder for content",
+        "CLIP source",
         "loaded: the checkpoint's own; file: one from the model folders",
         "who reads the content: the checkpoint's text encoder, or one from a file",
+        former="Text encoder for content",
         group=CONTENT, row=1, place=19,
     ),
     Field(
         "negative_image", None, OnePicture(),
-        "Away from this picture",
-        "for the negative prompt",
+        "Negative image",
+        "the result moves away from it",
         "what negative-prompt rows get instead of the zero image",
         group=PICTURES, row=1, column=2, place=20, control=DropZone(2),
     ),
     Field(
         "noise", NOISES[0], OneOf(NOISES),
-        "Noise for the negative rows",
+        "Noise",
         "a noisy reference to move away from",
         "noise on `negative_image`, or, where there is none, on the reference, for the "
         "negative-prompt rows",
+        former="Noise for the negative rows",
         group=NEGATIVE, row=1, place=21,
     ),
     Field(
         "noise_strength", 0.5, Number(0, 1),
-        "Strength of the noise",
+        "Noise strength",
         "0 is none",
         "how strong that noise is",
+        former="Strength of the noise",
         group=NEGATIVE, row=2, place=22,
     ),
     Field(
         "noise_blur", 0.0, Number(0, 32),
-        "Blur of the noise",
+        "Noise blur",
         "its width in pixels",
         "width in pixels of a blur over that noise",
+        former="Blur of the noise",
         group=NEGATIVE, row=2, place=23, control=Slider(1),
     ),
     Field(
         "reference_mask", None, OnePicture(),
-        "Part of the reference that counts",
-        "a mask: white counts",
+        "Reference mask",
+        "white is the part of the reference that counts",
         "the part of the references that counts, in white",
         group=PICTURES, row=1, place=24, control=DropZone(1),
     ),
@@ -183,7 +193,7 @@ _OF_ADAPTERS = (
     ),
     Field(
         "combine", COMBINE[0], OneOf(COMBINE),
-        "Several references",
+        "Combine references",
         "concat: side by side; each: one for each picture of the batch; colour + texture: colours "
         "of the first, texture of the second; colour, texture: one side of a single one; the rest "
         "work on their image vectors",
@@ -191,84 +201,64 @@ _OF_ADAPTERS = (
         "i for image i of the batch (going round). `colour + texture` (SADis, arXiv 2503.14275) "
         "takes two: what the first has beyond its grey copy, and the second's grey copy, damped; "
         "`colour` and `texture` take one side of one reference",
+        former="Several references",
         group=REFERENCE, row=1, place=27,
     ),
     Field(
         "style_to", "", Name("a saved style"),
-        "Second style",
+        "Style to",
         "that the saved style is mixed with",
         "name of a second saved style, made with the same image encoder and of as many references: "
         "`style_mix` walks from `style` to it",
+        former="Second style",
         group=REFERENCE, row=4, place=63, control=Files("styles"), values="name",
     ),
     Field(
         "style_mix", 0.5, Number(0, 1),
-        "From the saved style to the second",
+        "Style mix",
         "0 is the first alone, 1 the second",
         "how far `style_to` takes the place of `style`: each vector on the arc between the two "
         "(slerp), the weights of the references in proportion; 0 and 1 are the styles themselves",
+        former="From the saved style to the second",
         group=REFERENCE, row=4, place=64, axes=EVERY_UNIT,
     ),
     Field(
         "colour_strength", 1.1, Number(0, 3),
-        "Strength of the colours",
+        "Colour strength",
         "with colour + texture, or colour",
         "combine `colour + texture` and `colour`: multiplies what the colour reference has beyond "
         "its grey copy",
+        former="Strength of the colours",
         group=REFERENCE, row=3, place=60, axes=EVERY_UNIT,
         only_with=("combine", (COLOUR_TEXTURE, COLOUR)),
     ),
     Field(
         "texture_strength", 1.0, Number(0, 3),
-        "Strength of the texture",
+        "Texture strength",
         "with colour + texture, or texture",
         "combine `colour + texture` and `texture`: multiplies the grey copy of the texture "
         "reference",
+        former="Strength of the texture",
         group=REFERENCE, row=3, place=61, axes=EVERY_UNIT,
         only_with=("combine", (COLOUR_TEXTURE, TEXTURE)),
     ),
     Field(
         "texture_damping", 0.003, Number(0, 0.1),
-        "Damping of the texture",
+        "Texture damping",
         "weakens what a flat grey picture has too; 0 is none",
         "combine `colour + texture` and `texture`: the singular values s of the grey copy's "
         "features, together with those of a flat picture of its mean grey, become s exp(-d s)",
+        former="Damping of the texture",
         group=REFERENCE, row=3, place=62, control=Slider(0.001),
         only_with=("combine", (COLOUR_TEXTURE, TEXTURE)),
     ),
     Field(
         "embeds_scaling", EMBEDS_SCALING[0], OneOf(EMBEDS_SCALING),
-        "What the weight multiplies",
+        "Embeds scaling",
         "values only, or keys too",
         "what the weight multiplies",
+        former="What the weight multiplies",
         group=BLOCKS, row=2, place=28,
-    ),
-    Field(
-        "purify", 0.0, Number(0, 2),
-        "Purify the tokens",
-        "weakens, early in the sampling, what the reference's tokens do not share; for every "
-        "adapter; 0 is off",
-        "alpha of CleanStyle (arXiv 2602.20721): in the first half of the steps the smaller "
-        "singular values S of the reference's keys and values are multiplied with exp(-alpha S). "
-        "0 is off; 0.01 is published, about 0.5 a start with `purify_scale` relative. Needs no "
-        "words, and works with plus and full-face adapters too. `auto_weight` measures the first "
-        "step, where the damping is strongest",
-        group=CONTENT, row=3, place=48, control=Slider(0.01), axes=EVERY_UNIT,
-    ),
-    Field(
-        "purify_keep", 1, Integer(0, 64),
-        "Singular values that stay",
-        "the largest ones; more keep more detail",
-        "how many of the largest singular values `purify` leaves as they are",
-        group=CONTENT, row=3, place=49,
-    ),
-    Field(
-        "purify_scale", PURIFY_SCALES[0], OneOf(PURIFY_SCALES),
-        "Scale of the singular values",
-        "published: as they are; relative: divided by the largest",
-        "what S is in `purify`: the singular value, as published, whose effect depends on the size "
-        "of an adapter's weights; or relative to the largest. `report` lists them",
-        group=CONTENT, row=3, place=50,
     ),
 )  # fmt: skip
 

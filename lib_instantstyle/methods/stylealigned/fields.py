@@ -9,24 +9,27 @@ from lib_instantstyle.units.values import Boolean, Number
 FIELDS = (
     Field(
         "shared_scale", 1.0, Number(0, 5),
-        "Scale of the reference's keys",
+        "Shared scale",
         "below 1 the picture attends to it less",
         "StyleAligned: scale of the reference's keys",
+        former="Scale of the reference's keys",
         group=METHOD, row=4, place=36,
     ),
     Field(
         "shared_shift", 0.6931, Number(-10, 10),
-        "Closeness to the reference",
+        "Shared shift",
         "added to the reference's logits: 0.6931 counts it twice and suits a picture from a file, "
         "0 the first picture of a batch",
         "StyleAligned: added to the reference's logits; higher is closer to the reference",
+        former="Closeness to the reference",
         group=METHOD, row=4, place=37, control=Slider(0.0001),
     ),
     Field(
         "shared_norms", False, Boolean(),
-        "Share norms with the reference",
+        "Shared norms",
         "group norms over the picture and the reference together: closer to it",
         "StyleAligned: group norms take the picture and the reference together",
+        former="Share norms with the reference",
         group=METHOD, row=7, place=38,
     ),
 )  # fmt: skip

@@ -18,41 +18,46 @@ GAMMA_CURVES = LINEAR, QUADRATIC, ROOT, COSINE, EXPONENTIAL = (
 FIELDS = (
     Field(
         "gamma", 0.75, Number(0, 1),
-        "Keep of the picture",
+        "Gamma",
         "gamma: 1 keeps the shapes of the picture to change; 0.3 is close to the style. For more "
         "style try a constant 0.56 first",
         "StyleID: share of the content's query",
+        former="Keep of the picture",
         group=METHOD, row=3, place=31,
     ),
     Field(
         "tau", 1.5, Number(0, 5),
-        "Sharpness of the style",
+        "Tau",
         "tau: multiplies the logits of the attention to it; 1 is none",
         "StyleID: sharpness of the attention to the style",
+        former="Sharpness of the style",
         group=METHOD, row=3, place=32,
     ),
     Field(
         "gamma_end", None, Number(0, 1, optional=True),
-        "Keep of the picture, last step",
+        "Gamma end",
         "gamma of the last step; empty: gamma is constant. Lower means more style. No study tells "
         "a changing gamma from a lower constant one",
         "StyleID: gamma of the last step; `gamma` is that of the first (arXiv 2605.26538: 0.75 to "
         "0.375). null: gamma is constant",
+        former="Keep of the picture, last step",
         group=METHOD, row=10, place=51, control=Words("empty: constant"),
     ),
     Field(
         "gamma_curve", LINEAR, OneOf(GAMMA_CURVES),
-        "Curve of gamma",
+        "Gamma curve",
         "from its first value to its last, over the steps",
         "StyleID: the curve from `gamma` to `gamma_end` over the steps",
+        former="Curve of gamma",
         group=METHOD, row=10, place=52,
     ),
     Field(
         "schedule", SAMPLER, OneOf(SCHEDULES),
-        "Noise levels",
+        "Schedule",
         "sampler: its own levels, each asked once on the way up and once on the way down; "
         "published: those of StyleID's code, which goes up to t = 999 and down from t = 961",
         "StyleID: whose noise levels",
+        former="Noise levels",
         group=METHOD, row=6, place=35,
     ),
 )  # fmt: skip
