@@ -16,6 +16,7 @@ from lib_instantstyle.units.page_weights import without_unused_weights
 from lib_instantstyle.units.shared_fields import shared_fields
 
 RELEASED = (45,)  # the last place of a field in each version that was released
+_QUOTED = 60  # characters of a picture's text that a sentence repeats
 NO_REFERENCE = "Unit {} is on but has no reference: drop a picture or untick InstantStyle."
 
 
@@ -168,7 +169,7 @@ class Table:
                 values[key] = self.fields[key].parse(value)
             except InstantStyleError as error:
                 problem = str(error)
-                if self.fields[key].is_picture and isinstance(value, str):
+                if self.fields[key].is_picture and len(str(value)) > _QUOTED:
                     problem = f"{key}: {problem}."  # base64 text tells nobody anything
                 elif not problem.endswith("."):  # block weights speak for themselves
                     problem = f"{key} is {shorten(value)}; {problem}."

@@ -92,6 +92,10 @@ def test_a_preset_is_not_hidden_by_the_units_own_blocks(webui):
     [
         ("weight", "0.5, 9", "weight is 9.0; a number from -2 to 5 is allowed"),
         ("weight", "0.5, much", "'much' is no number"),
+        ("any field", "weight=0.5, gama=1", "'gama=1' names no field"),
+        ("any field", "weight", "'weight' names no field"),
+        ("any field", "weight=99", "weight is 99"),
+        ("any field", "preset=sorcery", "preset is 'sorcery'"),
         ("start", "0-2 (+0.5)", "start is 1.5; a number from 0 to 1 is allowed"),
         ("preset", "style, colour", "preset is 'colour'; one of 'style'"),
         ("blocks", "nonsense=1", "no cross-attention"),
