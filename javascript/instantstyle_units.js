@@ -122,13 +122,13 @@
         });
         // A row or a group of which nothing is left goes too.
         accordion.querySelectorAll(
-            ".instantstyle-group, .instantstyle-group .instantstyle-row").forEach(function(row) {
+            ".instantstyle-group, .form").forEach(function(row) {
             const names = row.querySelectorAll('[id*="_instantstyle_unit_"]');
             const needed = Array.from(names).some(function(field) {
                 const unneeded = field.closest(".instantstyle-unneeded");
                 return !unneeded || unneeded.querySelector(".instantstyle-full");
             });
-            row.classList.toggle("instantstyle-empty", !needed);
+            row.classList.toggle("instantstyle-empty", names.length > 0 && !needed);
         });
     }
 

@@ -25,7 +25,12 @@ def build_control(name: str, number: int, elem_id: ElemId, tab: str = "") -> Any
     field = TABLE.fields[name]
     of_others = name in TABLE.of_some_methods and name not in TABLE.matters(TABLE.usual_method)
     hidden = name in OPTIONAL or of_others or not is_needed(field, vars(TABLE.unit_type()))
-    optional = {"elem_classes": ["instantstyle-unneeded"]} if hidden else {}
+    is_wide = field.is_wide or isinstance(field.shown_as, Words)
+    classes = [
+        *(["instantstyle-unneeded"] if hidden else []),
+        *(["instantstyle-wide"] if is_wide else []),
+    ]
+    optional = {"elem_classes": classes} if classes else {}
     return _build(
         field,
         **optional,

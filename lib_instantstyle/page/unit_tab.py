@@ -3,7 +3,6 @@ with the status, and folded parts."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import gradio as gr
@@ -35,19 +34,22 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
     def own(name: str) -> str:
         return elem_id(f"unit_{number}_{name}")
 
-    def rows(group: str) -> None:
-        for row in rows_of(group):
-            with gr.Row(elem_classes=["instantstyle-row"]):
-                add(*row)
-                if "adapter" in row:
-                    create_refresh_button(
-                        parts["adapter"],
-                        lambda: None,
-                        lambda: {"choices": adapter_choices()},
-                        own("adapter_refresh"),
-                    )
+    def fields(group: str) -> None:
+        """All fields of a group; style.css puts as many side by side as there is room for.
 
-    rows(TOP)
+        A row for each would cost two more components, on a page that has hundreds.
+        """
+        for name in fields_of(group):
+            add(name)
+            if name == "adapter":
+                create_refresh_button(
+                    parts["adapter"],
+                    lambda: None,
+                    lambda: {"choices": adapter_choices()},
+                    own("adapter_refresh"),
+                )
+
+    fields(TOP)
     with gr.Row(elem_classes=["instantstyle-row"]):
         with gr.Column(scale=1, min_width=240):
             image = TABLE.fields["image"]
@@ -58,14 +60,11 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
                 parts["crops_button"] = markup.small_button("What CLIP sees", own("crops_button"))
             parts["crops"] = gr.HTML("", elem_id=own("crops"))
         with gr.Column(scale=2, min_width=300):
-            for row in rows_of(MAIN):
-                with gr.Row() if len(row) > 1 else nullcontext():
-                    add(*row)
+            fields(MAIN)
+            fields(METHOD)
             with gr.Column(elem_classes=["instantstyle-group"]):
-                rows(METHOD)
-            with gr.Column(elem_classes=["instantstyle-group", "instantstyle-narrow"]):
                 gr.HTML(markup.heading(CONTENT))
-                rows(WORDS)
+                fields(WORDS)
                 parts["words_button"] = markup.small_button(
                     "What does the reference show?", own("words_button")
                 )
@@ -77,23 +76,20 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
         gr.Accordion(PICTURES, open=False, elem_id=own("regions")),
         gr.Row(elem_classes=["instantstyle-row"]),
     ):
-        for name in (name for row in rows_of(PICTURES)[1:] for name in row):
+        for name in fields_of(PICTURES)[1:]:
             field = TABLE.fields[name]
             with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
                 gr.HTML(markup.drop_zone(own(name), field.label, field.tooltip))
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
-        for title in filter(rows_of, ADVANCED):
+        for title in filter(fields_of, ADVANCED):
             with gr.Column(elem_classes=["instantstyle-group"]):
                 gr.HTML(markup.heading(title))
-                rows(title)
+                fields(title)
     return parts
 
 
-def rows_of(group: str) -> list[list[str]]:
-    """The fields of a group of the page, row by row."""
-    rows: dict[int, list[str]] = {}
-    for field in sorted(TABLE.fields.values(), key=lambda field: (field.row, field.column)):
-        if field.group == group:
-            rows.setdefault(field.row, []).append(field.name)
-    return list(rows.values())
+def fields_of(group: str) -> list[str]:
+    """The names of the fields of a group of the page, in their order."""
+    ordered = sorted(TABLE.fields.values(), key=lambda field: (field.row, field.column))
+    return [field.name for field in ordered if field.group == group]

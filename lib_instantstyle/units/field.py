@@ -94,7 +94,8 @@ class Field:
     it, and a unit whose strengths are all 0 is off. only_with: another field and the values of it
     without which this one does nothing; the page then hides it. values: what the documentation says
     in place of the parser's words. former: the label of an earlier version, by which the WebUI may
-    have saved the user's own default; the tooltip begins with it.
+    have saved the user's own default; the tooltip begins with it. is_wide: no other field stands
+    beside it, as beside a line of text.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Field:
     only_with: tuple[str, tuple[str, ...]] | None = None
     values: str = ""
     former: str = ""
+    is_wide: bool = False
 
     @property
     def is_picture(self) -> bool:

@@ -96,7 +96,7 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "Style weight",
             "1 is as the adapter was trained; 0 is off",
             "multiplies every block weight",
-            group=MAIN, row=3, place=8, axes=EVERY_UNIT, is_strength=True,
+            group=MAIN, row=3, place=8, axes=EVERY_UNIT, is_strength=True, is_wide=True,
         ),
         Field(
             "start", 0.0, Number(0, 1),
