@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import threading
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib import error as urllib_error
 from urllib import request
+from urllib.parse import urlsplit
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.http import opener
@@ -90,7 +92,7 @@ def _receive_all(part: PartFile, progress: DownloadProgress) -> None:
                 raise _broken_off(part, f"the server answers {error.code}") from error
             reason = f"the server answers {error.code}"
         except (OSError, HTTPException, ValueError) as error:
-            reason = str(getattr(error, "reason", None) or error) or type(error).__name__
+            reason = _in_words(error, part)
         if part.size >= part.file.size:
             return
         fruitless = 0 if part.size > before else fruitless + 1
@@ -98,6 +100,15 @@ def _receive_all(part: PartFile, progress: DownloadProgress) -> None:
             raise _broken_off(part, reason)
         progress.stop.wait(PAUSE)
         _see(part, progress)
+
+
+def _in_words(error: Exception, part: PartFile) -> str:
+    """Why a try has ended, for the sentence that it was broken off."""
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, socket.gaierror):
+        host = urlsplit(address(part.file)).hostname
+        return f"{host} is not found ({cause.strerror}), so look at the network connection"
+    return str(cause) or type(error).__name__
 
 
 def _receive(part: PartFile, progress: DownloadProgress) -> None:

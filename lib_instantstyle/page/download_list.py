@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.hosts.page import is_public
@@ -15,7 +16,9 @@ from lib_instantstyle.page.markup import problem_box, size_in_words
 
 
 def download_list(problem: str) -> str:
-    """All published files; above them the sentence `problem`, or why nothing may be downloaded.
+    """All published files, those for another family than the chosen checkpoint's last.
+
+    Above them the sentence `problem`, or why nothing may be downloaded.
 
     `data-at` makes every list a new one, which Gradio then draws.
     """
@@ -25,6 +28,8 @@ def download_list(problem: str) -> str:
     runs = " data-runs" if any(state.runs for state in states) else ""
     folder = "models/InstantStyle" if forbidden else str(own_folder())
     here = sum(state.here is not None for state in states)
+    layout = _chosen_layout()
+    states.sort(key=lambda state: bool(state.file.layout) and state.file.layout != layout)
     rows = "".join(_row(state, forbidden) for state in states)
     return (
         f'<div class="instantstyle-downloads" data-here="{here}" data-at="{time.time_ns()}"{runs}>'
@@ -32,6 +37,16 @@ def download_list(problem: str) -> str:
         "replaced. An interrupted download goes on from where it stopped.</p>"
         f"{problem_box(problem)}{rows}</div>"
     )
+
+
+def _chosen_layout() -> str:
+    """The id of the chosen checkpoint's layout; "" if there is none."""
+    from lib_instantstyle.hosts.checkpoint import chosen_layers
+
+    try:
+        return chosen_layers().layout.id
+    except InstantStyleError:
+        return ""
 
 
 def _row(state: State, forbidden: bool) -> str:

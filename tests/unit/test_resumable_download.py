@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -179,6 +180,17 @@ def test_a_server_that_is_not_there_is_a_sentence(folder):
     with publisher() as site:
         file = published(site)
     assert "was broken off after 0 of 3,000,000 bytes" in refused(file, folder)
+
+
+def test_a_host_that_is_not_found_is_named(folder, monkeypatch):
+    def lost(*_args, **_kwargs):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lost)
+    with publisher() as site:
+        file = replace(published(site), url="http://files.invalid/adapter")
+    said = refused(file, folder)
+    assert "files.invalid is not found (Name or service not known)" in said and "Errno" not in said
 
 
 def test_a_server_that_falls_silent_is_not_waited_for(folder, monkeypatch):
