@@ -289,5 +289,10 @@ instantstyle.pictures = (function() {
         });
     });
 
-    return {keep: keep};
+    // The pictures in the opposite order.
+    function turn(zone) {
+        write(zone, references(textBox(zone).value).reverse());
+    }
+
+    return {keep: keep, turn: turn};
 })();

@@ -172,5 +172,5 @@ instantstyle.states = (function() {
         ["txt2img", "img2img"].forEach(advise);
     });
 
-    return {facts: facts, looked: looked, asked: asked};
+    return {facts: facts, looked: looked, asked: asked, ask: ask};
 })();
