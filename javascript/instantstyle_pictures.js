@@ -117,7 +117,7 @@ instantstyle.pictures = (function() {
     function lost(figure, hash) {
         figure.classList.add("instantstyle-lost");
         figure.dataset.gone = hash;
-        make("div", {textContent: "The picture " + hash + " is no longer kept here. Drop it again."},
+        make("div", {textContent: "The picture " + hash + " of the infotext is not here. Drop it again."},
             figure);
     }
 

@@ -105,7 +105,7 @@ def test_a_pasted_reference_that_is_gone_is_never_another(page, client):
     paste_infotext(page, gone)
     assert wait_until(page, lambda: number_box(page, "weight").input_value() == "0.5")
     assert wait_until(page, lambda: box(page).input_value() == "gone:0123456789ab")
-    sentence = "The picture 0123456789ab is no longer kept here"
+    sentence = "The picture 0123456789ab of the infotext is not here"
     assert wait_until(page, lambda: sentence in zone(page).inner_text())
     title = script_part(page, "enabled").locator(".label-wrap").first
     assert wait_until(page, lambda: "reference missing" in title.inner_text())
