@@ -67,7 +67,8 @@ test-forge: $(VENV)/page-4.40/.ready
 	$(VENV)/page-4.40/bin/python -m pytest tests/browser tests/webui tests/host -q $(PARALLEL) $(ARGS)
 
 test-forge-short: $(VENV)/page-4.40/.ready
-	$(VENV)/page-4.40/bin/python -m pytest tests/browser/test_page.py tests/webui/test_generation.py \
+	$(VENV)/page-4.40/bin/python -m pytest tests/browser/test_page.py tests/browser/test_accessibility.py \
+	  tests/webui/test_generation.py \
 	  tests/host/forge_mode tests/host/test_two_users.py -q $(PARALLEL) -k "not (test_generation and tiny_sdxl)" $(ARGS)
 
 # The API and page scenarios against a real WebUI, with a report to look at in build/webui-report:

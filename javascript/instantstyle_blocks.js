@@ -2,6 +2,7 @@
 //
 // What there is to draw comes with the unit's status, from the WebUI. Clicking, dragging and typing
 // write the unit's "Block weights"; the WebUI then answers with a new status, which is drawn.
+// By keyboard the map is one stop: left and right go from bar to bar, the other keys change a weight.
 (function() {
     "use strict";
 
@@ -34,12 +35,16 @@
         map.replaceChildren();
         map.classList.toggle("instantstyle-without", !shown);
         if (!shown) return;
-        const parts = make("div", {className: "instantstyle-parts"}, map);
+        const parts = make("div", {
+            className: "instantstyle-parts", role: "group", ariaLabel: "Weights of the blocks",
+        }, map);
         Object.keys(PARTS).forEach(function(part) {
             const group = make("div", {className: "instantstyle-part"}, parts);
-            group.style.flexGrow = shown.blocks.filter(function(block) {
+            const count = shown.blocks.filter(function(block) {
                 return block.part === part;
             }).length;
+            group.style.flexGrow = count;
+            group.style.setProperty("--blocks", count);
             const row = make("div", {className: "instantstyle-bars"}, group);
             shown.blocks.forEach(function(block, index) {
                 if (block.part === part) bar(row, block, index);
@@ -48,10 +53,25 @@
             make("div", {className: "instantstyle-part-name", textContent: PARTS[part]}, group);
         });
         heading(map, shown);
+        const stop = tracks(map).find(function(track) {
+            return track.dataset.place === map.dataset.stop;
+        });
+        stopAt(map, stop || tracks(map)[0]);
         if (focused !== undefined) {
             const again = map.querySelector('[data-place="' + focused + '"]');
             if (again) again.focus();
         }
+    }
+
+    // The bars that can be set, in the order in which they stand.
+    function tracks(map) {
+        return Array.from(map.querySelectorAll(".instantstyle-track[role]"));
+    }
+
+    // The one bar that Tab goes to.
+    function stopAt(map, stop) {
+        tracks(map).forEach(function(track) { track.tabIndex = track === stop ? 0 : -1; });
+        if (stop) map.dataset.stop = stop.dataset.place;
     }
 
     function heading(map, shown) {
@@ -101,11 +121,11 @@
             ariaLabel: "Weight of " + block.name,
         }, cell);
         input.dataset.place = "input" + index;
+        input.tabIndex = -1; // the bar is set by keys
         if (block.lacking) {
             cell.classList.add("instantstyle-lacking");
             input.disabled = true;
         } else {
-            track.tabIndex = 0;
             track.dataset.place = "track" + index;
             track.setAttribute("role", "slider");
             track.setAttribute("aria-label", block.name);
@@ -124,7 +144,7 @@
         cell.classList.toggle("instantstyle-negative", weight < 0);
         cell.querySelector(".instantstyle-level").style.height = height + "%";
         cell.querySelector(".instantstyle-own").value = text(weight);
-        if (track.tabIndex === 0) track.setAttribute("aria-valuenow", text(weight));
+        if (track.hasAttribute("role")) track.setAttribute("aria-valuenow", text(weight));
     }
 
     // All weights of the map as the text of "Block weights", which the WebUI reads.
@@ -177,12 +197,18 @@
         const cell = track && cellOf(track);
         if (!cell || event.button !== 0 || isStale(cell.closest(".instantstyle-map"))) return;
         drag = {cell: cell, track: track, map: cell.closest(".instantstyle-map"),
-            from: event.clientY, moved: false};
+            from: [event.clientX, event.clientY], moved: false,
+            byTouch: event.pointerType === "touch"};
     });
 
     document.addEventListener("pointermove", function(event) {
         if (!drag) return;
-        if (!drag.moved && Math.abs(event.clientY - drag.from) < 4) return;
+        const across = drag.byTouch ? event.clientX - drag.from[0] : 0;
+        if (!drag.moved && Math.hypot(across, event.clientY - drag.from[1]) < 4) return;
+        if (drag.byTouch) { // a finger that moves scrolls the page
+            drag = null;
+            return;
+        }
         drag.moved = true;
         event.preventDefault();
         setCell(drag.cell, weightAt(drag.track, event.clientY));
@@ -209,15 +235,25 @@
         const cell = track && cellOf(track);
         if (!cell) return;
         const weight = Number(cell.dataset.weight);
-        const next = {ArrowUp: weight + STEP, ArrowRight: weight + STEP, ArrowDown: weight - STEP,
-            ArrowLeft: weight - STEP, PageUp: weight + 0.5, PageDown: weight - 0.5, Home: 0,
-            End: 1, Enter: weight ? 0 : 1, " ": weight ? 0 : 1}[event.key];
+        const beside = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+        if (beside) {
+            const all = tracks(cell.closest(".instantstyle-map"));
+            const other = all[all.indexOf(track) + beside];
+            event.preventDefault();
+            if (other) other.focus();
+            return;
+        }
+        const next = {ArrowUp: weight + STEP, ArrowDown: weight - STEP, PageUp: weight + 0.5,
+            PageDown: weight - 0.5, Home: 0, End: 1, Enter: weight ? 0 : 1,
+            " ": weight ? 0 : 1}[event.key];
         if (next === undefined) return;
         event.preventDefault();
         change(cell, Number(next.toFixed(3)));
     });
 
     document.addEventListener("focusin", function(event) {
+        const track = closest(event.target, ".instantstyle-track");
+        if (track) stopAt(track.closest(".instantstyle-map"), track);
         const typing = event.target.matches && event.target.matches(".instantstyle-own");
         const map = typing && event.target.closest(".instantstyle-map");
         if (map) map.dataset.typing = "yes";

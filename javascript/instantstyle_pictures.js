@@ -67,9 +67,10 @@ instantstyle.pictures = (function() {
     function show(zone, text) {
         if (drawn.get(zone) === text) return;
         drawn.set(zone, text);
+        const active = document.activeElement;
+        const wasFocused = zone.contains(active);
         say(zone, "");
         const list = references(text);
-        const active = document.activeElement;
         const typed = active && active.matches(".instantstyle-weight") && zone.contains(active) ?
             placeOf(active) : null; // drawing anew must not take the focus away
         const several = "several" in zone.dataset;
@@ -111,6 +112,8 @@ instantstyle.pictures = (function() {
         title.textContent = list.length && several ? "+ another picture" : title.dataset.empty;
         const again = zone.querySelectorAll(".instantstyle-weight")[typed];
         if (typed !== null && again) again.focus();
+        // What had the focus may be gone: it stays in the box, for the next key or paste.
+        if (wasFocused && !zone.contains(document.activeElement)) hint.focus({preventScroll: true});
     }
 
     // A pasted infotext names a picture that is not here; a generation refuses it.
@@ -171,6 +174,7 @@ instantstyle.pictures = (function() {
         return figure ? Number(figure.dataset.index) : null;
     }
 
+    // Take away the picture in this place; -1 is the last.
     function without(zone, place) {
         const list = references(textBox(zone).value);
         list.splice(place, 1);
@@ -254,14 +258,10 @@ instantstyle.pictures = (function() {
     });
 
     document.addEventListener("keydown", function(event) {
-        if (!event.target.matches || !event.target.matches(".instantstyle-drop")) return;
-        if (event.key === "Enter" || event.key === " ") {
-            event.preventDefault();
-            choose(event.target, null);
-        } else if (event.key === "Delete" || event.key === "Backspace") {
-            const list = references(textBox(event.target).value);
-            if (list.length) replace(event.target, list.slice(0, -1));
-        }
+        const zone = zoneOf(closest(event.target, ".instantstyle-hint"));
+        if (!zone || event.key !== "Delete" && event.key !== "Backspace") return;
+        event.preventDefault();
+        if (references(textBox(zone).value).length) without(zone, -1);
     });
 
     document.addEventListener("change", function(event) {

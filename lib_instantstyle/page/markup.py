@@ -60,14 +60,17 @@ def heading(title: str) -> str:
 
 
 def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
-    """A box for pictures, kept as text in the text box with the id `target`."""
+    """A box for pictures, kept as text in the text box with the id `target`.
+
+    It takes what is dropped or pasted anywhere in it; the button in it takes a file.
+    """
     also = " data-several" if several else ""
     return (
-        f'<div class="instantstyle-drop" data-target="{target}"{also} tabindex="0" role="button" '
-        f'aria-label="{html.escape(title)}: drop, paste or press Enter">'
+        f'<div class="instantstyle-drop" data-target="{target}"{also} role="group" '
+        f'aria-label="{html.escape(title)}">'
         '<div class="instantstyle-pictures"></div>'
-        f'<div class="instantstyle-hint"><b>{html.escape(title)}</b>'
-        f"<span>{html.escape(hint)}</span></div>"
+        f'<button type="button" class="instantstyle-hint"><b>{html.escape(title)}</b>'
+        f"<span>{html.escape(hint)}</span></button>"
         f'<input type="file" accept="{_ACCEPTED}"{" multiple" if several else ""} tabindex="-1" '
         'hidden><div class="instantstyle-refused" role="status" hidden></div></div>'
     )

@@ -56,7 +56,7 @@ def arrive(page, files=(), kind="drop", name="image", **texts):
     transfer = page.evaluate_handle(TRANSFER, [given, texts])
     target = zone(page, name)
     if kind == "paste":
-        target.focus()
+        target.locator("button:visible").first.focus()
     page.evaluate(EVENT, [target.element_handle(), transfer, kind])
 
 

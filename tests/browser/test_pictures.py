@@ -63,7 +63,8 @@ def test_several_pictures_each_with_a_weight(page):
 
 def test_a_picture_is_pasted_where_the_focus_is(page):
     open_accordion(page)
-    zone(page).focus()
+    button = zone(page).locator(".instantstyle-hint")
+    button.focus()
     page.evaluate(
         """data => {
             const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
@@ -75,8 +76,32 @@ def test_a_picture_is_pasted_where_the_focus_is(page):
         base64.b64encode(COFFEE.read_bytes()).decode(),
     )
     assert wait_until(page, lambda: box(page).input_value() != "")
-    zone(page).press("Delete")
+    pasted = box(page).input_value()
+    drop(page, STARS)
+    button.press("Delete")  # the last one alone
+    assert box(page).input_value() == pasted
+    button.press("Backspace")
     assert box(page).input_value() == ""
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.className")
+
+
+def test_a_box_is_used_by_keyboard_alone(page):
+    open_accordion(page)
+    open_regions(page)
+    for name in ("image", "mask"):
+        button = zone(page, name).locator(".instantstyle-hint")
+        for key in ("Enter", " "):
+            with page.expect_file_chooser() as chooser:
+                button.press(key)
+        chooser.value.set_files(COFFEE)
+        assert wait_until(page, lambda name=name: box(page, name).input_value() != "")
+        assert focused(page) == "instantstyle-hint"
+        zone(page, name).locator(".instantstyle-clear").press("Enter")
+        assert box(page, name).input_value() == ""
+        assert focused(page) == "instantstyle-hint"
 
 
 def test_the_last_result_becomes_the_reference(page):
