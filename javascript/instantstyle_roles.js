@@ -1,12 +1,12 @@
 // What a reference gives: everything, its colours, or its texture; a list on each picture of a unit.
 //
-// The unit's field "Combine references" holds it: the first of two pictures gives the colours, the
-// second the texture.
+// The unit's field `combine` holds it: the first of two pictures gives the colours, the second the
+// texture.
 (function() {
     "use strict";
 
     const ROLES = {both: "everything", colour: "colours", texture: "texture"};
-    const APART = "colour + texture"; // of "Combine references"
+    const APART = "colour + texture"; // of the field combine
     const USUAL = "concat"; // its default
     const make = instantstyle.make;
 

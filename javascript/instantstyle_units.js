@@ -106,6 +106,7 @@
     // Sliders that the preset does not use, and fields that mean nothing to the method, stay out of
     // the way; the status knows which they are.
     function showNeeded(accordion) {
+        let isOther = false;
         accordion.querySelectorAll(".instantstyle-status[data-map]").forEach(function(status) {
             const map = JSON.parse(status.dataset.map);
             const fields = JSON.parse(status.dataset.fields);
@@ -117,7 +118,11 @@
             });
             Object.keys(fields).forEach(function(name) {
                 const field = document.getElementById(unit.id.replace(/status$/, name));
-                if (field) field.classList.toggle("instantstyle-unneeded", !fields[name]);
+                if (!field || field.classList.contains("instantstyle-unneeded") !== fields[name]) {
+                    return;
+                }
+                field.classList.toggle("instantstyle-unneeded", !fields[name]);
+                isOther = true;
             });
         });
         // A row or a group of which nothing is left goes too.
@@ -130,6 +135,8 @@
             });
             row.classList.toggle("instantstyle-empty", names.length > 0 && !needed);
         });
+        // A change of classes is none that the WebUI tells of.
+        if (isOther) document.dispatchEvent(new Event("instantstyle-changed"));
     }
 
     // While the reference is looked at, the WebUI is asked how many words are read.

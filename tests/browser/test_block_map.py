@@ -122,3 +122,24 @@ def test_every_bar_is_wide_enough_for_a_finger(client, empty_tab, webui, family)
         for row in rows.values():
             for left, right in pairwise(row):
                 assert left["x"] + left["width"] <= right["x"], (width, left, right)
+
+
+def test_a_click_on_a_map_that_is_out_of_date_writes_nothing(opened):
+    """Between "Back to the preset" and the answer the bars are still the old ones."""
+    track(opened, 3).click()
+    reset = part(opened, "map").locator(".instantstyle-reset")
+    reset.wait_for(state="visible")
+    settle(opened)
+    opened.evaluate(
+        """map => {
+            map.querySelector(".instantstyle-reset").click();
+            const track = map.querySelector('[data-index="8"] .instantstyle-track');
+            const at = {bubbles: true, button: 0};
+            track.dispatchEvent(new PointerEvent("pointerdown", at));
+            track.dispatchEvent(new PointerEvent("pointerup", at));
+        }""",
+        part(opened, "map").element_handle(),
+    )
+    assert text_of(opened, "blocks") == ""
+    assert wait_until(opened, lambda: weight(opened, 3) == 0 and weight(opened, 6) == 1)
+    assert text_of(opened, "blocks") == ""

@@ -72,7 +72,9 @@ def test_a_kept_reference_comes_back_to_who_sent_it_and_to_nobody_else(people, p
     assert wait_until(stranger, lambda: NOT_YOURS in notice(stranger))
     assert f"reference {digest} of unit 1 {NOT_YOURS}: drop the picture again" in notice(stranger)
     stranger.wait_for_timeout(1500)  # for what comes after the paste
-    assert box(stranger).input_value() == f"gone:{digest}"  # neither the sender's picture nor his own old one
+    assert (
+        box(stranger).input_value() == f"gone:{digest}"
+    )  # neither the sender's picture nor his own old one
     shoot(stranger, "stranger-pastes")
     drop(sender, STARS, on=part(sender, "reference").locator(".instantstyle-preview").first)
     paste_infotext(sender, info)

@@ -239,26 +239,6 @@ def test_click_drag_and_type_write_the_block_weights(opened):
     assert shows(opened, {"6": 1})
 
 
-def test_a_click_on_a_map_that_is_out_of_date_writes_nothing(opened):
-    """Between "Back to the preset" and the answer the bars are still the old ones."""
-    cell(opened, 3).locator(".instantstyle-track").click()
-    assert shows(opened, {"3": 1, "6": 1})
-    settle(opened)
-    opened.evaluate(
-        """map => {
-            map.querySelector(".instantstyle-reset").click();
-            const track = map.querySelector('[data-index="8"] .instantstyle-track');
-            const at = {bubbles: true, button: 0};
-            track.dispatchEvent(new PointerEvent("pointerdown", at));
-            track.dispatchEvent(new PointerEvent("pointerup", at));
-        }""",
-        part(opened, "map").element_handle(),
-    )
-    assert text_of(opened, "blocks") == ""
-    assert shows(opened, {"6": 1})
-    assert text_of(opened, "blocks") == ""
-
-
 def test_typed_block_weights_are_drawn_and_reach_the_picture(opened):
     small(opened)
     drop(opened)
