@@ -184,6 +184,13 @@ def test_two_units_that_exclude_each_other(webui):
     assert first.kind == "conflict" and "one such unit is allowed" in first.text
     assert second.kind == "ready"
     assert states(webui, two, **{**fields, "enabled_2": False})[0].kind == "ready"
+    # A unit between them that is off does not change their numbers.
+    apart = json.dumps({"units": [{"image": [HERE]}, {}, {"image": [HERE]}]})
+    fields = {"method": "swap", "method_3": "stylealigned", "enabled_3": True}
+    first, second, third = states(webui, apart, **fields)
+    assert "unit 3 works on self-attention too" in first.text
+    assert (second.kind, third.kind) == ("off", "ready")
+    assert states(webui, facts(), enabled_3=True)[2].kind == "empty"
 
 
 def test_the_block_map_stays_beside_a_value_that_fits_nothing(webui):

@@ -81,12 +81,10 @@ class Page:
         """Why the unit would be refused, and why it would change nothing."""
         given = [dict(values) for values in self._values]
         given[number - 1].update({"enabled": True, **(changes or {})})
-        others = [values for values in given if values["enabled"]]
-        place = sum(1 for values in given[:number] if values["enabled"])
         if isinstance(self.context, Exception):
             return [_sentence(self.context)], []
         try:
-            _, findings = check_units(others, self.context)[place - 1]
+            _, findings = check_units(given, self.context)[number - 1]
         except OSError as error:  # whatever has become of a file in the meantime
             return [f"A file cannot be read ({reason(error)})."], []
         return findings.plan.problems, findings.plan.idle
