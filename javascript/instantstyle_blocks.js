@@ -169,6 +169,7 @@
     function isStale(map) {
         const box = instantstyle.textBox(map.dataset.blocks);
         const preset = instantstyle.textBox(map.dataset.blocks.replace(/blocks$/, "preset"));
+        if (!box) return true;
         const status = document.querySelector("#" + map.dataset.status + " .instantstyle-status");
         const given = status ? JSON.parse(status.dataset.for || "[]") : [];
         const written = box.value === given[1] || box.value === map.dataset.written;

@@ -16,13 +16,6 @@ WEAK, STRONG, CONTENT, BURNT, NOTHING = COMPLAINTS = (
     "burnt",
     "nothing",
 )
-TITLES = {
-    WEAK: "Style too weak",
-    STRONG: "Style too strong",
-    CONTENT: "Content comes through",
-    BURNT: "Colours burn",
-    NOTHING: "Nothing changed",
-}
 # What is left when no step of the method changes anything any more.
 LAST = {
     WEAK: "All settings for a stronger style are used. Lower the CFG scale, shorten the prompt, or "
