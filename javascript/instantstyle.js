@@ -31,6 +31,19 @@ const instantstyle = (function() {
         updateInput(box);
     }
 
+    // The address of the picture that a gallery or a picture box of the WebUI shows; "" if none.
+    // Forge's boxes draw theirs on a canvas, and keep it as text.
+    function pictureIn(id) {
+        const place = document.getElementById(id);
+        if (!place) return "";
+        const image = place.querySelector(
+            ".thumbnail-item.selected img, .thumbnail-small.selected img") ||
+            place.querySelector("img[src]");
+        const text = place.querySelector("textarea");
+        const kept = text && text.value.startsWith("data:image/") ? text.value : "";
+        return image && image.getAttribute("src") ? image.src : kept;
+    }
+
     // The random number of this tab of the browser, by which a WebUI that strangers may use knows
     // what the tab has sent. A reload keeps it where the browser lets pages store anything.
     let number = "";
@@ -62,5 +75,6 @@ const instantstyle = (function() {
         }, PACE);
     });
 
-    return {make: make, closest: closest, textBox: textBox, setText: setText, tab: tab};
+    return {make: make, closest: closest, textBox: textBox, setText: setText,
+        pictureIn: pictureIn, tab: tab};
 })();

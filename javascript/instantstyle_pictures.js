@@ -190,18 +190,15 @@ instantstyle.pictures = (function() {
     }
 
     async function takeFromGallery(button) {
-        const gallery = document.getElementById(button.dataset.gallery);
-        const image = gallery && (
-            gallery.querySelector(".thumbnail-item.selected img, .thumbnail-small.selected img") ||
-            gallery.querySelector("img"));
+        const address = instantstyle.pictureIn(button.dataset.gallery);
         const zone = zoneFor(button.dataset.target);
-        if (!image || !zone) {
-            button.title = "The gallery shows no picture yet";
+        if (!address || !zone) {
+            button.title = "There is no picture yet";
             button.classList.add("instantstyle-nothing");
             setTimeout(function() { button.classList.remove("instantstyle-nothing"); }, 1000);
             return;
         }
-        await take(zone, [arrivals.addressed(image.src)], null);
+        await take(zone, [arrivals.addressed(address)], null);
     }
 
     function choose(zone, place) {

@@ -76,12 +76,15 @@ def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
     )
 
 
-def last_result_button(drop_zone_target: str, tab: str) -> str:
-    """A button that takes the picture shown in the gallery of `tab`."""
-    return (
+def picture_buttons(drop_zone_target: str, tab: str) -> str:
+    """Buttons that take the picture shown in the gallery of `tab`, and the one in img2img."""
+    return "".join(
         f'<button type="button" class="instantstyle-button" data-target="{drop_zone_target}" '
-        f'data-gallery="{tab}_gallery" title="Take the picture that the gallery shows">'
-        "Last result</button>"
+        f'data-gallery="{place}" title="{hint}">{title}</button>'
+        for place, title, hint in (
+            (f"{tab}_gallery", "Last result", "Take the picture that the gallery shows"),
+            ("img2img_image", "From img2img", "Take the picture that img2img starts from"),
+        )
     )
 
 

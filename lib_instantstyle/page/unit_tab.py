@@ -56,7 +56,7 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
             zone = markup.drop_zone(own("image"), image.label, image.tooltip, several=True)
             gr.HTML(zone, elem_id=own("reference"))
             with gr.Row(elem_classes=["instantstyle-buttons"]):
-                gr.HTML(markup.last_result_button(own("image"), tab), elem_id=own("last_result"))
+                gr.HTML(markup.picture_buttons(own("image"), tab), elem_id=own("last_result"))
                 parts["crops_button"] = markup.small_button("What CLIP sees", own("crops_button"))
             parts["crops"] = gr.HTML("", elem_id=own("crops"))
         with gr.Column(scale=2, min_width=300):

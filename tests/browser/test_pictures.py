@@ -104,11 +104,25 @@ def test_a_box_is_used_by_keyboard_alone(page):
         assert focused(page) == "instantstyle-hint"
 
 
+def test_the_picture_of_img2img_becomes_the_reference(page):
+    open_accordion(page)
+    button = part(page, "last_result").locator('button[data-gallery="img2img_image"]')
+    button.click()
+    assert wait_until(page, lambda: button.get_attribute("title") == "There is no picture yet")
+    assert box(page).input_value() == ""
+    page.evaluate("switch_to_img2img()")
+    page.locator("#img2img_image input[type=file]").first.set_input_files(COFFEE)
+    assert wait_until(page, lambda: page.evaluate("instantstyle.pictureIn('img2img_image') !== ''"))
+    page.evaluate("switch_to_txt2img()")
+    button.click()
+    assert wait_until(page, lambda: box(page).input_value() != "")
+
+
 def test_the_last_result_becomes_the_reference(page):
     small(page)
     generate(page)
     open_accordion(page)
-    part(page, "last_result").locator("button[data-gallery]").click()
+    part(page, "last_result").locator("button[data-gallery]").first.click()
     assert wait_until(page, lambda: box(page).input_value() != "")
     shown = page.locator("#txt2img_gallery img").first.get_attribute("src")
     assert pixels_at(page, box(page).input_value()) == pixels_at(page, shown)
