@@ -183,10 +183,11 @@ instantstyle.pictures = (function() {
 
     // Keep the first pictures, so many of them; those that are lost go in any case.
     function keep(zone, count) {
-        const list = references(textBox(zone).value).filter(function(each) {
+        const all = references(textBox(zone).value);
+        const list = all.filter(function(each) {
             return !(each.image || "").startsWith(GONE);
-        });
-        write(zone, list.slice(0, count));
+        }).slice(0, count);
+        if (list.length < all.length) replace(zone, list);
     }
 
     async function takeFromGallery(button) {

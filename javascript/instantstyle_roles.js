@@ -23,7 +23,8 @@
 
     function roleOf(combine, place, count) {
         if (combine === APART && count === 2) return place === 0 ? "colour" : "texture";
-        return count === 1 && ROLES[combine] ? combine : "both";
+        if (combine === APART) return place === 0 ? "colour" : "both";
+        return place === 0 && ROLES[combine] ? combine : "both"; // a field that fits is to be seen
     }
 
     // Two pictures share the sides: what one gives the other does not.

@@ -98,8 +98,11 @@ instantstyle.states = (function() {
         } else if (request.do === "clear") {
             instantstyle.pictures.keep(zoneOf(tab, request.unit, request.picture), 0);
         } else if (request.do === "keep") {
-            const zone = zoneOf(tab, request.unit, "image");
-            instantstyle.pictures.keep(zone, request.first ? 1 : Infinity);
+            BOXES.forEach(function(name) {
+                const isFirst = request.first && name === "image";
+                const zone = zoneOf(tab, request.unit, name);
+                if (zone) instantstyle.pictures.keep(zone, isFirst ? 1 : Infinity);
+            });
         } else {
             ask(tab, request);
         }

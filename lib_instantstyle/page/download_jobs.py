@@ -63,7 +63,7 @@ def start(name: str) -> None:
     Raises InstantStyleError if there is no such file, or the WebUI is open to strangers.
     """
     refuse_strangers(FORBIDDEN)
-    file = _published(name)
+    file = published_file(name)
     jobs = _jobs()
     with jobs.changing:
         job = jobs.by_name.get(name)
@@ -83,7 +83,7 @@ def start(name: str) -> None:
 def stop(name: str) -> None:
     """Stop the download of `name`, and keep what has arrived. Raises as `start` does."""
     refuse_strangers(FORBIDDEN)
-    job = _jobs().by_name.get(_published(name).name)
+    job = _jobs().by_name.get(published_file(name).name)
     if job:
         job.progress.stop.set()
 
@@ -112,7 +112,8 @@ def _run(job: _Job, reserved_bytes: int) -> None:
         job.runs = False
 
 
-def _published(name: str) -> PublishedFile:
+def published_file(name: str) -> PublishedFile:
+    """The published file `name`; raises InstantStyleError if there is none."""
     for file in published.PUBLISHED_FILES:
         if file.name == name:
             return file

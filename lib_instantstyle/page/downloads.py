@@ -58,8 +58,8 @@ def act_and_list(action: str) -> str:
     problem = ""
     try:
         if verb == "start":
-            for each in name.split():
-                download_jobs.start(each)
+            for file in [download_jobs.published_file(each) for each in name.split(" ")]:
+                download_jobs.start(file.name)
         elif verb == "stop":
             download_jobs.stop(name)
     except InstantStyleError as error:

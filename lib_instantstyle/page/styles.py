@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -47,10 +49,25 @@ _CONFIRM = "(name) => [name && confirm(`Delete the saved style ${name}?`) ? name
 Action = Callable[..., "tuple[str, str] | None"]
 
 
-class _Pressed:
-    """The name for which "save" was pressed while a style had it: pressing again replaces that."""
+_SECONDS = 60  # in which a second press replaces a style
 
-    name = ""
+
+class _Pressed:
+    """What "save" was pressed for while a style had the name: the same again replaces that style.
+
+    asked: name and values, as a hash. at: when.
+    """
+
+    asked = ""
+    at = 0.0
+
+    def is_second(self, name: str, values: Sequence[object]) -> bool:
+        """Whether this press repeats the last one that was refused; notes it if not."""
+        text = repr((same_name(name), values))
+        asked, now = hashlib.sha256(text.encode(errors="replace")).hexdigest(), time.monotonic()
+        is_second = asked == self.asked and now - self.at < _SECONDS
+        self.asked, self.at = "" if is_second else asked, now
+        return is_second
 
 
 class _Exports:
@@ -145,23 +162,21 @@ def wire(units: Sequence[Mapping[str, Any]]) -> None:
 def save(name: str, *values: object) -> tuple[str, str]:
     """Save the unit whose SAVED_FIELDS have these values.
 
-    A style of that name is replaced if the button is pressed twice for it.
+    A style of that name is replaced if the button is pressed twice for it, with nothing changed.
     """
     from lib_instantstyle.run.style_saving import save_style
 
     if not name.strip():
         raise InstantStyleError("the style needs a name; type one first.")
     unit = TABLE.parse_unit(dict(zip(SAVED_FIELDS, values)))
-    pressed = SESSION.of(_Pressed)
+    replacing = SESSION.of(_Pressed).is_second(name, values)
     try:
-        saved = save_style(unit, name, replacing=pressed.name == same_name(name))
+        saved = save_style(unit, name, replacing)
     except NameTaken:
-        pressed.name = same_name(name)
         raise InstantStyleError(
             f"a style named {shorten(name.strip())} is there already; press the button again to "
             "replace it, or choose another name."
         ) from None
-    pressed.name = ""
     return saved.name, f"Saved as {saved.name}, {saved.path.stat().st_size:,} bytes."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,31 +80,40 @@ def any_field_axis() -> Axis:
 
     def expand(p: Any, values: Sequence[Any]) -> Sequence[Any]:
         for value in values:
-            dict(_fields_in(value))
+            _fields_in(value)
         return values
 
-    return Axis("any field", str, lambda value: dict(_fields_in(value)), None, expand)
+    return Axis("any field", str, _fields_in, None, expand)
 
 
-def _fields_in(text: str) -> Iterator[tuple[str, object]]:
+def _fields_in(text: str) -> Mapping[str, object]:
     """The fields that `text` names, with their values as a request has them.
 
+    One may imply another, as a preset that there are no block weights, unless that is named too.
     Raises InstantStyleError if it names none.
     """
+    named: dict[str, object] = {}
+    implied: dict[str, object] = {}
     names = "|".join(TABLE.page_fields)
     # A block weight has these marks too: "blocks=6=1; 3=0.5; weight=2".
     for part in re.split(rf";\s*(?=(?:{names})\s*=)", text):
         name, equals, value = (each.strip() for each in part.partition("="))
-        if name not in TABLE.page_fields or not equals:
+        rest = value.partition(";")[2].strip() if name != "blocks" else ""
+        if name not in TABLE.page_fields or not equals or rest:
             raise InstantStyleError(
-                f"{shorten(part)} names no field; a field and its value, such as gamma=0.3, are "
-                "allowed, and several separated by semicolons."
+                f"{shorten(rest or part)} names no field; a field and its value, such as "
+                "gamma=0.3, are allowed, and several separated by semicolons."
             )
-        yield from field_axis(TABLE.fields[name]).changes(_typed(TABLE.fields[name], value)).items()
+        field = TABLE.fields[name]
+        implied |= field_axis(field).changes(_typed(field, value))
+        named[name] = implied[name]
+    return {**implied, **named}
 
 
 def _typed(field: Field, value: str) -> object:
-    """`value` as a number where the field takes one; other text is left to the field's parser."""
+    """`value` as a number or switch where the field takes one; the parser judges other text."""
+    if isinstance(field.parse, Boolean):
+        return value.capitalize()
     if isinstance(field.parse, (Number, Share, Integer)):
         try:
             number = float(value)

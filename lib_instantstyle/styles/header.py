@@ -83,14 +83,16 @@ def settings_of(unit: Unit) -> dict[str, Any]:
 
     Without its pictures, and without the fields whose effect is in the image embeds.
     """
-    changed = {name: getattr(unit, name) for name in _settings(unit.table) if unit.differs(name)}
+    changed = {
+        name: getattr(unit, name) for name in setting_names(unit.table) if unit.differs(name)
+    }
     return {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in changed.items()}
 
 
 def check_settings(info: StyleInfo, table: Table, name: str) -> None:
     """Raise InstantStyleError if a unit cannot have the settings of the style `name`."""
     problem = ""
-    if not info.settings.keys() <= set(_settings(table)):
+    if not info.settings.keys() <= set(setting_names(table)):
         problem = "its settings are no fields of a unit"
     try:
         table.parse_unit({**info.settings} if not problem else {})
@@ -151,7 +153,8 @@ def shapes_of(info: StyleInfo) -> dict[str, tuple[int, ...]]:
     return shapes | ({VECTORS: (count + 1, kind.embedding_width)} if kind.embedding_width else {})
 
 
-def _settings(table: Table) -> list[str]:
+def setting_names(table: Table) -> list[str]:
+    """The fields that a style's settings may have; those that it lacks have their defaults."""
     return [name for name in table.page_fields if name not in _NOT_SETTINGS]
 
 

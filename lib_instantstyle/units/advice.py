@@ -5,6 +5,7 @@ The page offers them under a result; README has the same in words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,15 +32,18 @@ LAST = {
 
 @dataclass(frozen=True)
 class By:
-    """A number goes on by `by`, and no further than `to`."""
+    """A number goes on by `by`, and no further than `to`; nothing happens below `above`."""
 
     field: str
     by: float
     to: float
+    above: float = -math.inf
 
     def changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What it changes of a unit's page values; nothing if the number is there or beyond."""
-        now = float(values[self.field])
+        now = values[self.field]
+        if not isinstance(now, (int, float)) or not self.above <= now < math.inf:
+            return {}
         after = min(now + self.by, self.to) if self.by > 0 else max(now + self.by, self.to)
         is_further = after > now if self.by > 0 else after < now
         return {self.field: round(after, 4)} if is_further else {}

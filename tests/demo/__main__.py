@@ -1,4 +1,4 @@
-"""`make demo`: what the extension is for, painted by small trained models in the miniature WebUI.
+"""`make demo`: what the extension is for, shown with small trained models in the miniature WebUI.
 
 The models of `tests/trained` know twelve shapes in twelve looks. Each row of the sheet is a
 reference and a prompt that names another shape: the picture should take the reference's look and
@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from lib_instantstyle.layout import SDXL
-from tests.demo.painting import Demo, difference
+from tests.demo.generating import Demo, difference
 from tests.demo.rows import Judging, Row, rows
 from tests.demo.sheet import make_sheet
 from tests.demo.ways import Way, numbers, ways
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT / "build" / "demo"
 HONEST = [
     "Small models, trained on drawings of twelve shapes in twelve looks; they know nothing else.",
-    "They show what the method does with a reference, not how well SDXL paints.",
+    "They show what the method does with a reference, not the quality of SDXL.",
 ]
 
 
@@ -49,9 +49,9 @@ def main() -> None:
         print(f"\n{row.prompt!r}, in the look of {row.title}:")
         cells = []
         for way in ways(measured):
-            picture = paint(demo, way, row)
+            picture = generated(demo, way, row)
             seen = judge.verdict(picture)
-            cells.append((f"{way.title}\nprompt: {row.prompt}\npainted: {seen}", picture))
+            cells.append((f"{way.title}\nprompt: {row.prompt}\nshows: {seen}", picture))
         table.append([*cells, (f"reference\n{row.title}", row.reference)])
     check_others(demo, shown[0], ways(measured)[-1])
 
@@ -60,11 +60,13 @@ def main() -> None:
     save(folder, table, footer)
     print("\n" + "\n".join(footer))
     print(f"\nPictures: {folder}, side by side in {folder / 'sheet.png'}")
+    # The last picture is what the page's arrow brings back, with its reference.
+    demo.generate(shown[0].prompt, ways(measured)[-1].unit(shown[0]))
     if not arguments.once:
         serve(arguments.port)
 
 
-def paint(demo: Demo, way: Way, row: Row) -> Image.Image:
+def generated(demo: Demo, way: Way, row: Row) -> Image.Image:
     """The picture, if nothing but the blocks of `way` received anything."""
     picture, blocks = demo.generate(row.prompt, way.unit(row))
     expected = {SDXL.blocks[i].diffusers for i in way.blocks}
@@ -126,7 +128,11 @@ def save(folder: Path, table: list[list[tuple[str, Image.Image]]], footer: list[
 def serve(port: int) -> None:
     """Hand over to the WebUI with its page; it prints its address and stays until Ctrl-C."""
     command = ["-m", "tests.miniature", "--port", str(port), "--data-dir", "build/demo"]
-    print("\nStarting the page; Ctrl-C ends it.", flush=True)
+    print("\nStarting the page; Ctrl-C ends it. With the prompt empty, the arrow under Generate")
+    print(
+        "brings back the last picture's prompt, size and reference. Then press Generate.",
+        flush=True,
+    )
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, *command, "--extension", "."])  # noqa: S606
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,8 @@ def adapter(webui):
 def offer(monkeypatch, site, content):
     from lib_instantstyle.models import published as published_files
 
-    monkeypatch.setattr(published_files, "PUBLISHED_FILES", (published(site, content, NAME),))
+    file = replace(published(site, content, NAME), layout="sd15")
+    monkeypatch.setattr(published_files, "PUBLISHED_FILES", (file,))
 
 
 def ask(webui, asked=""):
@@ -80,7 +82,7 @@ def said(webui):
 def test_a_click_brings_the_adapter_and_the_page_knows_it(webui, adapter, monkeypatch):
     with publisher(adapter) as site:
         offer(monkeypatch, site, adapter)
-        assert "No IP-Adapter for SD1.5" in said(webui) and "Models to download" in said(webui)
+        assert "No IP-Adapter for SD1.5" in said(webui) and f"Download {NAME} (" in said(webui)
         assert "ip-adapter_sd15" not in choices(webui)
         before = ask(webui)
         assert 'data-here="0"' in before and f'data-ask="start {NAME}"' in before
@@ -93,7 +95,7 @@ def test_a_click_brings_the_adapter_and_the_page_knows_it(webui, adapter, monkey
     assert (own_folder() / NAME).read_bytes() == adapter
     assert "ip-adapter_sd15" in choices(webui)
     assert "ip-adapter_sd15 with image encoder" in said(webui)
-    assert "Models to download" not in said(webui)
+    assert "Download" not in said(webui)
 
 
 def test_a_download_that_ends_during_a_look_is_seen_by_the_next(webui, adapter, monkeypatch):

@@ -24,11 +24,13 @@ pytestmark = pytest.mark.usefixtures("all_checkpoints_in_memory")
         ("enabled", "True, False", [{}, {"enabled": False}]),
         (
             "any field",
-            'weight=0.5, "blocks=7:1; 8:0.5; weight = 2; report=False", combine=colour',
+            'weight=0.5, "blocks=7:1; 8:0.5; weight = 2; report=false", combine=colour, '
+            "blocks=7:1; preset=layout",
             [
                 {"weight": 0.5},
                 {"blocks": "7:1; 8:0.5", "weight": 2},
                 {"combine": "colour"},
+                {"blocks": "7:1", "preset": "layout"},
             ],
         ),
         (
@@ -94,6 +96,7 @@ def test_a_preset_is_not_hidden_by_the_units_own_blocks(webui):
         ("weight", "0.5, much", "'much' is no number"),
         ("any field", "weight=0.5, gama=1", "'gama=1' names no field"),
         ("any field", "weight", "'weight' names no field"),
+        ("any field", "weight=1; palete=2", "'palete=2' names no field"),
         ("any field", "weight=99", "weight is 99"),
         ("any field", "preset=sorcery", "preset is 'sorcery'"),
         ("start", "0-2 (+0.5)", "start is 1.5; a number from 0 to 1 is allowed"),

@@ -315,7 +315,7 @@ def test_strangers_import_no_style(public, ink, library, tmp_path):
 
     file = tmp_path / "mine.safetensors"
     file.write_bytes(ink)
-    handle = styles._handler(styles.take_in, 0, True)
+    handle = styles._handler(styles.take_in, 0, True, 1)
     assert "may be strangers" in handle(str(file), "")[2]
     assert [path.name for path in library.folder.iterdir()] == ["ink.safetensors"]
 

@@ -46,9 +46,10 @@ def test_infotext_brings_back_the_style_where_the_picture_is_gone(webui, library
     shutil.rmtree(library.folder.parent / "references")
     monkeypatch.setitem(webui.shared.opts.data, "instantstyle_reference_store_mb", 0)
     assert pasted() == ["ink", "", 0.5]
-    assert pasted(crop="pad") == ["", None, 0.5]  # the style was made of another part
+    style, image, _ = pasted(crop="pad")  # the style was made of another part
+    assert style == "" and image.startswith("gone:")
     library.delete("ink")
-    assert pasted() == ["", None, 0.5]
+    assert pasted() == ["", image, 0.5]
 
 
 def names(update):
@@ -70,7 +71,7 @@ def test_saving_offers_the_style_to_every_unit_and_leaves_this_one_its_reference
     ("values", "words"),
     [
         ({"style_name": "ink"}, "has no reference"),
-        ({"style_name": "", "image": COFFEE}, "The name &#x27;&#x27; is not allowed"),
+        ({"style_name": " ", "image": COFFEE}, "The style needs a name; type one first."),
         ({"style_name": "<b>", "image": COFFEE}, "The name &#x27;&lt;b&gt;&#x27; is not allowed"),
     ],
 )
@@ -78,6 +79,28 @@ def test_what_cannot_be_saved_is_a_sentence_and_changes_nothing(webui, library, 
     picked, _, said, _ = press(webui, "style_save", **values)
     assert words in said and "instantstyle-problem" in said
     assert "value" not in picked and library.styles() == []
+
+
+def test_a_style_is_replaced_by_a_second_press_for_the_same_alone(webui, library, monkeypatch):
+    from lib_instantstyle.page import styles
+
+    def save(**values):
+        return press(webui, "style_save", **{"style_name": "ink", "image": COFFEE, **values})[2]
+
+    asks = "A style named &#x27;ink&#x27; is there already; press the button again to replace it"
+    assert save().startswith("Saved as ink, ")
+    made = library.find("ink").path.read_bytes()
+    assert asks in save(weight=0.5)
+    assert asks in save(weight=0.6)  # something else than what was asked about
+    assert "press the button again" in save(style_name="INK", weight=0.7)
+    assert library.find("ink").path.read_bytes() == made
+    assert save(weight=0.7).startswith("Saved as ink, ")
+    assert library.find("ink").info.settings["weight"] == 0.7
+    assert [style.name for style in library.styles()] == ["ink"]
+    assert asks in save(weight=0.8)
+    now = styles.time.monotonic
+    monkeypatch.setattr(styles.time, "monotonic", lambda: now() + 3600)
+    assert asks in save(weight=0.8)  # an hour later nobody remembers
 
 
 def test_renaming_and_deleting_act_on_the_picked_style(webui, library):

@@ -105,7 +105,8 @@ def test_a_missing_adapter_is_downloaded_with_its_encoder(webui):
         assert lacking.request == {"do": "download", "files": files}
         assert lacking.title.endswith("(4.39 GB)")
         assert state(webui, facts(image=[], on=False)).kind == "file"
-        assert state(webui, enabled=False).request is None
+        off = state(webui, enabled=False)  # nothing would be refused for its sake
+        assert off.kind == "off" and off.request == {"do": "on", "unit": 1}
         shared.cmd_opts.disable_extension_access = True  # strangers may use the page
         assert state(webui).kind == "file" and state(webui).request is None
     finally:
@@ -155,12 +156,42 @@ def test_pictures_that_a_method_cannot_have(webui):
     found = state(webui, facts(image=[{"weight": 1, "gone": "1a2b3c4d5e6f"}, HERE]))
     assert found.kind == "conflict" and "the picture '1a2b3c4d5e6f'" in found.text
     assert found.request == {"do": "keep", "unit": 1, "first": False}
+    gone = [{"weight": 1, "gone": "1a2b3c4d5e6f"}]
+    found = state(webui, facts(image=gone, mask=gone))
+    assert found.request == {"do": "keep", "unit": 1, "first": False}
     found = state(webui, facts(image=[HERE] * 40))
     assert found.kind == "conflict" and "up to 16 are allowed" in found.text
     # The first picture of a batch may serve, so that nothing is missing there.
     for batch, kind in ((None, "ready"), (2, "ready"), (1, "empty"), ("x", "ready")):
         said = json.dumps({"units": [{"image": []}], "numbers": {"batch_size": batch}})
         assert state(webui, said, method="stylealigned").kind == kind, batch
+
+
+def test_a_field_is_reset_before_a_picture_is_removed(webui):
+    """A side of a single picture was chosen, and then a second one dropped."""
+    found = state(webui, facts(image=[HERE, HERE]), combine="colour")
+    assert found.request == {"do": "set", "unit": 1, "values": {"combine": "concat"}}
+    for combine in ("colour", "colour + texture"):
+        assert state(webui, facts(image=[]), combine=combine).kind == "empty"
+
+
+def test_without_a_checkpoint_a_unit_that_is_off_stays_off(webui, monkeypatch):
+    from lib_instantstyle.errors import InstantStyleError
+    from lib_instantstyle.hosts import checkpoint
+
+    def none(*_):
+        raise InstantStyleError("no checkpoint is there")
+
+    monkeypatch.setattr(checkpoint, "chosen_layers", none)
+    first, second, _ = states(webui)
+    assert first.kind == "conflict" and first.text == "No checkpoint is there"
+    assert second.kind == "off" and second.text.startswith("This unit is off. No checkpoint")
+
+
+def test_the_palette_alone_can_be_measured(webui):
+    fields = {"weight": 0, "palette": 0.5, "leak_meter": True}
+    assert state(webui, **fields).kind == "ready"
+    assert "leak" in webui.txt2img(**style({**UNIT, **fields})).infotexts[0]
 
 
 def test_a_method_that_changes_a_picture_belongs_to_img2img(webui):
@@ -225,6 +256,50 @@ def test_a_change_says_what_it_did_and_can_be_undone(webui):
     text, nothing, back = act(webui, undo, preset="layout", weight=0.5)
     assert text == "Unit 1: Undone." and nothing is None
     assert back == {"preset": "style", "weight": 1}
+
+
+def test_an_undo_writes_back_what_stood_there(webui):
+    """Also what no unit could have, and what says nothing beside other fields."""
+    clear = {"do": "set", "unit": 1, "values": {"blocks": "", "end": 1}}
+    odd = {"blocks": "6=abc(", "end": 9}
+    _, undo, changed = act(webui, clear, **odd)
+    assert changed == {"blocks": "", "end": 1.0}
+    assert act(webui, undo)[2] == odd
+    fields = {"preset": "style+layout", "weight": 0.5, "layout_weight": 0.5}
+    request = {"do": "set", "unit": 1, "values": {"layout_weight": 0.8}}
+    text, undo, _ = act(webui, request, **fields)
+    assert text == "Unit 1: “Layout weight” 0.5 → 0.8."
+    assert act(webui, undo, **{**fields, "layout_weight": 0.8})[2] == {"layout_weight": 0.5}
+
+
+@pytest.mark.parametrize("value", [None, "", "x", True, {}])
+@pytest.mark.parametrize("complaint", COMPLAINTS)
+def test_a_value_that_is_none_ends_in_a_sentence(webui, complaint, value):
+    act(webui, {"do": complaint, "unit": 1}, weight=value)
+    act(webui, {"do": complaint, "unit": 1}, method=value)
+
+
+def test_advice_never_goes_the_other_way(webui):
+    text, _, changed = act(webui, {"do": CONTENT, "unit": 1}, auto_content=5)
+    assert changed == {"content_scale": 0.75}, text
+    _, _, changed = act(webui, {"do": WEAK, "unit": 1}, weight=-1)
+    assert "weight" not in changed or changed["weight"] > 0
+
+
+def test_all_settings_of_a_saved_style_are_loaded(webui):
+    from lib_instantstyle.run.style_saving import save_style
+    from lib_instantstyle.styles.library import library
+
+    save_style(TABLE.parse_unit({**UNIT, "preset": "layout", "end": 0.9}), "ink")
+    try:
+        now = {"style": "ink", "weight": 0.3, "preset": "style precise", "boost": 2, "end": 0.9}
+        changed = act(webui, {"do": "style", "unit": 1}, facts(image=[]), **now)[2]
+        assert changed["preset"] == "layout" and changed["weight"] == 1
+        assert "end" not in changed and "style" not in changed and "enabled" not in changed
+        after = state(webui, facts(image=[]), **{**now, **changed})
+        assert after.kind == "ready"
+    finally:
+        library(TABLE).delete("ink")
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,8 @@ def _seen(webui, toy, answer) -> dict[str, object]:
     from modules import infotext_utils
 
     from lib_instantstyle.methods import TABLE
-    from lib_instantstyle.page import status
     from lib_instantstyle.page.paste import paster
+    from lib_instantstyle.page.states.lines import lines
     from tests import field_table
 
     def differs(unit):
@@ -147,7 +147,7 @@ def _seen(webui, toy, answer) -> dict[str, object]:
         "no other method acts": not differs({"method": "toy", "toy_amount": 0, **UNIT}),
         "infotext": answer.infotexts[0],
         "pasted": [paster(1, name)(params) for name in ("method", "toy_amount", "toy_sign")],
-        "status line": status.lines(values)[0],
+        "status line": lines(json.dumps({"units": [{"image": [{}]}]}), *values)[0],
         "plan": webui.post("/instantstyle/plan", style(toy)).json(),
         "problem": webui.txt2img(expect=422, **style({**toy, "toy_amount": 6.5})).body["detail"],
         "planned problem": webui.post(

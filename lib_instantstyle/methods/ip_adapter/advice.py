@@ -11,7 +11,7 @@ from lib_instantstyle.units.presets import DEFAULT_PRESET
 
 ADVICE: Advice = {
     WEAK: (
-        By("weight", 0.25, 1.5),
+        By("weight", 0.25, 1.5, above=0),
         Set({"blocks": ""}),
         # More blocks need less weight: content comes along.
         Set({"preset": "strong style", "weight": 0.8}),
@@ -20,7 +20,7 @@ ADVICE: Advice = {
     CONTENT: (
         Set({"blocks": ""}),
         Set({"preset": DEFAULT_PRESET}),
-        Set({"auto_content": 3}),
+        By("auto_content", 3, 3),
         By("content_scale", 0.25, 1),
         By("weight", -0.2, 0.6),
     ),

@@ -134,7 +134,7 @@ class IPAdapter(Method):
 
     def image_encoder(self, unit: Unit, context: Context) -> ImageEncoderFile | None:
         layers = context.known_layers
-        selected = layer_weights(unit, layers)
+        selected = layer_weights(unit, layers) or None  # none where the palette acts alone
         return choose(unit.adapter, context.catalog, layers, selected).image_encoder
 
     @torch.no_grad()
@@ -159,7 +159,7 @@ def _chosen(
         style, choice = saved_style(unit, context, weights)
         pictures = replace(pictures, weights=style.info.weights)
     else:
-        if unit.combine in SEPARATED:
+        if unit.combine in SEPARATED and unit.image:
             check_sides(unit, len(pictures.references))
         choice = choose(unit.adapter, context.catalog, layers, weights)
     held = {number: weight for number, weight in weights.items() if number not in choice.muted}

@@ -23,6 +23,7 @@ from lib_instantstyle.page.states.lines import chosen_context, page_units_of
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.advice import COMPLAINTS, LAST, NOTHING
 
+_UNDONE = "Undone."
 _MEASURE = (
     "This unit is ready, so its effect will be measured. Generate again: the numbers appear under "
     "the picture and in the block map."
@@ -44,16 +45,32 @@ def change(request_text: str, facts_text: str, *values: object) -> list[Any]:
     number = given.get("unit") if isinstance(given, Mapping) else None
     if not isinstance(number, int) or not 1 <= number <= len(units):
         return ["", *kept]
-    before = units[number - 1]
+    first = (number - 1) * len(TABLE.page_fields)
+    # As the page has them, for the undo: `units` lack what says nothing.
+    before = dict(zip(TABLE.page_fields, values[first:]))
+    after: Mapping[str, Any]
     try:
-        message, after = _changes(given, number, units, facts_text)
+        if given.get("undo"):
+            message, after = _UNDONE, _undone(given.get("values"))
+        else:
+            message, after = _changes(given, number, units, facts_text)
     except InstantStyleError as error:
         return [problem_box(error_sentence(error, number)), *kept]
-    first = (number - 1) * len(TABLE.page_fields)
+    after = {name: value for name, value in after.items() if before[name] != value}
     for name, value in after.items():
         kept[first + TABLE.page_fields.index(name)] = gr.update(value=value)
-    undo = {name: before.get(name) for name in after}
-    return [_message(number, message, undo), *kept]
+    undo = {name: before[name] for name in after}
+    return [_message(number, message or _in_words(before, after), undo), *kept]
+
+
+def _undone(values: object) -> dict[str, Any]:
+    """What stood in the fields before, whether or not a unit could have it."""
+    given = values if isinstance(values, Mapping) else {}
+    return {
+        name: value
+        for name, value in given.items()
+        if name in TABLE.page_fields and isinstance(value, (str, int, float))
+    }
 
 
 def _changes(
@@ -61,49 +78,54 @@ def _changes(
     number: int,
     units: Sequence[Mapping[str, object]],
     facts_text: str,
-) -> tuple[str, Mapping[str, object]]:
-    """A sentence, and new values of the page by field."""
+) -> tuple[str, Mapping[str, Any]]:
+    """A sentence, or "" where the changes speak for themselves; new values of the page by field."""
     action = str(given.get("do"))
     if action in COMPLAINTS:
         return _advised(action, number, units, facts_text)
-    asked = given.get("values")
     if action == "style":
-        asked = library(TABLE).find(str(units[number - 1]["style"])).info.settings
+        return "", _settings_of(str(units[number - 1]["style"]), number)
+    asked = given.get("values")
     values = {
         name: value
         for name, value in (asked.items() if isinstance(asked, Mapping) else ())
         if name in TABLE.page_fields
     }
     unit = TABLE.parse_unit(values, number)
-    after = {name: page_value(unit, name) for name in values}
-    if given.get("undo"):
-        return "Undone.", after
-    return _in_words(units[number - 1], after), after
+    return "", {name: page_value(unit, name) for name in values}
+
+
+def _settings_of(style: str, number: int) -> dict[str, Any]:
+    """All settings that the saved style was made with; what it does not name has its default."""
+    from lib_instantstyle.styles.header import setting_names  # the formats of model files
+
+    unit = TABLE.parse_unit(library(TABLE).find(style).info.settings, number)
+    return {name: page_value(unit, name) for name in setting_names(TABLE)}
 
 
 def _advised(
     complaint: str, number: int, units: Sequence[Mapping[str, object]], facts_text: str
-) -> tuple[str, Mapping[str, object]]:
+) -> tuple[str, Mapping[str, Any]]:
     # These open model files, which must not happen before the accordion is opened.
     from lib_instantstyle.page.states.unit_states import READY, Page
 
     facts = read_facts(facts_text)
     page = Page(units, facts, chosen_context(facts))
     values = units[number - 1]
+    declared = TABLE.parse_unit({"method": values["method"]}, number).declared
     if complaint == NOTHING:
         state = page.states()[number - 1]
         if state.kind != READY:
             return state.text, {}
-        if values["report"] or "report" not in TABLE.matters(str(values["method"])):
+        if values["report"] or "report" not in TABLE.matters(declared.name):
             return LAST[NOTHING], {}
         return _MEASURE, {"report": True}
-    declared = TABLE.parse_unit({"method": values["method"]}, number).declared
     now = set(page.problems(number))
     for step in declared.advice.get(complaint, ()):
         after = step.changes(values)
         # A step that this adapter or checkpoint cannot take is left out.
         if after and set(page.problems(number, after)) <= now:
-            return _in_words(values, after), after
+            return "", after
     return LAST[complaint], {}
 
 
@@ -119,7 +141,7 @@ def _message(number: int, text: str, undo: Mapping[str, object]) -> str:
     if not text:
         return ""
     button = ""
-    if undo and text != "Undone.":
+    if undo and text != _UNDONE:
         asked = {"do": "set", "undo": True, "unit": number, "values": undo}
         button = repair_button("Undo", asked)
     return (

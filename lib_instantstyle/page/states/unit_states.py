@@ -93,6 +93,9 @@ class Page:
         values = self._values[number - 1]
         unit, findings = parsed_unit({**values, "enabled": True}, number)
         found = self._described(unit)
+        if isinstance(found, Exception) and not values["enabled"]:
+            text = f"{_UNIT_OFF} {_sentence(found, number)}"
+            return UnitState(OFF, text, repair=_switch_on(number))
         if isinstance(found, Exception):
             return UnitState(CONFLICT, _sentence(found, number))
         unfit = [_sentence(problem, number) for problem in findings.plan.problems]
@@ -126,11 +129,10 @@ class Page:
         is_off = not values["enabled"]
         if unit.palette and not unit.uses_method:  # whatever adapter there is, it is not used
             found = StatusText(_PALETTE_ALONE)
-        if found.files is not None and not unfit:
-            text = f"{_UNIT_OFF} {found.text}" if is_off else found.text
-            return UnitState(FILE, text, repair=None if is_off else _download(found.files))
         if is_off:
             return UnitState(OFF, f"{_UNIT_OFF} {found.text}", repair=_switch_on(number))
+        if found.files is not None and not unfit:
+            return UnitState(FILE, found.text, repair=_download(found.files))
         idle = " ".join(_sentence(text, number) for text in unit.why_idle)
         if idle and not unfit:
             return UnitState(IDLE, idle, repair=self._idle_repair(unit))
@@ -172,17 +174,27 @@ class Page:
 
     def _repairs(self, unit: Unit, values: Mapping[str, object]) -> Iterator[Repair]:
         """Repairs to try, in this order."""
-        image = str(values["image"])
         if values["blocks"]:
             yield _set(unit, "Clear own block weights", {"blocks": ""})
-        if GONE in image or len(unit.image) > 1:
-            kept = [{"image": each.image} for each in unit.image if GONE not in each.image]
-            first = kept if GONE in image else kept[:1]
-            title = "Remove what is not kept" if GONE in image else "Keep the first picture alone"
-            request = {"do": "keep", "unit": unit.number, "first": GONE not in image}
-            yield Repair(title, request, {"image": first})
+        kept = [
+            {"image": each.image, "weight": each.weight}
+            for each in unit.image
+            if GONE not in each.image
+        ]
+        gone = {name: "" for name in TABLE.pictures if GONE in str(values[name])}
+        if gone:
+            request: dict[str, object] = {"do": "keep", "unit": unit.number, "first": False}
+            changes = {**gone, "image": kept} if "image" in gone else gone
+            yield Repair("Remove what is not kept", request, changes)
         if values["style"]:
             yield _set(unit, "Clear the saved style", {"style": ""})
+        yield from self._resets(unit, values)
+        if self.facts.tab == TXT2IMG:
+            yield Repair("Send to img2img", {"do": "img2img"})
+        # What takes a picture away comes last.
+        if len(kept) > 1:
+            request = {"do": "keep", "unit": unit.number, "first": True}
+            yield Repair("Keep the first picture alone", request, {"image": kept[:1]})
         for name in TABLE.pictures:
             if values[name]:
                 title = f"Remove the picture of “{TABLE.fields[name].label}”"
@@ -190,16 +202,17 @@ class Page:
                     title = "Remove the reference"
                 request = {"do": "clear", "unit": unit.number, "picture": name}
                 yield Repair(title, request, {name: ""})
-        if self.facts.tab == TXT2IMG:
-            yield Repair("Send to img2img", {"do": "img2img"})
+        if unit.number > 1:
+            yield _set(unit, "Switch this unit off", {"enabled": False})
+
+    def _resets(self, unit: Unit, values: Mapping[str, object]) -> Iterator[Repair]:
+        """Each field that is not as usual, set to its default."""
         usual = TABLE.unit_type()
         for name in TABLE.page_fields:
             default = page_value(usual, name)
             if name not in _KEPT and values.get(name, default) != default:
                 label = TABLE.fields[name].label
                 yield _set(unit, f"Set “{label}” to {value_in_words(default)}", {name: default})
-        if unit.number > 1:
-            yield _set(unit, "Switch this unit off", {"enabled": False})
 
     def _idle_repair(self, unit: Unit) -> Repair | None:
         """What makes a unit act that changes nothing."""
