@@ -70,9 +70,9 @@ def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
     plain = outcomes[NO_ADAPTER.name][0.0][0]
     full = outcomes[ALL][1.0]
     lines = [
-        f"- Without an adapter {_share(plain.kept)} of the pictures have the prompted shape.",
-        f"- *{ALL}* at weight 1: {_share(full[0].styled)} have the reference's look, and "
-        f"{_share(full[0].leaked)} have its shape.",
+        f"- Without an adapter {percent(plain.kept)} of the pictures have the prompted shape.",
+        f"- *{ALL}* at weight 1: {percent(full[0].styled)} have the reference's look, and "
+        f"{percent(full[0].leaked)} have its shape.",
     ]
     for way in ways:
         if way.name == ALL:
@@ -81,10 +81,10 @@ def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
         less = difference(one[0].leaked, full[0].leaked)
         same = at_same_looks(one[0], baseline(outcomes))
         lines.append(
-            f"- *{way.name}* at {way.turned} {way.usual:g}: {_share(one[0].styled)} have the look, "
-            f"{_share(one[0].leaked)} the reference's shape: {_points(less)} points against all "
-            f"blocks at weight 1, which is {_verdict(less)}; {_points(same)} points against all "
-            f"blocks at the same share of looks, which is {_verdict(same)}."
+            f"- *{way.name}* at {way.turned} {way.usual:g}: {percent(one[0].styled)} have the "
+            f"look, {percent(one[0].leaked)} the reference's shape: {points(less)} points against "
+            f"all blocks at weight 1, which is {verdict(less)}; {points(same)} points against all "
+            f"blocks at the same share of looks, which is {verdict(same)}."
         )
     agree = [
         float((a.leaked == b.leaked).mean())
@@ -98,7 +98,7 @@ def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
     return lines
 
 
-def _verdict(found: Interval) -> str:
+def verdict(found: Interval) -> str:
     _, low, high = found
     if high < 0:
         return "less"
@@ -109,32 +109,32 @@ def _front(ways: Sequence[Way], outcomes: Found) -> list[str]:
     lines = [
         "| way | strength | kept | leaked | styled | leaks at the same share of looks |",
         "| --- | --- | --- | --- | --- | --- |",
-        _row(NO_ADAPTER.name, "", outcomes[NO_ADAPTER.name][0.0], ""),
+        row(NO_ADAPTER.name, "", outcomes[NO_ADAPTER.name][0.0], ""),
     ]
     for way in ways:
         for strength, verdicts in outcomes[way.name].items():
-            same = (
-                "" if way.name == ALL else _points(at_same_looks(verdicts[0], baseline(outcomes)))
-            )
-            lines.append(_row(way.name, f"{way.turned} {strength:g}", verdicts, same))
+            same = "" if way.name == ALL else points(at_same_looks(verdicts[0], baseline(outcomes)))
+            lines.append(row(way.name, f"{way.turned} {strength:g}", verdicts, same))
     return lines
 
 
-def _row(name: str, strength: str, verdicts: Verdicts, same: str) -> str:
+def row(name: str, strength: str, verdicts: Verdicts, same: str) -> str:
+    return f"| {name} | {strength} | {' | '.join(cells(verdicts))} | {same} |"
+
+
+def cells(verdicts: Verdicts) -> list[str]:
+    """Shares kept, leaked and styled, by both judges."""
     one, two = verdicts
-    cells = [
-        f"{_share(a)} [{100 * b.mean():.1f}]"
-        for a, b in ((one.kept, two.kept), (one.leaked, two.leaked), (one.styled, two.styled))
-    ]
-    return f"| {name} | {strength} | {' | '.join(cells)} | {same} |"
+    pairs = (one.kept, two.kept), (one.leaked, two.leaked), (one.styled, two.styled)
+    return [f"{percent(a)} [{100 * b.mean():.1f}]" for a, b in pairs]
 
 
 def _blocks(found: Sweep) -> list[str]:
     lines = ["| block | kept | leaked | styled |", "| --- | --- | --- | --- |"]
     for index, outcome in found.alone.items():
         name = f"{index} `{SDXL.blocks[index].diffusers}`"
-        cells = " | ".join(map(_share, (outcome.kept, outcome.leaked, outcome.styled)))
-        lines.append(f"| {name} | {cells} |")
+        shares = " | ".join(map(percent, (outcome.kept, outcome.leaked, outcome.styled)))
+        lines.append(f"| {name} | {shares} |")
     chosen = ", ".join(f"{i} (`{SDXL.blocks[i].diffusers}`)" for i in found.style)
     count = len(found.style)
     suffice = "1 block suffices" if count == 1 else f"{count} blocks suffice"
@@ -144,16 +144,16 @@ def _blocks(found: Sweep) -> list[str]:
         f"\nRanked by styled less leaked, {enough}. These are the style blocks of this report. The "
         f"paper's style block, {PAPERS_BLOCK}, is "
         f"{'one of them' if PAPERS_BLOCK in found.style else 'not among them'}; by itself it "
-        f"styles {_share(paper)}."
+        f"styles {percent(paper)}."
     )
     return lines
 
 
-def _share(hits: Hits) -> str:
+def percent(hits: Hits) -> str:
     found, low, high = share(hits)
     return f"{found:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _points(found: Interval) -> str:
+def points(found: Interval) -> str:
     middle, low, high = (100 * value for value in found)
     return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
