@@ -103,7 +103,7 @@ FUSED, STYLE_FUSED = "all blocks, fused by AdaIN", "style blocks, fused by AdaIN
 FROM_ZERO = "all blocks, guided away from the zero image"
 FROM_DRAWING = "all blocks, a drawing of the content as negative image"
 FROM_WORDS = "all blocks, words subtracted and guided away from"
-WEIGHTS = (0.5, 0.75, 1.0)
+WEIGHTS = (0.25, 0.5, 0.75, 1.0)
 MASKS = (0.0, 0.1, 0.2, 0.4)  # 0: the share that two clusters give
 GUIDANCE = "attention_guidance"
 QUICK = (ALL, STYLE, SUBTRACTED, PROJECTED, MASKED, PURIFIED, BOTH, PAPER, PAPER_TRAINED)
@@ -130,14 +130,14 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
         )
 
     def guided(phi: float) -> Arm:
-        return equally(FROM_ZERO, ALL_BLOCKS, fields={"attention_guidance": phi})
+        return equally(FROM_ZERO, ALL_BLOCKS, fields={GUIDANCE: phi})
 
     def guided_from_drawing(phi: float) -> Arm:
-        fields = {"attention_guidance": phi} if phi else {}
+        fields = {GUIDANCE: phi}
         return equally(FROM_DRAWING, ALL_BLOCKS, fields=fields, draws_content=True)
 
     def guided_from_words(phi: float) -> Arm:
-        fields = {"attention_guidance": phi, "guidance_from": REMOVED_CONTENT}
+        fields = {GUIDANCE: phi, "guidance_from": REMOVED_CONTENT}
         arm = equally(FROM_WORDS, ALL_BLOCKS, fields=fields)
         return arm.removing("difference", DEFAULT_REMOVED)
 
@@ -160,12 +160,10 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
         Way(STYLE_MASKED, "content_share", (0.2,), masking(STYLE_MASKED, style), 0.2, TOKENS),
         Way(AS_PUBLISHED, "purify", (0.01, 0.1), purifying(AS_PUBLISHED, PUBLISHED), 0.01, TOKENS),
         Way(FUSED, "weight", (0.5, 1.0), blocks(FUSED, ALL_BLOCKS, fields=adain), 1.0, INSIDE),
-        Way(
-            STYLE_FUSED, "weight", (0.5, 1.0), blocks(STYLE_FUSED, style, fields=adain), 1.0, INSIDE
-        ),
-        Way(FROM_ZERO, GUIDANCE, (2.0, 4.0), guided, 2.0, INSIDE),
-        Way(FROM_DRAWING, GUIDANCE, (0.0, 2.0), guided_from_drawing, 2.0, INSIDE),
-        Way(FROM_WORDS, GUIDANCE, (2.0, 4.0), guided_from_words, 2.0, INSIDE),
+        Way(STYLE_FUSED, "weight", (1.0,), blocks(STYLE_FUSED, style, fields=adain), 1.0, INSIDE),
+        Way(FROM_ZERO, GUIDANCE, (2.0,), guided, 2.0, INSIDE),
+        Way(FROM_DRAWING, GUIDANCE, (2.0,), guided_from_drawing, 2.0, INSIDE),
+        Way(FROM_WORDS, GUIDANCE, (2.0,), guided_from_words, 2.0, INSIDE),
     )
 
 

@@ -85,8 +85,12 @@ def test_the_section_compares_with_inversion() -> None:
     assert "+40.0 (" in fresh and ", more |" in fresh
     (fixed,) = (x for x in lines if x.startswith("| StyleAligned, shared norms | fixed"))
     assert "-40.0 (" in fixed and ", less |" in fixed
-    (first,) = (x for x in lines if x.startswith("| swap | inversion"))
-    assert first.endswith("|  |  |")
+    (first,) = (x for x in lines if x.startswith("| swap, colours calibrated | inversion"))
+    assert first.endswith("|  |  |  |")
+    (plain,) = (x for x in lines if x.startswith("| swap | inversion"))
+    assert "| no adapter | +0.0 (+0.0 to +0.0), not told apart |" in plain
+    (queries,) = (x for x in lines if "negative_query" in x)
+    assert "| swap, colours calibrated | +0.0 (" in queries
 
 
 def test_a_drawing_of_the_content_is_the_negative_image(painter: Painter) -> None:
