@@ -74,7 +74,7 @@ def further_sections(trials: Trials, style: tuple[int, ...]) -> list[str]:
     _, by_colour = pairs(separation.COUNT, separation.SEED)
     lines = separation.section(tried, of_pairs(tried), by_colour)
     with_names = replace(trials, cases=named.COUNT, seed=named.SEED, named=True)
-    in_words = named.arms(style)
+    in_words = named.arms()
     lines += named.section(in_words, with_names([arm for _, arm in in_words]))
     without = replace(trials, cases=without_adapter.COUNT, seed=without_adapter.SEED)
     return lines + without_adapter.section(without(without_adapter.arms()))

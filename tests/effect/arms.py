@@ -104,7 +104,6 @@ FROM_ZERO = "all blocks, guided away from the zero image"
 FROM_DRAWING = "all blocks, a drawing of the content as negative image"
 FROM_WORDS = "all blocks, words subtracted and guided away from"
 WEIGHTS = (0.25, 0.5, 0.75, 1.0)
-MASKS = (0.0, 0.1, 0.2, 0.4)  # 0: the share that two clusters give
 GUIDANCE = "attention_guidance"
 QUICK = (ALL, STYLE, SUBTRACTED, PROJECTED, MASKED, PURIFIED, BOTH, PAPER, PAPER_TRAINED)
 
@@ -152,13 +151,13 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
         Way(STYLE, "weight", (0.75, 1.0), blocks(STYLE, style)),
         Way(SUBTRACTED, "content_scale", (0.5, 1.0), subtracting, half, CONTENT),
         Way(PROJECTED, "content_scale", (0.5, 1.0), projecting, 1.0, CONTENT),
-        Way(MASKED, "content_share", MASKS, masking(MASKED, ALL_BLOCKS), 0.2, TOKENS),
-        Way(PURIFIED, "purify", (1.0, 2.0), purifying(PURIFIED, RELATIVE), 1.0, TOKENS),
+        Way(MASKED, "content_share", (0.2, 0.4), masking(MASKED, ALL_BLOCKS), 0.2, TOKENS),
+        Way(PURIFIED, "purify", (1.0,), purifying(PURIFIED, RELATIVE), 1.0, TOKENS),
         Way(BOTH, "content_scale", (0.5,), removing(BOTH, style, "difference"), half, CONTENT),
         Way(PAPER, "weight", (1.0,), blocks(PAPER, paper)),
         Way(PAPER_TRAINED, "weight", (1.0,), blocks(PAPER_TRAINED, paper, **trained)),
         Way(STYLE_MASKED, "content_share", (0.2,), masking(STYLE_MASKED, style), 0.2, TOKENS),
-        Way(AS_PUBLISHED, "purify", (0.01, 0.1), purifying(AS_PUBLISHED, PUBLISHED), 0.01, TOKENS),
+        Way(AS_PUBLISHED, "purify", (0.1,), purifying(AS_PUBLISHED, PUBLISHED), 0.1, TOKENS),
         Way(FUSED, "weight", (0.5, 1.0), blocks(FUSED, ALL_BLOCKS, fields=adain), 1.0, INSIDE),
         Way(STYLE_FUSED, "weight", (1.0,), blocks(STYLE_FUSED, style, fields=adain), 1.0, INSIDE),
         Way(FROM_ZERO, GUIDANCE, (2.0,), guided, 2.0, INSIDE),

@@ -9,8 +9,6 @@ from tests.effect.arms import (
     ALL_BLOCKS,
     FUSED,
     NO_ADAPTER,
-    STYLE,
-    STYLE_FUSED,
     Arm,
     equally,
 )
@@ -21,7 +19,7 @@ SEED, COUNT = 6, 96
 _ADAIN = {"fusion": "adain"}
 
 
-def arms(style: tuple[int, ...]) -> list[tuple[str, Arm]]:
+def arms() -> list[tuple[str, Arm]]:
     """With the weight of each."""
     return [
         ("", NO_ADAPTER),
@@ -29,8 +27,6 @@ def arms(style: tuple[int, ...]) -> list[tuple[str, Arm]]:
         ("1", equally(ALL, ALL_BLOCKS)),
         ("0.5", equally(FUSED, ALL_BLOCKS, 0.5, fields=_ADAIN)),
         ("1", equally(FUSED, ALL_BLOCKS, fields=_ADAIN)),
-        ("1", equally(STYLE, style)),
-        ("1", equally(STYLE_FUSED, style, fields=_ADAIN)),
     ]
 
 

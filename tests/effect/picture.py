@@ -44,7 +44,7 @@ def draw_front(ways: Sequence[Way], outcomes: Found, file: Path) -> None:
     for axes in grid.flat[len(parts) :]:
         axes.remove()
     grid[0, 0].set_xlim(0, 100)
-    grid[0, 0].set_ylim(0, 80)
+    grid[0, 0].set_ylim(0, 100)
     figure.suptitle("More of the look to the right, less of the content below")
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)

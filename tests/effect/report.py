@@ -43,11 +43,10 @@ straight line between two weights. Below zero the way is better than turning the
 the interval holds zero, the two are not told apart. Square brackets hold the second judge's shares.
 
 Where words are taken out it is one word, the name of the reference's shape. With one word
-`subspace` is `projection`, and has no row. `content_share` 0 leaves the share to two clusters.
-*Purified* is relative to the largest singular value where nothing else is said. *Fused by AdaIN* is
-`fusion` adain, and the weight is the share of it. *Guided away* is `attention_guidance`, from what
-`guidance_from` names: the zero image, the words taken out, or a `negative_image`, here a drawing of
-the reference's shape in black on paper.
+`subspace` is `projection`, and has no row. *Purified* is relative to the largest singular value
+where nothing else is said. *Fused by AdaIN* is `fusion` adain, and the weight is the share of it.
+*Guided away* is `attention_guidance`, from what `guidance_from` names: the zero image, the words
+taken out, or a `negative_image`, here a drawing of the reference's shape in black on paper.
 """
 
 

@@ -121,7 +121,7 @@ def test_a_named_look_has_other_colours_than_the_reference_s(painter: Painter) -
 
 
 def test_named_looks_and_the_reference_s_have_columns_of_their_own() -> None:
-    tried = named.arms((10,))
+    tried = named.arms()
     one = Outcome(hits(0.9), hits(0.2), hits(0.7))
     *_, last = named.section(tried, [(one, one)] * len(tried))
     shares = [cell.split("%")[0].strip() for cell in last.split("|")[3:6]]
