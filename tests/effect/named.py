@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.effect.arms import (
-    ALL,
-    ALL_BLOCKS,
-    FUSED,
-    NO_ADAPTER,
-    Arm,
-    equally,
-)
+from tests.effect.arms import ALL, ALL_BLOCKS, FUSED, NO_ADAPTER, Arm, equally
 from tests.effect.report import cells
 from tests.effect.trials import Verdicts
 
@@ -37,7 +30,8 @@ def section(tried: Sequence[tuple[str, Arm]], verdicts: Sequence[Verdicts]) -> l
         "The world's prompts have no words for colours, so that *a red star* cannot be said. They "
         "have a word for each look, and two pairs of looks differ in their colours alone. Here the "
         "prompt names a shape and one look of such a pair, and the reference shows the other look: "
-        f"whose colours come? {COUNT} cases.\n",
+        "whose colours come? How much of a look each way brings at all is in the table of the "
+        f"front. {COUNT} cases.\n",
         "| way | weight | kept | named look | reference's look |",
         "| --- | --- | --- | --- | --- |",
     ]

@@ -46,5 +46,5 @@ def named(count: int, seed: int) -> Cases:
     chosen = [(a, b) for x, y in COLOUR_PAIRS for a, b in ((x, y), (y, x))]
     each = [chosen[i % len(chosen)] for i in range(count)]
     told, shown = (np.array([names.index(pair[i]) for pair in each]) for i in (0, 1))
-    seen = scenes(rng, count, cases.reference_shapes, shown)
+    seen = scenes(rng, count, cases.reference_shapes.tolist(), shown.tolist())
     return replace(cases, looks=shown, references=seen.pictures, named=told)

@@ -11,6 +11,7 @@ from tests.effect.sweep import ENOUGH, Sweep
 from tests.effect.trials import Verdicts
 
 Found = Mapping[str, Mapping[float, Verdicts]]  # by way and strength; NO_ADAPTER's at strength 0
+Gains = Mapping[tuple[str, float], tuple[Interval, Interval]]  # by way and strength; of both judges
 
 _INTRODUCTION = """\
 # What a style does, measured
@@ -40,7 +41,8 @@ Further to the right is more of the look, lower is less of the reference's shape
 also leaks less, but gives less of the look. So the last column compares each way with all blocks
 *at the weight where these give the look as often*: the difference of the leaks in points, with a
 straight line between two weights. Below zero the way is better than turning the weight down; where
-the interval holds zero, the two are not told apart. Square brackets hold the second judge's shares.
+the interval holds zero, the two are not told apart. Square brackets hold what the second judge
+finds.
 
 Where words are taken out it is one word, the name of the reference's shape. With one word
 `subspace` is `projection`, and has no row. *Purified* is relative to the largest singular value
@@ -52,13 +54,14 @@ taken out, or a `negative_image`, here a drawing of the reference's shape in bla
 
 def report(found: Sweep, ways: Sequence[Way], outcomes: Found, sizes: Mapping[str, int]) -> str:
     """`sizes` fills the introduction."""
+    gains = _gains(ways, outcomes)
     return "\n".join(
         [
             _INTRODUCTION.format(**sizes),
             "## What was found\n",
-            *_sentences(ways, outcomes),
+            *_sentences(ways, outcomes, gains),
             _FRONT,
-            *_front(ways, outcomes),
+            *_front(ways, outcomes, gains),
             "\n## Each block by itself\n",
             *_blocks(found),
             "",
@@ -72,7 +75,18 @@ def baseline(outcomes: Found, judge: int = 0) -> list[Outcome]:
     return [by_weight[weight][judge] for weight in sorted(by_weight)]
 
 
-def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
+def _gains(ways: Sequence[Way], outcomes: Found) -> Gains:
+    """Leaks at the same share of looks by both judges, by way and strength."""
+    one, two = (baseline(outcomes, judge) for judge in (0, 1))
+    return {
+        (way.name, strength): (at_same_looks(a, one), at_same_looks(b, two))
+        for way in ways
+        if way.name != ALL
+        for strength, (a, b) in outcomes[way.name].items()
+    }
+
+
+def _sentences(ways: Sequence[Way], outcomes: Found, gains: Gains) -> list[str]:
     """What each way at its usual strength does to the leaks of all blocks at weight 1."""
     plain = outcomes[NO_ADAPTER.name][0.0][0]
     full = outcomes[ALL][1.0]
@@ -86,12 +100,14 @@ def _sentences(ways: Sequence[Way], outcomes: Found) -> list[str]:
             continue
         one = outcomes[way.name][way.usual]
         less = difference(one[0].leaked, full[0].leaked)
-        same = at_same_looks(one[0], baseline(outcomes))
+        same, second = gains[way.name, way.usual]
+        agreed = verdict(second) == verdict(same)
+        other = "" if agreed else f" (by the second judge {verdict(second)})"
         lines.append(
             f"- *{way.name}* at {way.turned} {way.usual:g}: {percent(one[0].styled)} have the "
             f"look, {percent(one[0].leaked)} the reference's shape: {points(less)} points against "
             f"all blocks at weight 1, which is {verdict(less)}; {points(same)} points against all "
-            f"blocks at the same share of looks, which is {verdict(same)}."
+            f"blocks at the same share of looks, which is {verdict(same)}{other}."
         )
     agree = [
         float((a.leaked == b.leaked).mean())
@@ -112,7 +128,7 @@ def verdict(found: Interval) -> str:
     return "more" if low > 0 else "not told apart"
 
 
-def _front(ways: Sequence[Way], outcomes: Found) -> list[str]:
+def _front(ways: Sequence[Way], outcomes: Found, gains: Gains) -> list[str]:
     lines = [
         "| way | strength | kept | leaked | styled | leaks at the same share of looks |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -120,7 +136,10 @@ def _front(ways: Sequence[Way], outcomes: Found) -> list[str]:
     ]
     for way in ways:
         for strength, verdicts in outcomes[way.name].items():
-            same = "" if way.name == ALL else points(at_same_looks(verdicts[0], baseline(outcomes)))
+            same = ""
+            if way.name != ALL:
+                one, two = map(points, gains[way.name, strength])
+                same = f"{one} [{two}]"
             lines.append(row(way.name, f"{way.turned} {strength:g}", verdicts, same))
     return lines
 
@@ -162,5 +181,5 @@ def percent(hits: Hits) -> str:
 
 
 def points(found: Interval) -> str:
-    middle, low, high = (100 * value for value in found)
+    middle, low, high = (round(100 * value, 1) + 0.0 for value in found)  # no negative zero
     return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
