@@ -125,7 +125,8 @@ train: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.trained --out build/trained $(ARGS)
 
 # What the method does to pictures, as numbers, with the trained models of tests/trained/weights (or
-# ARGS="--weights build/trained/weights"): docs/effect.md. Takes half an hour.
+# ARGS="--weights build/trained/weights"): docs/effect.md. Takes an hour and a half on two cores, and
+# goes on where it was stopped.
 effect: $(VENV)/engine/.ready
 	$(VENV)/engine/bin/python -m tests.effect $(ARGS)
 

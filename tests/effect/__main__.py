@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.effect import separation
-from tests.effect.arms import NO_ADAPTER, Arm, Way, ways
+from tests.effect import named, separation, without_adapter
+from tests.effect.arms import NO_ADAPTER, QUICK, Arm, Way, ways
 from tests.effect.outcome import Outcome
 from tests.effect.pairs import pairs
 from tests.effect.picture import draw_front
@@ -44,7 +44,7 @@ def main() -> None:
     outcomes = attempt(trials, tried)
     sizes = {"shapes": len(SHAPES), "looks": len(LOOKS), "count": arguments.cases}
     write(arguments.report, found, tried, outcomes, sizes)
-    append_separation(arguments.report, trials, found.style)
+    append(arguments.report, further_sections(trials, found.style))
     summary(found, tried, outcomes, arguments.cases).write(arguments.weights)
     print(arguments.report.read_text(encoding="utf-8"))
 
@@ -67,12 +67,20 @@ def write(
     file.write_text(report(found, tried, outcomes, sizes), encoding="utf-8")
 
 
-def append_separation(file: Path, trials: Trials, style: tuple[int, ...]) -> None:
-    """What two references do together, as a further section of the report."""
+def further_sections(trials: Trials, style: tuple[int, ...]) -> list[str]:
+    """Two references together, colours that prompts name, methods without an adapter."""
     of_pairs = replace(trials, cases=separation.COUNT, seed=separation.SEED, two=True)
     tried = separation.arms(style)
     _, by_colour = pairs(separation.COUNT, separation.SEED)
     lines = separation.section(tried, of_pairs(tried), by_colour)
+    with_names = replace(trials, cases=named.COUNT, seed=named.SEED, named=True)
+    in_words = named.arms()
+    lines += named.section(in_words, with_names([arm for _, arm in in_words]))
+    without = replace(trials, cases=without_adapter.COUNT, seed=without_adapter.SEED)
+    return lines + without_adapter.section(without(without_adapter.arms()))
+
+
+def append(file: Path, lines: Sequence[str]) -> None:
     with file.open("a", encoding="utf-8") as report_file:
         report_file.write("\n".join([*lines, ""]))
 
@@ -84,9 +92,9 @@ def summary(found: Sweep, tried: Sequence[Way], outcomes: Found, cases: int) -> 
 
 
 def print_quickly(trials: Trials, tried: Sequence[Way]) -> None:
-    """Each way at its usual strength alone, on few cases; nothing is written but what was found."""
+    """Some ways at their usual strength, on few cases; nothing is written but what was found."""
     few = replace(trials, cases=QUICK_CASES)
-    arms: list[Arm] = [NO_ADAPTER, *(way.arm(way.usual) for way in tried)]
+    arms: list[Arm] = [NO_ADAPTER, *(way.arm(way.usual) for way in tried if way.name in QUICK)]
     found: list[Outcome] = [first for first, _ in few(arms)]
     print(f"\n{QUICK_CASES} cases; kept, leaked, styled:")
     for arm, outcome in zip(arms, found, strict=True):

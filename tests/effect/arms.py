@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_instantstyle.layout import SDXL
+from lib_instantstyle.units.choices import ADAIN, PUBLISHED, RELATIVE, REMOVED_CONTENT
 from tests.trained.family import ADAPTER, STYLE_ADAPTER
 from tests.trained.world import LOOKS, SHAPES, scenes
 
@@ -27,7 +28,8 @@ class Arm:
 
     blocks: their weights by transformer index; none for no adapter. names_content: whether the
     reference's own shape is named as content. fields: further ones of the unit. adapter: its file.
-    together: how two references become one, where the cases have two.
+    together: how two references become one, where the cases have two. draws_content: whether a
+    plain drawing of the reference's shape is the negative image.
     """
 
     name: str
@@ -36,12 +38,19 @@ class Arm:
     fields: Mapping[str, Any] = field(default_factory=dict)
     adapter: str = ADAPTER
     together: str = ""
+    draws_content: bool = False
 
     @property
     def key(self) -> str:
         """Equal for arms that paint the same pictures."""
         parts = (sorted(self.blocks.items()), self.names_content, sorted(self.fields.items()))
-        return repr((*parts, self.adapter if self.blocks else "", self.together))
+        drawn = ("content drawn",) if self.draws_content else ()
+        return repr((*parts, self.adapter if self.blocks else "", self.together, *drawn))
+
+    @property
+    def attends(self) -> bool:
+        """Whether its method is one on self-attention, without an adapter."""
+        return "method" in self.fields
 
     def removing(self, mode: str, scale: float) -> Arm:
         """The same with the content taken out of the reference's vector."""
@@ -57,12 +66,20 @@ def equally(name: str, blocks: tuple[int, ...], weight: float = 1.0, **others: A
 NO_ADAPTER = Arm("no adapter", {})
 
 
+BLOCKS, CONTENT, TOKENS, INSIDE = (
+    "which blocks",
+    "words taken out",
+    "words masked, tokens purified",
+    "inside the attention",
+)
+
+
 @dataclass(frozen=True)
 class Way:
     """One way at several strengths.
 
     turned: the setting that `strengths` are values of. usual: the strength that the demo and the
-    report's sentences speak of.
+    report's sentences speak of. about: the part of the picture of the front where it is drawn.
     """
 
     name: str
@@ -70,6 +87,7 @@ class Way:
     strengths: tuple[float, ...]
     arm: Callable[[float], Arm]
     usual: float = 1.0
+    about: str = BLOCKS
 
     def arms(self) -> dict[float, Arm]:
         return {strength: self.arm(strength) for strength in self.strengths}
@@ -79,8 +97,15 @@ ALL, STYLE, PAPER = "all blocks", "style blocks", "the paper's block"
 PAPER_TRAINED = "an adapter of the paper's block"
 SUBTRACTED, PROJECTED = "all blocks, words subtracted", "all blocks, words projected out"
 MASKED, PURIFIED = "all blocks, words masked", "all blocks, purified"
-BOTH = "style blocks, words subtracted"
-WEIGHTS = (0.5, 0.75, 1.0)
+AS_PUBLISHED = "all blocks, purified on the published scale"
+BOTH, STYLE_MASKED = "style blocks, words subtracted", "style blocks, words masked"
+FUSED, STYLE_FUSED = "all blocks, fused by AdaIN", "style blocks, fused by AdaIN"
+FROM_ZERO = "all blocks, guided away from the zero image"
+FROM_DRAWING = "all blocks, a drawing of the content as negative image"
+FROM_WORDS = "all blocks, words subtracted and guided away from"
+WEIGHTS = (0.25, 0.5, 0.75, 1.0)
+GUIDANCE = "attention_guidance"
+QUICK = (ALL, STYLE, SUBTRACTED, PROJECTED, MASKED, PURIFIED, BOTH, PAPER, PAPER_TRAINED)
 
 
 def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
@@ -93,36 +118,51 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
     def removing(name: str, chosen: tuple[int, ...], mode: str) -> Callable[[float], Arm]:
         return lambda scale: equally(name, chosen).removing(mode, scale)
 
-    def masked(share: float) -> Arm:
-        arm = equally(MASKED, ALL_BLOCKS, fields={"content_share": share})
-        return arm.removing("mask", 1.0)
+    def masking(name: str, chosen: tuple[int, ...]) -> Callable[[float], Arm]:
+        return lambda share: equally(name, chosen, fields={"content_share": share}).removing(
+            "mask", 1.0
+        )
 
-    def purified(alpha: float) -> Arm:
-        fields = {"purify": alpha, "purify_scale": "relative"}
-        return equally(PURIFIED, ALL_BLOCKS, fields=fields)
+    def purifying(name: str, measured: str) -> Callable[[float], Arm]:
+        return lambda alpha: equally(
+            name, ALL_BLOCKS, fields={"purify": alpha, "purify_scale": measured}
+        )
 
-    scale = "content_scale"
+    def guided(phi: float) -> Arm:
+        return equally(FROM_ZERO, ALL_BLOCKS, fields={GUIDANCE: phi})
+
+    def guided_from_drawing(phi: float) -> Arm:
+        fields = {GUIDANCE: phi}
+        return equally(FROM_DRAWING, ALL_BLOCKS, fields=fields, draws_content=True)
+
+    def guided_from_words(phi: float) -> Arm:
+        fields = {GUIDANCE: phi, "guidance_from": REMOVED_CONTENT}
+        arm = equally(FROM_WORDS, ALL_BLOCKS, fields=fields)
+        return arm.removing("difference", DEFAULT_REMOVED)
+
+    adain, trained = {"fusion": ADAIN}, {"adapter": STYLE_ADAPTER}
+    paper, half = (PAPERS_BLOCK,), DEFAULT_REMOVED
+    subtracting, projecting = (
+        removing(SUBTRACTED, ALL_BLOCKS, "difference"),
+        removing(PROJECTED, ALL_BLOCKS, "projection"),
+    )
     return (
         Way(ALL, "weight", WEIGHTS, blocks(ALL, ALL_BLOCKS)),
         Way(STYLE, "weight", (0.75, 1.0), blocks(STYLE, style)),
-        Way(
-            SUBTRACTED,
-            scale,
-            (0.5, 1.0),
-            removing(SUBTRACTED, ALL_BLOCKS, "difference"),
-            usual=DEFAULT_REMOVED,
-        ),
-        Way(PROJECTED, scale, (0.5, 1.0), removing(PROJECTED, ALL_BLOCKS, "projection")),
-        Way(MASKED, "content_share", (0.2,), masked, usual=0.2),
-        Way(PURIFIED, "purify", (1.0,), purified),
-        Way(BOTH, scale, (0.5,), removing(BOTH, style, "difference"), DEFAULT_REMOVED),
-        Way(PAPER, "weight", (1.0,), blocks(PAPER, (PAPERS_BLOCK,))),
-        Way(
-            PAPER_TRAINED,
-            "weight",
-            (1.0,),
-            blocks(PAPER_TRAINED, (PAPERS_BLOCK,), adapter=STYLE_ADAPTER),
-        ),
+        Way(SUBTRACTED, "content_scale", (0.5, 1.0), subtracting, half, CONTENT),
+        Way(PROJECTED, "content_scale", (0.5, 1.0), projecting, 1.0, CONTENT),
+        Way(MASKED, "content_share", (0.2, 0.4), masking(MASKED, ALL_BLOCKS), 0.2, TOKENS),
+        Way(PURIFIED, "purify", (1.0,), purifying(PURIFIED, RELATIVE), 1.0, TOKENS),
+        Way(BOTH, "content_scale", (0.5,), removing(BOTH, style, "difference"), half, CONTENT),
+        Way(PAPER, "weight", (1.0,), blocks(PAPER, paper)),
+        Way(PAPER_TRAINED, "weight", (1.0,), blocks(PAPER_TRAINED, paper, **trained)),
+        Way(STYLE_MASKED, "content_share", (0.2,), masking(STYLE_MASKED, style), 0.2, TOKENS),
+        Way(AS_PUBLISHED, "purify", (0.1,), purifying(AS_PUBLISHED, PUBLISHED), 0.1, TOKENS),
+        Way(FUSED, "weight", (0.5, 1.0), blocks(FUSED, ALL_BLOCKS, fields=adain), 1.0, INSIDE),
+        Way(STYLE_FUSED, "weight", (1.0,), blocks(STYLE_FUSED, style, fields=adain), 1.0, INSIDE),
+        Way(FROM_ZERO, GUIDANCE, (2.0,), guided, 2.0, INSIDE),
+        Way(FROM_DRAWING, GUIDANCE, (2.0,), guided_from_drawing, 2.0, INSIDE),
+        Way(FROM_WORDS, GUIDANCE, (2.0,), guided_from_words, 2.0, INSIDE),
     )
 
 
@@ -130,7 +170,7 @@ def ways(style: tuple[int, ...]) -> tuple[Way, ...]:
 class Cases:
     """Prompted shapes, and references that show another shape, by number [B] each; the references'
     pictures [B, 3, 32, 32] in -1..1; a seed of noise for each; second references, where there are
-    any."""
+    any; the looks that the prompts name, where they name one."""
 
     shapes: NDArray[np.int64]
     reference_shapes: NDArray[np.int64]
@@ -138,11 +178,12 @@ class Cases:
     references: NDArray[np.float32]
     seeds: NDArray[np.int64]
     seconds: NDArray[np.float32] | None = None
+    named: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def part(self, rows: slice) -> Cases:
+    def part(self, rows: slice | NDArray[np.int64]) -> Cases:
         return Cases(
             self.shapes[rows],
             self.reference_shapes[rows],
@@ -150,6 +191,7 @@ class Cases:
             self.references[rows],
             self.seeds[rows],
             None if self.seconds is None else self.seconds[rows],
+            None if self.named is None else self.named[rows],
         )
 
 

@@ -21,7 +21,10 @@ Interval = tuple[float, float, float]  # what was found, and its 95 % interval
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a judge found in the pictures of one arm, case by case [B]."""
+    """What a judge found in the pictures of one arm, case by case [B].
+
+    Where prompts name a look, that is the one to come, and the reference's is a leak.
+    """
 
     kept: Hits  # the prompted shape
     leaked: Hits  # the reference's shape
@@ -39,6 +42,8 @@ Front = Mapping[float, Outcome]  # of one way, by strength
 @torch.no_grad()
 def judged(judge: nn.Module, pictures: Tensor, cases: Cases) -> Outcome:
     shapes, looks = (scores.argmax(1).numpy() for scores in judge(pictures))
+    if cases.named is not None:
+        return Outcome(shapes == cases.shapes, looks == cases.looks, looks == cases.named)
     return Outcome(
         kept=shapes == cases.shapes,
         leaked=shapes == cases.reference_shapes,

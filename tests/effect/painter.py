@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageStat
 from torch import Tensor
 
@@ -23,13 +25,14 @@ from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.units.choices import REMOVED_CONTENT, SEPARATED
 from tests.effect.arms import Arm, Cases
+from tests.effect.self_attention import Guided, acting
 from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser
 from tests.miniature.modules.sampling import sample_euler
 from tests.miniature.networks import load_checkpoint
-from tests.trained.base import to_pictures
+from tests.trained.base import to_latents, to_pictures
 from tests.trained.family import CHECKPOINT, ENCODER, State, judges_of, write_family
-from tests.trained.world import SHAPES, SIDE, as_image
+from tests.trained.world import LOOKS, SHAPES, SIDE, as_image, scenes
 from tests.unit.plans import plan, terms
 from tests.units import Unit, parse_unit
 
@@ -57,21 +60,31 @@ class Painter:
     @torch.no_grad()
     def paint(self, arm: Arm, cases: Cases) -> Tensor:
         """Pictures [B, 3, 32, 32] in -1..1."""
-        starts = range(0, len(cases), _BATCH)
-        return torch.cat([self._batch(arm, cases.part(slice(i, i + _BATCH))) for i in starts])
+        found = torch.empty(len(cases), 3, SIDE, SIDE)
+        for rows in _batches(arm, cases):
+            found[torch.from_numpy(rows)] = self._batch(arm, cases.part(rows))
+        return found
 
     def _batch(self, arm: Arm, cases: Cases) -> Tensor:
         plan_of_all = self._plan(arm, cases)
         rows = tuple(row_code(kind, i) for kind in (PROMPT, NEGATIVE) for i in range(len(cases)))
         calls = itertools.count()  # one in each step
         clock = Clock(lambda call: rows, lambda: next(calls) / self._steps, self._steps)
-        with inject(self.model.model.diffusion_model, self.layers, plan_of_all, clock):
-            return to_pictures(self._sample(cases))
+        denoiser = self._denoiser(cases)
+        with ExitStack() as stack:
+            if arm.attends:
+                latents = to_latents(torch.from_numpy(cases.references))  # as the VAE gives them
+                of_pass = self._steps, rows, lambda: next(calls) / self._steps
+                given = unit_of(arm), self.model, self.layers, denoiser
+                stack.enter_context(acting(*given, latents, cases.seeds.tolist(), of_pass))
+            else:
+                unet = self.model.model.diffusion_model
+                stack.enter_context(inject(unet, self.layers, plan_of_all, clock))
+            return to_pictures(self._sample(cases, denoiser))
 
-    def _sample(self, cases: Cases) -> Tensor:
-        """Euler's method with guidance, as the WebUI samples: scaled latents [B, 4, 32, 32]."""
-        names = list(SHAPES)
-        prompts = self.model.get_learned_conditioning([f"a {names[i]}" for i in cases.shapes])
+    def _denoiser(self, cases: Cases) -> Guided:
+        """Guidance by the prompt of each case."""
+        prompts = self.model.get_learned_conditioning(_prompts(cases))
         told = {key: torch.cat([t, torch.zeros_like(t)]) for key, t in prompts.items()}
         denoiser = CompVisVDenoiser(self.model)
 
@@ -80,12 +93,16 @@ class Painter:
             prompted, unprompted = both.chunk(2)
             return unprompted + CFG * (prompted - unprompted)
 
-        sigmas = denoiser.get_sigmas(self._steps)
+        return Guided(guided)
+
+    def _sample(self, cases: Cases, denoiser: Guided) -> Tensor:
+        """Euler's method, as the WebUI samples: scaled latents [B, 4, 32, 32]."""
+        sigmas = CompVisVDenoiser(self.model).get_sigmas(self._steps)
         noise = [
             torch.randn(4, SIDE, SIDE, generator=torch.Generator().manual_seed(int(seed)))
             for seed in cases.seeds
         ]
-        return sample_euler(guided, torch.stack(noise) * sigmas[0], sigmas)
+        return sample_euler(denoiser, torch.stack(noise) * sigmas[0], sigmas)
 
     def _plan(self, arm: Arm, cases: Cases) -> Plan:
         """Each case's reference for its own rows of the batch."""
@@ -106,8 +123,14 @@ class Painter:
         adapter = self._adapters[arm.adapter]
         guided = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
         removed = whole - vectors if guided else None
-        of_unit = terms(self.layers, adapter.path, adapter.kind, unit, vectors, removed=removed)
-        return plan(of_unit)
+        negative = self._drawing(cases.reference_shapes[0]) if arm.draws_content else None
+        given = self.layers, adapter.path, adapter.kind, unit, vectors
+        return plan(terms(*given, removed=removed, negative=negative))
+
+    def _drawing(self, shape: int) -> Tensor:
+        """CLIP's vector [E] of that shape in black on paper: what a user would draw."""
+        drawn = scenes(np.random.default_rng(0), 1, [shape], [list(LOOKS).index("paper")])
+        return self.vectors(drawn.pictures)[0]
 
     def _of_references(self, arm: Arm, cases: Cases) -> Tensor:
         """One image vector for each case, [B, E]."""
@@ -138,6 +161,22 @@ class Painter:
         return self.model.conditioner.embedders[1](texts)[1]
 
 
+def _batches(arm: Arm, cases: Cases) -> list[NDArray[np.int64]]:
+    """Numbers of the cases that are made at once: a UNet call has one negative image."""
+    rows = np.arange(len(cases))
+    kinds = [rows]
+    if arm.draws_content:
+        kinds = [rows[cases.reference_shapes == shape] for shape in set(cases.reference_shapes)]
+    return [kind[i : i + _BATCH] for kind in kinds for i in range(0, len(kind), _BATCH)]
+
+
+def _prompts(cases: Cases) -> list[str]:
+    shapes, looks = list(SHAPES), list(LOOKS)
+    if cases.named is None:
+        return [f"a {shapes[i]}" for i in cases.shapes]
+    return [f"a {shapes[i]}, {looks[k]}" for i, k in zip(cases.shapes, cases.named, strict=True)]
+
+
 def _grey(image: Image.Image) -> Image.Image:
     return image.convert("L").convert("RGB")
 
@@ -160,5 +199,7 @@ _COPIES = (_Copied(True, _grey), _Copied(False, _grey), _Copied(False, _flat))
 def unit_of(arm: Arm) -> Unit:
     """The unit that a request for this arm holds."""
     blocks = {str(index): weight for index, weight in arm.blocks.items()}
+    if arm.attends:
+        return parse_unit({"image": "one", "blocks": blocks or "", **arm.fields})
     each = {"image": ["one", "each"], "combine": "each"}
     return parse_unit({**each, "blocks": blocks, **arm.fields})

@@ -1,7 +1,7 @@
-"""Colours of one reference and texture of another: which look two references give together.
+"""Cases with pairs of looks that differ in their colours alone, or in their texture alone.
 
-Two looks of a pair differ in their colours alone, or in their texture alone. The first reference
-has one of them, the second the other, so that what comes says which side it took from where.
+Either two references have one look each, so that what comes says which side it took from where. Or
+the prompt names one look, and the reference has the other.
 """
 
 from __future__ import annotations
@@ -35,3 +35,16 @@ def pairs(count: int, seed: int) -> tuple[Cases, np.ndarray]:
     expected = np.where(by_colour, first, second)
     found = replace(cases, looks=expected, references=seen[0], seconds=seen[1])
     return found, by_colour
+
+
+def named(count: int, seed: int) -> Cases:
+    """Cases whose prompts name a look; the reference's look has other colours and the same
+    texture. The world has no words for colours themselves."""
+    rng = np.random.default_rng([seed, 3])
+    cases = make_cases(count, seed)
+    names = list(LOOKS)
+    chosen = [(a, b) for x, y in COLOUR_PAIRS for a, b in ((x, y), (y, x))]
+    each = [chosen[i % len(chosen)] for i in range(count)]
+    told, shown = (np.array([names.index(pair[i]) for pair in each]) for i in (0, 1))
+    seen = scenes(rng, count, cases.reference_shapes.tolist(), shown.tolist())
+    return replace(cases, looks=shown, references=seen.pictures, named=told)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.effect.arms import Arm, make_cases
+from tests.effect.arms import Arm, Cases, make_cases
 from tests.effect.outcome import Outcome, judged
 from tests.effect.painter import CFG, STEPS, Painter
-from tests.effect.pairs import pairs
+from tests.effect.pairs import named, pairs
 from tests.miniature.tiny.files import write_text
 from tests.trained.family import STAGES, kept_weights
 from tests.trained.world import as_image
@@ -29,7 +29,8 @@ _painter: Painter | None = None  # of a worker's process
 @dataclass(frozen=True)
 class Trials:
     """weights: their folder; out: a folder for what is found; cases and seed: see make_cases.
-    two: the cases of separation.pairs, which have two references."""
+    two: the cases of `pairs`, which have two references; named: those of `named`, whose prompts
+    name a look."""
 
     weights: Path
     out: Path
@@ -37,6 +38,7 @@ class Trials:
     seed: int
     workers: int = 1
     two: bool = False
+    named: bool = False
 
     def __call__(self, arms: Sequence[Arm]) -> list[Verdicts]:
         """In the arms' order. A call that was stopped goes on where it was."""
@@ -51,13 +53,19 @@ class Trials:
         spawn = multiprocessing.get_context("spawn")
         start = (self.weights, self.out / "models")
         with ProcessPoolExecutor(self.workers, spawn, _begin, start) as pool:
-            tasks = [pool.submit(_try, *each, self.cases, self.seed, self.two) for each in missing]
+            tasks = [pool.submit(_try, *each, self) for each in missing]
             for task in tasks:
                 print(task.result(), flush=True)
 
+    def make_cases(self) -> Cases:
+        if self.named:
+            return named(self.cases, self.seed)
+        return pairs(self.cases, self.seed)[0] if self.two else make_cases(self.cases, self.seed)
+
     def _file(self, arm: Arm) -> Path:
         """Named by all that decides what is found: weights, arm, cases, sampling."""
-        told = hashlib.sha256(repr((arm.key, self.cases, self.seed, self.two, STEPS, CFG)).encode())
+        of_cases = (self.cases, self.seed, self.two, *(["named"] if self.named else ()))
+        told = hashlib.sha256(repr((arm.key, *of_cases, STEPS, CFG)).encode())
         for stage in STAGES:
             told.update((self.weights / f"{stage}.safetensors").read_bytes())
         return self.out / "found" / f"{told.hexdigest()[:24]}.json"
@@ -69,10 +77,10 @@ def _begin(weights: Path, models: Path) -> None:
     _painter = Painter(kept_weights(weights), models)
 
 
-def _try(arm: Arm, file: Path, count: int, seed: int, two: bool) -> str:
+def _try(arm: Arm, file: Path, trials: Trials) -> str:
     """Paint, judge and write down; a line to print."""
     assert _painter is not None
-    cases = pairs(count, seed)[0] if two else make_cases(count, seed)
+    cases = trials.make_cases()
     pictures = _painter.paint(arm, cases)
     found = [judged(judge, pictures, cases) for judge in _painter.judges]
     shown = file.parent.parent / "pictures"
