@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("sdxl")
 
 
 def roles(page):
-    return [each.input_value() for each in zone(page).locator("select").all()]
+    read = "zone => Array.from(zone.querySelectorAll('select'), list => list.value)"
+    return zone(page).evaluate(read)
 
 
 def test_colours_of_one_and_texture_of_the_other(page):
