@@ -4,6 +4,7 @@ instantstyle.styles = (function() {
     "use strict";
 
     const CHANGED = /^(Saved as|Renamed to|Deleted|Imported as) /;
+    const PAUSE = 100, TRIES = 30; // milliseconds between looks for a link, and how many
     const make = instantstyle.make;
     const said = new WeakMap(); // message -> its text when last looked at
 
@@ -55,6 +56,29 @@ instantstyle.styles = (function() {
     document.addEventListener("instantstyle-changed", function() {
         showAll();
         refreshCards();
+    });
+
+    function linkIn(id) {
+        const place = document.getElementById(id);
+        return place && place.querySelector("a[href]");
+    }
+
+    // The exported file, whose link Gradio draws a moment after the answer. That of a style that was
+    // exported before may be the same.
+    function download(id, before, tries) {
+        const link = linkIn(id);
+        const isNew = link && link.href !== before;
+        const message = document.getElementById(id.replace(/file$/, "message"));
+        const isRefused = message && message.querySelector(".instantstyle-problem");
+        if (isNew || link && !tries && !isRefused) link.click();
+        else if (tries) setTimeout(function() { download(id, before, tries - 1); }, PAUSE);
+    }
+
+    document.addEventListener("click", function(event) {
+        const button = instantstyle.closest(event.target, '[id$="_style_export"]');
+        if (!button) return;
+        const id = button.id.replace(/export$/, "file"), link = linkIn(id);
+        download(id, link ? link.href : "", TRIES);
     });
 
     return {name: name};

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 
+from lib_instantstyle import __version__
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import own_folder
@@ -35,7 +36,7 @@ def download_list(problem: str) -> str:
         f'<div class="instantstyle-downloads" data-here="{here}" data-at="{time.time_ns()}"{runs}>'
         f"<p>Files go into <code>{html.escape(folder)}</code>, where none is ever "
         "replaced. An interrupted download goes on from where it stopped.</p>"
-        f"{problem_box(problem)}{rows}</div>"
+        f"{problem_box(problem)}{rows}<p>sd-webui-instantstyle {__version__}</p></div>"
     )
 
 

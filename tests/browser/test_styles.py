@@ -98,6 +98,9 @@ def test_a_chosen_style_stands_in_the_box_and_loads_its_settings(page):
     assert wait_until(page, lambda: number_box(page, "weight").input_value() == "0.7")
     info, error = generate(page)
     assert error == "" and "style: coffee" in info and "weight: 0.7" in info
+    with page.expect_download() as exported:
+        part(page, "style_export").click()
+    assert exported.value.suggested_filename == "coffee.safetensors"
     page.once("dialog", lambda dialog: dialog.accept())
     part(page, "style_delete").click()
     part(page, "style_message").get_by_text("Deleted coffee.").wait_for()
