@@ -67,12 +67,14 @@ def build(elem_id: ElemId, tab: str) -> Accordion:
             {name: _picture(name, number, elem_id) for name in TABLE.pictures}
             for number in range(1, count + 1)
         ]
-        _wire(units, elem_id, tab)
+        advised = _wire(units, elem_id, tab)
         whole = [{**unit, **own_pictures} for unit, own_pictures in zip(units, pictures)]
         styles.wire(whole)
         for unit in whole:
             _wire_previews(unit)
         noticed = [PasteField(lost, partial(notice, count=count))]
+        # An undo after pasting would bring back what was there before it.
+        noticed.append(PasteField(advised, lambda parameters: ""))
         if is_public():
             noticed.append(PasteField(_wire_giving_back(whole, lost, elem_id), as_request))
     # In the order of `Table.page_values`.
@@ -102,7 +104,8 @@ def _picture(name: str, number: int, elem_id: ElemId) -> Any:
     return _hidden_box(label, elem_id(f"unit_{number}_{name}"))
 
 
-def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId, tab: str) -> None:
+def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId, tab: str) -> Any:
+    """Add the events of the hidden buttons; returns the component of the last advice."""
     names = ("fill", "look", "tell", "act")
     fill_lists, show_status, show_progress, make_changes = (
         _hidden_button(elem_id(name)) for name in names
@@ -151,6 +154,7 @@ def _wire(units: Sequence[dict[str, Any]], elem_id: ElemId, tab: str) -> None:
         show_progress="hidden",
         queue=False,
     )
+    return advised
 
 
 def _choices(count: int) -> list[Any]:

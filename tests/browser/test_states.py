@@ -135,6 +135,11 @@ def test_advice_changes_the_settings_says_so_and_is_undone(page):
     shoot(page, "advised")
     bar.locator("button", has_text="Undo").click()
     assert wait_until(page, lambda: number_box(page, "weight").input_value() == "1")
+    button.click()
+    undo = bar.locator("button", has_text="Undo")
+    assert wait_until(page, lambda: undo.count() == 1)
+    paste_infotext(page, page.locator("#html_info_txt2img").last.inner_text())
+    assert wait_until(page, lambda: undo.count() == 0)  # it would undo what was pasted
     advice(page, "Nothing changed").click()
     assert wait_until(page, lambda: "will be measured" in bar.inner_text())
     page.locator("#txt2img_seed input[type=number]").first.fill("8")
