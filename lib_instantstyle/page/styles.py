@@ -61,13 +61,13 @@ class _Pressed:
     asked = ""
     at = 0.0
 
-    def is_second(self, name: str, values: Sequence[object]) -> bool:
-        """Whether this press repeats the last one that was refused; notes it if not."""
-        text = repr((same_name(name), values))
-        asked, now = hashlib.sha256(text.encode(errors="replace")).hexdigest(), time.monotonic()
-        is_second = asked == self.asked and now - self.at < _SECONDS
-        self.asked, self.at = "" if is_second else asked, now
-        return is_second
+    def note(self, asked: str) -> None:
+        """Note that `asked` was refused; "" for nothing."""
+        self.asked, self.at = asked, time.monotonic()
+
+    def has(self, asked: str) -> bool:
+        """Whether the last press was refused for the same, not long ago."""
+        return asked == self.asked and time.monotonic() - self.at < _SECONDS
 
 
 class _Exports:
@@ -169,10 +169,14 @@ def save(name: str, *values: object) -> tuple[str, str]:
     if not name.strip():
         raise InstantStyleError("the style needs a name; type one first.")
     unit = TABLE.parse_unit(dict(zip(SAVED_FIELDS, values)))
-    replacing = SESSION.of(_Pressed).is_second(name, values)
+    pressed, text = SESSION.of(_Pressed), repr((same_name(name), values))
+    asked = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    replacing = pressed.has(asked)
+    pressed.note("")
     try:
         saved = save_style(unit, name, replacing)
     except NameTaken:
+        pressed.note(asked)
         raise InstantStyleError(
             f"a style named {shorten(name.strip())} is there already; press the button again to "
             "replace it, or choose another name."

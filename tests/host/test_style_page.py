@@ -90,6 +90,7 @@ def test_a_style_is_replaced_by_a_second_press_for_the_same_alone(webui, library
     asks = "A style named &#x27;ink&#x27; is there already; press the button again to replace it"
     assert save().startswith("Saved as ink, ")
     made = library.find("ink").path.read_bytes()
+    assert asks in save()  # the very same, which was not refused before
     assert asks in save(weight=0.5)
     assert asks in save(weight=0.6)  # something else than what was asked about
     assert "press the button again" in save(style_name="INK", weight=0.7)
