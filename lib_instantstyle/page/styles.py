@@ -55,19 +55,19 @@ _SECONDS = 60  # in which a second press replaces a style
 class _Pressed:
     """What "save" was pressed for while a style had the name: the same again replaces that style.
 
-    asked: name and values, as a hash. at: when.
+    digest: of name and values. at: when.
     """
 
-    asked = ""
+    digest = ""
     at = 0.0
 
-    def note(self, asked: str) -> None:
-        """Note that `asked` was refused; "" for nothing."""
-        self.asked, self.at = asked, time.monotonic()
+    def note(self, digest: str) -> None:
+        """Note that `digest` was refused; "" for nothing."""
+        self.digest, self.at = digest, time.monotonic()
 
-    def has(self, asked: str) -> bool:
+    def has(self, digest: str) -> bool:
         """Whether the last press was refused for the same, not long ago."""
-        return asked == self.asked and time.monotonic() - self.at < _SECONDS
+        return digest == self.digest and time.monotonic() - self.at < _SECONDS
 
 
 class _Exports:
@@ -170,13 +170,13 @@ def save(name: str, *values: object) -> tuple[str, str]:
         raise InstantStyleError("the style needs a name; type one first.")
     unit = TABLE.parse_unit(dict(zip(SAVED_FIELDS, values)))
     pressed, text = SESSION.of(_Pressed), repr((same_name(name), values))
-    asked = hashlib.sha256(text.encode(errors="replace")).hexdigest()
-    replacing = pressed.has(asked)
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    replacing = pressed.has(digest)
     pressed.note("")
     try:
         saved = save_style(unit, name, replacing)
     except NameTaken:
-        pressed.note(asked)
+        pressed.note(digest)
         raise InstantStyleError(
             f"a style named {shorten(name.strip())} is there already; press the button again to "
             "replace it, or choose another name."
