@@ -1,6 +1,6 @@
 """python -m tests.effect: what the method does with the trained models, as a report.
 
-What was painted and judged is kept in --out, so that a run that was stopped goes on where it was.
+Pictures and verdicts are kept in --out, so a run that was stopped continues from there.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, default=Path("docs/effect.md"))
     parser.add_argument("--cases", type=int, default=480)
     parser.add_argument("--sweep", type=int, default=48, help="cases for each block of the sweep")
-    parser.add_argument("--workers", type=int, default=2, help="processes that paint")
+    parser.add_argument("--workers", type=int, default=2, help="processes that generate")
     parser.add_argument("--quick", action="store_true", help="two minutes: print, write nothing")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """Ways to use a reference, each at several strengths, and the cases that they are tried on.
 
-WAYS is the one table: what is added here is painted, judged, drawn and written up by `make effect`.
+WAYS is the one table: `make effect` generates, judges, draws and reports each of its rows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Arm:
 
     @property
     def key(self) -> str:
-        """Equal for arms that paint the same pictures."""
+        """Equal for arms that make the same pictures."""
         parts = (sorted(self.blocks.items()), self.names_content, sorted(self.fields.items()))
         drawn = ("content drawn",) if self.draws_content else ()
         return repr((*parts, self.adapter if self.blocks else "", self.together, *drawn))

@@ -1,4 +1,4 @@
-"""Paints and judges arms, several at a time; what was judged once is kept and not painted again."""
+"""Generates and judges the pictures of arms, several at a time; each arm once, as it is kept."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _begin(weights: Path, models: Path) -> None:
 
 
 def _try(arm: Arm, file: Path, trials: Trials) -> str:
-    """Paint, judge and write down; a line to print."""
+    """Generate, judge and write down; a line to print."""
     assert _painter is not None
     cases = trials.make_cases()
     pictures = _painter.paint(arm, cases)

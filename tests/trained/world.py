@@ -18,7 +18,7 @@ SIDE = 32
 _FINE = 3  # samples per pixel and axis, for soft edges
 _COLOUR_JITTER = 0.08
 FURTHEST = 3.0  # a shape's middle from the picture's, in pixels and along each axis
-BEYOND = 4.0  # for networks that look at pictures: painted shapes stand where they like
+BEYOND = 4.0  # for networks that judge pictures: generated shapes may stand anywhere
 _SMALLEST, _LARGEST = 8.0, 11.5  # radius, in pixels
 _PIXELS = 8  # of a picture, to one of the world's
 

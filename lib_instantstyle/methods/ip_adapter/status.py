@@ -44,6 +44,15 @@ class LastAuto:
         self.names: dict[str, str] = {}
 
 
+class _TextWidth:
+    """The width of the chosen checkpoint's text vectors; its file is read once for a request."""
+
+    def __init__(self) -> None:
+        from lib_instantstyle.hosts.checkpoint import chosen_text_width  # needs the WebUI itself
+
+        self.width = chosen_text_width()
+
+
 def describe(unit: Unit, context: Context) -> StatusText:
     """See Method.describe."""
     layers = context.known_layers
@@ -102,10 +111,8 @@ def _about_content(
     if projection.takes_hidden_states:
         text = "Content cannot be taken out: this kind of adapter sees patches, no image vector."
         return text, None
-    from lib_instantstyle.hosts.checkpoint import chosen_text_width  # needs the WebUI itself
-
     width = projection.feature_width
-    if chosen_text_width() == width:
+    if context.kept.of(_TextWidth).width == width:
         reader = "the checkpoint's own text encoder"
         return _readable(unit, width, reader)
     for file in context.catalog.text_encoders:
