@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lib_instantstyle.units.field import Declared
+from lib_instantstyle.units.field import SELF_ATTENTION, Declared
 from lib_instantstyle.units.unit import Table, Unit
 
 if TYPE_CHECKING:
@@ -52,4 +52,13 @@ def conflicts(units: Sequence[Unit]) -> Iterator[tuple[Unit, str]]:
                 first[kind],
                 f"unit {unit.number} works on {kind} too (its method is '{unit.method}'); one such "
                 "unit is allowed.",
+            )
+    for unit in units:
+        other = first.get(SELF_ATTENTION)
+        if unit.layout_lock and other is not None and other is not unit:
+            yield (
+                unit,
+                f"layout_lock is {unit.layout_lock:g}, which works on self-attention, and so does "
+                f"unit {other.number} (its method is '{other.method}'); set layout_lock to 0, or "
+                "switch that unit off.",
             )

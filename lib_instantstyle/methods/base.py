@@ -82,6 +82,7 @@ class UnitPlan:
     steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
     hires_steps: list[int] = field(default_factory=list)
     purified: str = ""  # until which step
+    layout: str = ""  # in which steps it is locked
     palette: str = ""  # in which steps the colours are moved
     remarks: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)  # reasons why it would change nothing
@@ -161,6 +162,10 @@ class Pass(Protocol):
 
     def fraction(self, denoiser: Any, level: torch.Tensor) -> float:
         """Its completed share before an evaluation; see SamplerProgress.fraction."""
+
+    @property
+    def spares_first(self) -> bool:
+        """Whether the first picture of each batch gets no style."""
 
     @property
     def rows(self) -> Rows | None:

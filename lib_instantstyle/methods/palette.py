@@ -19,7 +19,12 @@ from torch import Tensor
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.hosts.model_calls import Change, around_model_calls, inpainted_area
+from lib_instantstyle.hosts.model_calls import (
+    Change,
+    ModelCall,
+    around_model_calls,
+    inpainted_area,
+)
 from lib_instantstyle.methods.base import Findings, Part, Pass, naming
 from lib_instantstyle.methods.recolouring import (
     Colours,
@@ -133,11 +138,17 @@ class PalettePart(Part):
         window = Window(current.steps)
         region = current.context.host.region(p)
 
-        def enter(sigma: float, fraction: float, state: Tensor, exits: ExitStack) -> Change | None:
-            if not window.holds(fraction):
+        def change(predicted: Tensor) -> Tensor:
+            found = moved(predicted, acting, inpainted_area(p), region)
+            if current.spares_first:
+                found = torch.cat([predicted[:1], found[1:]])
+            return found
+
+        def enter(call: ModelCall, exits: ExitStack) -> Change | None:
+            if not window.holds(call.fraction):
                 return None
             self.replaced += 1
-            return lambda predicted: moved(predicted, acting, inpainted_area(p), region)
+            return change
 
         sigmas = current.context.host.diffusion(p).sigmas()
         with torch.no_grad(), around_model_calls(p, current.fraction, sigmas, enter):

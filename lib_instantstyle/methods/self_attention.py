@@ -109,7 +109,7 @@ class AttentionPart(Part):
             )
             try:
                 yield AttentionContext(diffusion, diffusion.sigmas(), unconditional, layers, hooks)
-                self.problem = self.problem or _unreached(hooks.unreached)
+                self.problem = self.problem or sentence_if_unreached(hooks.unreached)
             finally:
                 announce("")
                 self.replaced += hooks.replaced
@@ -250,7 +250,9 @@ def _takes_more_than_a_latent(context: Context) -> bool:
         return weight.shape[1] != LATENT_CHANNELS
 
 
-def _unreached(blocks: Sequence[str]) -> str:
+def sentence_if_unreached(blocks: Sequence[str]) -> str:
+    """Why the style could not be applied; "" if each of the `blocks` was reached, so that none is
+    given."""
     if not blocks:
         return ""
     return (

@@ -18,7 +18,7 @@ import torch
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.hosts.model_calls import Change, around_model_calls
+from lib_instantstyle.hosts.model_calls import Change, ModelCall, around_model_calls
 from lib_instantstyle.methods.base import Pass
 from lib_instantstyle.methods.reference_noise import FIXED_LEVEL, NoisedReference
 from lib_instantstyle.methods.self_attention import (
@@ -119,15 +119,14 @@ class SharedReference(AttentionPart):
             self.begin(attention, current.context)
             features_at = self._features(p, attention, norms, current)
 
-            def enter(
-                sigma: float, fraction: float, state: torch.Tensor, exits: ExitStack
-            ) -> Change | None:
-                if not acts(self.unit.start, self.unit.end, fraction):
+            def enter(call: ModelCall, exits: ExitStack) -> Change | None:
+                if not acts(self.unit.start, self.unit.end, call.fraction):
                     return None
+                sigma = call.sigma
                 reference = features_at(sigma)
                 if norms:
                     exits.enter_context(norms.sharing(reference.moments))
-                guided = self.guidance(reference, attention, state, sigma)
+                guided = self.guidance(reference, attention, call.state, sigma)
                 if guided is None:
                     acting = self.callback(reference, attention, current)
                     exits.enter_context(attention.hooks.acting(acting, self._see_latents))

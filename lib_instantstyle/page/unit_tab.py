@@ -78,8 +78,8 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
     ):
         for name in fields_of(PICTURES)[1:]:
             field = TABLE.fields[name]
-            with gr.Column(min_width=140, elem_id=own(f"{name}_drop")):
-                gr.HTML(markup.drop_zone(own(name), field.label, field.tooltip))
+            zone = markup.drop_zone(own(name), field.label, field.tooltip)
+            gr.HTML(zone, elem_id=own(f"{name}_drop"))
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
         for title in filter(fields_of, ADVANCED):

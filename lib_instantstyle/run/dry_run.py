@@ -17,6 +17,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods import TABLE, conflicts, load
 from lib_instantstyle.methods.base import Findings, UnitPlan
+from lib_instantstyle.methods.layout_lock import check_layout, locks
 from lib_instantstyle.methods.palette import check_palette
 from lib_instantstyle.methods.recolouring import in_words as steps_in_words
 from lib_instantstyle.methods.recolouring import steps_in_window
@@ -93,6 +94,9 @@ def _check(unit: Unit, context: Context, findings: Findings) -> None:
     if unit.palette:
         checked = check_palette(unit, context, findings) or checked
         findings.plan.palette = _palette_steps(unit, context)
+    if locks(unit):
+        with findings.noting():
+            check_layout(unit, context, findings)
     if checked is not None and context.layers is not None:
         with findings.noting():
             check_meter(unit, context)
@@ -178,6 +182,8 @@ def in_words(run: DryRun) -> str:
                 lines.append(f"  {title} {steps[0]} to {steps[-1]}")
         if unit.palette:
             lines.append(f"  palette: steps {unit.palette}")
+        if unit.layout:
+            lines.append(f"  layout locked: steps {unit.layout}")
         if unit.purified:
             lines.append(f"  purified: {unit.purified}")
         lines += [f"  {remark}" for remark in unit.remarks]

@@ -273,6 +273,10 @@ def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
         from lib_instantstyle.methods.palette import palette_part
 
         parts.append(palette_part(coloured, context))  # last: it changes what the others predict
+    if locked := [unit for unit in units if unit.layout_lock and unit.uses_method]:
+        from lib_instantstyle.methods.layout_lock import layout_part
+
+        parts.append(layout_part(locked, context))  # it sees what the sampler will
     return [part for part in parts if not part.is_empty]
 
 

@@ -44,6 +44,7 @@ class SamplingPass:
         self.is_hires = is_hires
         self.name = "hires fix's second pass" if is_hires else "the sampling"
         self._plan = plan
+        self.spares_first = plan.spares_first
         self.steps = steps
         self._due_steps = 0  # evaluations of the denoiser in which some term should act
         self.expected = plan.acting_units(steps)  # units of which some term should act
@@ -177,6 +178,8 @@ class SamplingPass:
 
     def begin_step(self, params: Any) -> None:
         """The denoiser is about to evaluate a step."""
+        if self._clock.paused:  # an evaluation beside the sampler's
+            return
         unet = self.context.host.unet(self.context.p)
         if unet is not self._unet:
             self._follow(unet)

@@ -19,6 +19,7 @@ from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
 from lib_instantstyle.unet.plan import AttentionTerm
 from lib_instantstyle.unet.reach import Reach
+from lib_instantstyle.unet.rows import styled_rows
 
 
 class LayerHook:
@@ -108,6 +109,23 @@ class LayerHook:
         return tuple(rows[place % len(rows)] for place in range(first, first + count))
 
     def _attended(
+        self,
+        hidden: torch.Tensor,
+        query: torch.Tensor,
+        acting: tuple[AttentionTerm, ...],
+        rows: Rows,
+    ) -> torch.Tensor:
+        places = styled_rows(rows) if self._call.spares_first else []
+        if places and len(places) < len(rows):
+            styled = self._with_terms(
+                hidden[places], query[places], acting, tuple(rows[i] for i in places)
+            )
+            return hidden.index_copy(0, torch.tensor(places, device=hidden.device), styled)
+        if self._call.spares_first and not places:
+            return hidden
+        return self._with_terms(hidden, query, acting, rows)
+
+    def _with_terms(
         self,
         hidden: torch.Tensor,
         query: torch.Tensor,

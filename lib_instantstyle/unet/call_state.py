@@ -26,4 +26,5 @@ class CallState:
     rows_of_part: Callable[[torch.Tensor | None, Rows, Rows], Rows] | None = None
     meter: EffectMeter | None = None
     auto: Mapping[int, AutoWeight] = field(default_factory=dict)  # by unit
+    spares_first: bool = False  # the first picture of a batch gets no term
     damped: Mapping[int, torch.Tensor] = field(default_factory=dict)  # see DampedBanks.at

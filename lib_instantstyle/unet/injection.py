@@ -65,6 +65,7 @@ class Injection:
         self._clock = clock
         self.auto = {unit: AutoWeight(target) for unit, target in plan.targets.items()}
         self._call = CallState(rows_of_part=clock.rows_of_part, meter=meter, auto=self.auto)
+        self._call.spares_first = plan.spares_first
         purifies = plan.purifies
         self._damped = DampedBanks(purifies) if purifies else None
         self._masked = any(term.mask is not None for term in plan.terms)

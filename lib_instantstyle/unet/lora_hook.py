@@ -12,11 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import check_range
 from lib_instantstyle.unet.call_state import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
 from lib_instantstyle.unet.plan import LoraTerm
 from lib_instantstyle.unet.reach import Reach
+from lib_instantstyle.unet.rows import styled_rows
 
 
 class LoraHook:
@@ -38,13 +40,37 @@ class LoraHook:
         if not acting:
             return None
         x = args[0].to(output.dtype)
+        if self._call.spares_first:
+            output = self._in_styled_rows(x, output, acting)
+        else:
+            output = self._added(x, output, acting)
+        self.fired += 1
+        self.reach.note(self._call.serial)
+        self._call.acted.update(term.unit for term in acting)
+        return output
+
+    def _in_styled_rows(
+        self, x: torch.Tensor, output: torch.Tensor, acting: Sequence[LoraTerm]
+    ) -> torch.Tensor:
+        rows = self._call.rows or ()
+        if len(rows) != len(output):
+            raise InstantStyleError(
+                "layout_from 'first picture' cannot be used: another extension changes the rows of "
+                "a UNet call; switch it off, or choose layout_from 'prompt'."
+            )
+        places = styled_rows(rows)
+        if not places:
+            return output
+        styled = self._added(x[places], output[places], acting)
+        return output.index_copy(0, torch.tensor(places, device=output.device), styled)
+
+    def _added(
+        self, x: torch.Tensor, output: torch.Tensor, acting: Sequence[LoraTerm]
+    ) -> torch.Tensor:
         for term in acting:
             down, up = self._factors(term, output)
             amount = term.amount * self._call.strengths[term.when]
             output = torch.add(output, F.linear(F.linear(x, down), up), alpha=amount)
-        self.fired += 1
-        self.reach.note(self._call.serial)
-        self._call.acted.update(term.unit for term in acting)
         return output
 
     def _factors(self, term: LoraTerm, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -105,20 +105,26 @@ class LoraTerm:
 
 @dataclass(frozen=True)
 class Plan:
-    """All terms of a generation."""
+    """All terms of a generation.
+
+    spares_first: the first picture of each batch gets none of them.
+    """
 
     terms: tuple[AttentionTerm, ...]
     loras: tuple[LoraTerm, ...] = ()
+    spares_first: bool = False
 
     @classmethod
     def of(cls, plans: Iterable[Plan]) -> Plan:
         """All of `plans` together."""
         terms: list[AttentionTerm] = []
         loras: list[LoraTerm] = []
+        spares_first = False
         for plan in plans:
             terms += plan.terms
             loras += plan.loras
-        return cls(tuple(terms), tuple(loras))
+            spares_first = spares_first or plan.spares_first
+        return cls(tuple(terms), tuple(loras), spares_first)
 
     @property
     def is_empty(self) -> bool:
@@ -134,6 +140,7 @@ class Plan:
         return Plan(
             tuple(terms),
             tuple(term for term in self.loras if term.when.hires_pass != left_out),
+            self.spares_first,
         )
 
     def within(self, box: Box) -> Plan:
@@ -173,7 +180,8 @@ class Plan:
     @property
     def tells_images_apart(self) -> bool:
         """Whether images of a batch get different tokens."""
-        return any(len(rows) > 1 for term in self.terms for rows in term.rows)
+        several = any(len(rows) > 1 for term in self.terms for rows in term.rows)
+        return self.spares_first or several
 
     def __str__(self) -> str:
         return "\n".join(

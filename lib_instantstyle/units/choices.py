@@ -23,5 +23,6 @@ PURIFY_SCALES = PUBLISHED, RELATIVE = "published", "relative"
 AWAY_FROM = NEGATIVE_IMAGE, REMOVED_CONTENT = "negative image", "removed content"
 FUSIONS = ADD, ADAIN = "add", "adain"
 REFERENCE_NOISES = INVERSION, SAME, FRESH, FIXED = "inversion", "same", "fresh", "fixed"
+LAYOUTS = OF_PROMPT, FIRST_PICTURE = "prompt", "first picture"
 HIRES_PASSES = BOTH, BASE, HIRES = "both", "base", "hires"
 TIME_CURVES = ("constant", "rising", "falling", "peak", "dip")

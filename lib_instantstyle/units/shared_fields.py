@@ -12,6 +12,7 @@ from lib_instantstyle.units.choices import (
     BOTH,
     CROPS,
     HIRES_PASSES,
+    LAYOUTS,
     REFERENCE_NOISES,
     TIME_CURVES,
 )
@@ -145,6 +146,27 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             "in which pass of hires fix",
             former="Hires fix",
             group=WHEN, row=2, place=30,
+        ),
+        Field(
+            "layout_lock", 0.0, Share(),
+            "Layout lock",
+            "share of the steps, from the first, in which the picture keeps the layout that it "
+            "would have without the style; each of them takes twice as long. 0 is off",
+            "share of the sampling steps, from the first, in which all self-attention takes "
+            "queries and keys of the same picture without the style (the teacher of StyleStudio, "
+            "arXiv 2412.08503; there 0.2 to 0.4). Costs one more evaluation of the model in each "
+            "of these steps, or none with `layout_from` first picture",
+            group=WHEN, row=3, place=65, axes=EVERY_UNIT,
+        ),
+        Field(
+            "layout_from", LAYOUTS[0], OneOf(LAYOUTS),
+            "Layout from",
+            "prompt: each picture without its style, which is not shown. first picture: of each "
+            "batch; it gets no style, and the others its seed",
+            "where `layout_lock` takes the layout. `prompt`: each picture is made without the "
+            "style beside itself. `first picture`: the first picture of each batch stays plain, "
+            "and all of the batch have its seed",
+            group=WHEN, row=3, place=66, axes=0,
         ),
         Field(
             "adain", 1.0, Share(),

@@ -113,10 +113,9 @@ def test_the_status_says_what_is_wrong(opened):
 
 OF_ADAPTERS = {
     "adapter", "preset", "blocks", "content", "content_scale", "auto_content", "content_mode",
-    "clip_source",
-    "negative_weight", "noise", "noise_strength", "noise_blur", "crop", "sharpening", "combine",
-    "auto_weight", "embeds_scaling", "time_curve", "hires_pass", "report",
-    "purify", "purify_keep", "purify_scale",
+    "clip_source", "negative_weight", "noise", "noise_strength", "noise_blur", "crop",
+    "sharpening", "combine", "auto_weight", "embeds_scaling", "time_curve", "hires_pass",
+    "layout_lock", "layout_from", "report", "purify", "purify_keep", "purify_scale",
     "attention_guidance", "guidance_from", "fusion", "style_to", "style_mix",
 }  # fmt: skip
 BESIDE_THEM = (
@@ -137,7 +136,8 @@ METHODS = [
      {"blocks", "crop", "colour_calibration", "steps_of_inversion", "reference_noise",
       "negative_query", "style_guidance"}),
     ("b-lora", "LoRA",
-     {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass"}),
+     {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass",
+      "layout_lock", "layout_from"}),
 ]  # fmt: skip
 
 

@@ -203,4 +203,4 @@ def test_the_page_has_no_more_components_than_it_had(session):
         for child in node.get("children") or []:
             yield from ours(child, inside)
 
-    assert len({*ours(config["layout"], False)}) <= 805
+    assert len({*ours(config["layout"], False)}) <= 796

@@ -259,3 +259,14 @@ def test_any_function_of_it_may_fail_while_sampling(webui):
     _, wrong = break_each(webui, make, called - own)
     assert wrong == []
     webui.reports.clear()
+
+
+@pytest.mark.parametrize("layout_from", ["prompt", "first picture"])
+def test_a_layout_that_holds(webui, both, layout_from):
+    fields = {"batch_size": 2, "steps": 4, "seed": 5}
+    unit = {**UNIT, "style_strength": 3, "weight": 2}
+    locked = {**unit, "layout_lock": 0.5, "layout_from": layout_from}
+    plain = webui.txt2img(**fields)
+    found = webui.txt2img(**fields, **style(locked))
+    assert found.pixels[1] != webui.txt2img(**fields, **style(unit)).pixels[1]
+    assert (found.pixels[0] == plain.pixels[0]) == (layout_from == "first picture")

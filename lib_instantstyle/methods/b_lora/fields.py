@@ -47,7 +47,7 @@ DECLARED = Declared(
     "b-lora",
     "B-LoRA",
     FIELDS,
-    frozenset(("time_curve", "hires_pass")),
+    frozenset(("time_curve", "hires_pass", "layout_lock", "layout_from")),
     needs_reference=False,
     advice={
         WEAK: (By("style_strength", 0.2, 1.6),),

@@ -268,7 +268,18 @@ DECLARED = Declared(
     "ip-adapter",
     "IP-Adapter",
     FIELDS,
-    frozenset(("blocks", "crop", "mask", "time_curve", "hires_pass", "report")),
+    frozenset(
+        (
+            "blocks",
+            "crop",
+            "mask",
+            "time_curve",
+            "hires_pass",
+            "layout_lock",
+            "layout_from",
+            "report",
+        )
+    ),
     takes_styles=True,
     advice=ADVICE,
 )
