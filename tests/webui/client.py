@@ -108,8 +108,10 @@ class Client:
         return any(info["name"] == name for info in self.get("/sdapi/v1/script-info"))
 
     @cached_property
-    def _has_latent_upscalers(self) -> bool:
-        return bool(self.get("/sdapi/v1/latent-upscale-modes"))
+    def _latent_upscaler(self) -> str:
+        """Forge Neo has none, and its "None" resizes pixels; ersatzForge has others."""
+        names = [each["name"] for each in self.get("/sdapi/v1/latent-upscale-modes")]
+        return "Latent" if "Latent" in names else next(iter(names), "None")
 
     def options(self, **values: Any) -> None:
         self.post("/sdapi/v1/options", values).raise_for_status()
@@ -119,8 +121,8 @@ class Client:
     ) -> Answer:
         """Generate with `units` (or raw `args`); with neither, the script is not mentioned."""
         body = {**SMALL, **fields}
-        if body.get("hr_upscaler") == "Latent" and not self._has_latent_upscalers:
-            body["hr_upscaler"] = "None"  # as in Forge Neo; it resizes pixels
+        if body.get("hr_upscaler") == "Latent":
+            body["hr_upscaler"] = self._latent_upscaler
         if units or args is not None:
             body["alwayson_scripts"] = {
                 "InstantStyle": {"args": list(units) if args is None else args},
