@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from lib_instantstyle.layout import SDXL
+from tests.demo.further import Cell, further_rows
 from tests.demo.generating import Demo, difference
 from tests.demo.rows import Judging, Row, rows
 from tests.demo.sheet import make_sheet
@@ -53,6 +56,10 @@ def main() -> None:
             seen = judge.verdict(picture)
             cells.append((f"{way.title}\nprompt: {row.prompt}\nshows: {seen}", picture))
         table.append([*cells, (f"reference\n{row.title}", row.reference)])
+    if not arguments.reference:
+        for title, further in further_rows(measured):
+            print(f"\n{title}:")
+            table.append([shown_cell(demo, judge, cell) for cell in further])
     check_others(demo, shown[0], ways(measured)[-1])
 
     folder = ROOT / "demo"
@@ -68,10 +75,26 @@ def main() -> None:
 
 def generated(demo: Demo, way: Way, row: Row) -> Image.Image:
     """The picture, if nothing but the blocks of `way` received anything."""
-    picture, blocks = demo.generate(row.prompt, way.unit(row))
-    expected = {SDXL.blocks[i].diffusers for i in way.blocks}
-    check(set(blocks) == expected, f"{way.title}: {_named(blocks)} received a term")
+    return checked(demo, way.title, row.prompt, way.unit(row), way.blocks)
+
+
+def checked(
+    demo: Demo, title: str, prompt: str, unit: dict[str, Any] | None, blocks: Sequence[int]
+) -> Image.Image:
+    """The picture of `unit`, if nothing but its `blocks` received anything."""
+    picture, found = demo.generate(prompt, unit)
+    expected = {SDXL.blocks[i].diffusers for i in blocks}
+    check(set(found) == expected, f"{title}: {_named(found)} received a term")
     return picture
+
+
+def shown_cell(demo: Demo, judge: Judging, cell: Cell) -> tuple[str, Image.Image]:
+    """A picture of a further row with its caption."""
+    if cell.picture is not None:
+        return cell.title, cell.picture
+    picture = checked(demo, cell.title, cell.prompt, cell.unit, cell.blocks)
+    seen = judge.verdict(picture)
+    return f"{cell.title}\nprompt: {cell.prompt}\nshows: {seen}", picture
 
 
 def _named(blocks: dict[str, float]) -> str:
