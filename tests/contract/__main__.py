@@ -19,7 +19,7 @@ def which(root: Path) -> str:
         raise SystemExit(f"{root} is not the folder of a WebUI: it has no modules/scripts.py")
     if (root / "backend").is_dir():
         version = (root / "modules_forge" / "forge_version.py").read_text(encoding="utf8")
-        return "neo" if "neo" in version else "forge"
+        return next((name for name in ("neo", "ersatz") if name in version), "forge")
     if not (root / "ldm_patched").is_dir():
         return "a1111"
     version = (root / "modules_forge" / "forge_version.py").read_text(encoding="utf8")

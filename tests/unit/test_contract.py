@@ -36,7 +36,7 @@ def test_some_webui_has_every_name():
 
 
 def test_every_webui_is_named_with_its_version_and_commit():
-    assert set(TABLE.hosts) == {"a1111", "forge", "neo", "reforge", "classic"}
+    assert set(TABLE.hosts) == {"a1111", "forge", "neo", "reforge", "classic", "ersatz"}
     for about in TABLE.hosts.values():
         assert about["name"] and about["version"] and re.fullmatch(r"[0-9a-f]{40}", about["commit"])
 
