@@ -122,6 +122,7 @@ PICTURES = {
     "long prompt": {"prompt": "a cat, " * 40},
     "prompt that changes": {"prompt": "a [cat:house:0.5]"},
     "CFG 1": {"cfg_scale": 1},
+    "no negative rows in every other step": {"s_min_uncond": 20, "negative_prompt": "a dog"},
     "hires fix": HIRES,
     "wide": {"width": 96},
 }

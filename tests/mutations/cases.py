@@ -261,4 +261,18 @@ MUTATIONS = [
     Mutation("inside: styled calls use compiled graphs", "run/sampling_pass.py",
              "            stack.enter_context(eager())\n", "",
              "tests/host/test_reach.py", "compiled"),
+    # -- a layout that holds
+    Mutation("layout: the plain latents are the styled ones", "methods/plain_picture.py",
+             "self._offset + factor * apart", "self._offset", "tests/unit/test_layout_lock.py"),
+    Mutation("layout: noise is taken for predictions", "methods/plain_picture.py",
+             "if (columns.T @ found - wanted).norm() > _NOISE * wanted.norm():", "if False:",
+             "tests/unit/test_layout_lock.py"),
+    Mutation("layout: keys stay the styled picture's", "methods/plain_picture.py",
+             "LOCKED = (TO_Q, TO_K)", "LOCKED = (TO_Q,)", "tests/unit/test_layout_lock.py"),
+    Mutation("layout: the WebUI counts the further evaluation", "hosts/model_calls.py",
+             "                setattr(owner, name, value)\n", "                pass\n",
+             "tests/host/test_layout_lock.py", "every_kind"),
+    Mutation("layout: the batch's first picture gets the style", "unet/attention_hook.py",
+             "if self._call.spares_first else []", "if False else []",
+             "tests/host/test_layout_lock.py", "first_picture"),
 ]  # fmt: skip
