@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 VIEWS = ("view", "transpose", "slice", "unsafe_view", "expand", "permute", "alias", "detach", "t",
@@ -20,7 +20,9 @@ def _attention(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> i
     return flops
 
 
-ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+# Before torch 2.2 the attention on a CPU has the name of that on a GPU, and is counted.
+_NAME = "_scaled_dot_product_flash_attention_for_cpu"
+ON_CPU = {getattr(torch.ops.aten, _NAME): _attention} if hasattr(torch.ops.aten, _NAME) else {}
 
 
 class Operations(TorchDispatchMode):
@@ -38,7 +40,7 @@ class Operations(TorchDispatchMode):
         if name not in VIEWS:
             self.bytes += sum(
                 leaf.numel() * leaf.element_size()
-                for leaf in tree_leaves(result)
+                for leaf in tree_flatten(result)[0]
                 if isinstance(leaf, torch.Tensor)
             )
         return result

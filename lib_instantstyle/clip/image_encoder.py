@@ -24,6 +24,7 @@ from lib_instantstyle.clip.transformer import (
     norm,
     take_room,
 )
+from lib_instantstyle.clip.unfilled import unfilled
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensors import TensorReader, open_tensors
 from lib_instantstyle.models.clip_kind import HUGGING_FACE, OPEN_CLIP, ImageEncoderKind
@@ -86,7 +87,7 @@ def load_image_encoder(
             f"{path.name} has no projection to an image vector; a CLIP image encoder with one is "
             "needed."
         )
-    with torch.device("meta"):
+    with unfilled():
         encoder = ImageEncoder(kind, hidden_states)
     weights = partial(_weights, layout=kind.layout, with_head=not hidden_states)
     return load_encoder(path, encoder, weights, device, dtype, make_room)

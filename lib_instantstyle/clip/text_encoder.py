@@ -24,6 +24,7 @@ from lib_instantstyle.clip.transformer import (
     norm,
     take_room,
 )
+from lib_instantstyle.clip.unfilled import unfilled
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.tensors import TensorReader
 from lib_instantstyle.models.clip_kind import HUGGING_FACE, OPEN_CLIP, VOCABULARY, TextEncoderKind
@@ -89,7 +90,7 @@ def load_text_encoder(
             f"{path.name} has no projection to a text vector; a CLIP text encoder with one is "
             "needed."
         )
-    with torch.device("meta"):
+    with unfilled():
         encoder = TextEncoder(kind)
     weights = partial(_weights, layout=kind.layout)
     return load_encoder(path, encoder, weights, device, dtype, make_room)

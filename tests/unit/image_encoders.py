@@ -4,8 +4,9 @@ import functools
 
 import torch
 from torch import nn
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from tests.unit.image_processor import CLIPImageProcessor
 from tests.unit.open_clip_encoders import QuickGELU, VisionTransformer
 from tests.unit.pictures import reference
 
@@ -140,6 +141,6 @@ def encoder_tensors(projection, width=32):
 def image_embeds():
     """Of `reference`, by transformers."""
     image, _ = reference()
-    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
+    pixels = CLIPImageProcessor()(image, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         return hugging_face_encoder("H")(pixels).image_embeds[0]

@@ -6,14 +6,14 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.clip.preprocess import MEAN, STD, clip_view
 from lib_instantstyle.references.pictures import NOTHING
 from tests.engine import clip_pixels
+from tests.unit.image_processor import CLIPImageProcessor
 from tests.unit.pictures import LEVEL, noise
 
-ORACLE = CLIPImageProcessorPil()
+ORACLE = CLIPImageProcessor()
 
 
 def official(image):

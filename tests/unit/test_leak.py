@@ -61,10 +61,10 @@ def test_cosines_are_those_of_the_libraries_vectors(host):
     line = found["InstantStyle 3 leak"]
     read = text_to_leak(line)
     network = hugging_face_encoder("H")
-    from transformers import CLIPImageProcessorPil
+    from tests.unit.image_processor import CLIPImageProcessor
 
     with torch.no_grad():
-        pixels = CLIPImageProcessorPil()(flat, return_tensors="pt")["pixel_values"]
+        pixels = CLIPImageProcessor()(flat, return_tensors="pt")["pixel_values"]
         result = network(pixels).image_embeds[0]
     words = host.loaded.vectors(["a cup", "tea"]).mean(dim=0)
     cosine = torch.nn.functional.cosine_similarity

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts import context
@@ -13,6 +12,7 @@ from tests.miniature.networks.unet import SD15_TINY
 from tests.unit.adapter_world import World
 from tests.unit.adapters import adapter_tensors, as_diffusers, write
 from tests.unit.image_encoders import ENCODERS, hugging_face_encoder, hugging_face_tensors
+from tests.unit.image_processor import CLIPImageProcessor
 from tests.unit.pictures import reference
 from tests.unit.unets import unet_like
 from tests.unit.webui_host import Host, prepared
@@ -39,7 +39,7 @@ def test_keys_and_values_equal_both_libraries_end_to_end(projection, suffix, mod
     image, text = reference()
     found = prepared([Unit(image=(Reference(text),))], world.layers, Host())
 
-    pixels = CLIPImageProcessorPil()(image, return_tensors="pt")["pixel_values"]
+    pixels = CLIPImageProcessor()(image, return_tensors="pt")["pixel_values"]
     network = hugging_face_encoder("H")
     unet = diffusers_unet(world.unet)
     load_adapters(unet, as_diffusers(tensors))

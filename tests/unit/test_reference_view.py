@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch.nn import functional as F
-from transformers import CLIPImageProcessorPil
 
 from lib_instantstyle.clip.preprocess import clip_view, normalised
 from lib_instantstyle.errors import InstantStyleError
@@ -23,13 +22,14 @@ from lib_instantstyle.references.crops import (
 from lib_instantstyle.references.pictures import NOTHING
 from lib_instantstyle.units import choices
 from tests.engine import clip_pixels
+from tests.unit.image_processor import CLIPImageProcessor
 from tests.unit.pictures import LEVEL, noise
 
 SIZES = [(300, 200), (200, 301), (64, 48), (1000, 225), (17, 400), (224, 224), (3, 1)]
 
 
 def official(image, **options):
-    return CLIPImageProcessorPil(**options)(image, return_tensors="pt")["pixel_values"]
+    return CLIPImageProcessor(**options)(image, return_tensors="pt")["pixel_values"]
 
 
 def pixels(image, crop, size=224):

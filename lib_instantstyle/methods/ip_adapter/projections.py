@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib_instantstyle.clip.unfilled import unfilled
 from lib_instantstyle.files.tensors import check_range, fill, largest_of, open_tensors
 from lib_instantstyle.models.adapter_kind import (
     AdapterKind,
@@ -141,7 +142,7 @@ def image_tokens(
     Raises InstantStyleError if a tensor of the file is missing, misshapen or not finite,
     or leads to numbers that are not.
     """
-    with torch.device("meta"):
+    with unfilled():
         projection = build_projection(kind.projection)
     with open_tensors(path, adapter_names) as read:
         tensors = {
