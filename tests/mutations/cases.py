@@ -259,6 +259,6 @@ MUTATIONS = [
     Mutation("inside: one layer reached is enough", "unet/reach.py",
              "if each.due and not each.done))", "if False))", "tests/host/test_reach.py"),
     Mutation("inside: styled calls use compiled graphs", "run/sampling_pass.py",
-             "            stack.enter_context(eager())\n", "",
+             "                stack.enter_context(eager())\n", "",
              "tests/host/test_reach.py", "compiled"),
 ]  # fmt: skip
