@@ -68,20 +68,25 @@ def dry_run(
 
 
 def check_units(
-    given: Sequence[Mapping[str, object]], context: Context, tagged: Sequence[Unit] = ()
+    given: Sequence[Mapping[str, object]],
+    context: Context,
+    tagged: Sequence[Unit] = (),
+    only: int | None = None,
 ) -> list[tuple[Unit, Findings]]:
     """Each unit of a generation, with what its check found.
 
     context: its `p` is a RequestedGeneration. given, tagged: see `dry_run`. The units are numbered
-    from 1, or as `given` says.
+    from 1, or as `given` says. only: the number of the one that is checked; of the others no more
+    is found than whether they can be together.
     """
     checks = [parsed_unit(values, number) for number, values in enumerate(given, start=1)]
     checks += [(unit, Findings(unit, is_dry_run=True)) for unit in tagged]
     for unit, problem in conflicts([u for u, _ in checks if u.acts and u.uses_method]):
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
-        _note_steps(unit, context, findings)
-        _check(unit, context, findings)
+        if only in (None, unit.number):
+            _note_steps(unit, context, findings)
+            _check(unit, context, findings)
     return checks
 
 
