@@ -61,6 +61,10 @@ def dry_run(
             unet = current(loaded).unet(loaded)
     context = Context(replace(request, sd_model=loaded and loaded.sd_model), unet, layers)
     checks = check_units(given, context, tagged)
+    for _, findings in checks:
+        if findings.cost is not None and not findings.plan.idle:
+            with findings.noting():
+                findings.plan.cost = findings.cost()
     for plan in (findings.plan for _, findings in checks):
         problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
     units = [findings.plan for _, findings in checks]
@@ -185,5 +189,7 @@ def in_words(run: DryRun) -> str:
             lines.append(f"  palette: steps {unit.palette}")
         if unit.purified:
             lines.append(f"  purified: {unit.purified}")
+        if unit.cost:
+            lines.append(f"  before the first step: {unit.cost.text}")
         lines += [f"  {remark}" for remark in unit.remarks]
     return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

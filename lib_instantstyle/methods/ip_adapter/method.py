@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lib_instantstyle.methods.base import (
 from lib_instantstyle.methods.ip_adapter.banks import banks
 from lib_instantstyle.methods.ip_adapter.colour_texture import check_sides
 from lib_instantstyle.methods.ip_adapter.content import check_content, words_in_line
+from lib_instantstyle.methods.ip_adapter.cost import unit_cost
 from lib_instantstyle.methods.ip_adapter.features import (
     CheckedUnit,
     Features,
@@ -106,6 +108,7 @@ class IPAdapter(Method):
             check_content(checked, context, findings)
         if checked.style is not None or pictures.references:
             remark(checked, context, findings)
+            findings.cost = partial(unit_cost, checked, context)
         return checked
 
     @torch.no_grad()
