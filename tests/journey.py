@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,13 @@ class Journey:
 
     files: list[str] = field(default_factory=list)  # in the order of their first call
     walks: int = 0  # of the UNet's modules, by our code
-    scans: int = 0  # of the model folders
+    # How often each function was called, by its file and name.
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def scans(self) -> int:
+        """How often the model folders were scanned."""
+        return self.calls["models/catalog.py", "scan"]
 
     @property
     def changes_of_room(self) -> int:
@@ -60,7 +67,7 @@ def followed() -> Iterator[Journey]:
         name = code.co_filename.removeprefix(_PACKAGE)
         if name not in journey.files:
             journey.files.append(name)
-        journey.scans += (name, code.co_name) == ("models/catalog.py", "scan")
+        journey.calls[name, code.co_name] += 1
 
     nn.Module.named_modules = named_modules  # type: ignore[method-assign]
     threading.setprofile(event)

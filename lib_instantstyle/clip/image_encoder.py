@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ from lib_instantstyle.clip.transformer import (
 )
 from lib_instantstyle.clip.unfilled import unfilled
 from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.files.tensors import TensorReader, open_tensors
 from lib_instantstyle.models.clip_kind import HUGGING_FACE, OPEN_CLIP, ImageEncoderKind
 
@@ -91,6 +93,24 @@ def load_image_encoder(
         encoder = ImageEncoder(kind, hidden_states)
     weights = partial(_weights, layout=kind.layout, with_head=not hidden_states)
     return load_encoder(path, encoder, weights, device, dtype, make_room)
+
+
+def bytes_to_read(path: Path, kind: ImageEncoderKind, hidden_states: bool) -> int:
+    """How many bytes of `path` `load_image_encoder` reads as weights.
+
+    Only the file's header is read. Raises InstantStyleError or OSError.
+    """
+    tensors, sizes = read_tensors(path), []
+
+    def read(name: str) -> torch.Tensor:
+        info = tensors.get(name)
+        sizes.append(info.bytes if info else 0)
+        return torch.empty(info.shape if info else (1, 1), device="meta")
+
+    for block in (None, *range(kind.layers - int(hidden_states))):
+        for _ in _weights(cast(TensorReader, read), block, kind.layout, not hidden_states):
+            pass
+    return sum(sizes)
 
 
 def class_embedding(path: Path, kind: ImageEncoderKind) -> torch.Tensor:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lib_instantstyle.errors import printable, reason
 
@@ -27,15 +28,16 @@ _REPOSITORY, _SNAPSHOTS = "models--", "snapshots"
 _OF_REPOSITORY = {_SNAPSHOTS, "blobs", "refs", ".no_exist"}
 
 
-@dataclass(frozen=True)
-class ModelEntry:
+class ModelEntry(NamedTuple):
     """What is named like a model file.
 
-    problem: one sentence, why it cannot be read; empty for a regular file.
+    problem: one sentence, why it cannot be read; empty for a regular file. status: size, time of
+    change in nanoseconds, device and inode of a regular file; all of them 0 with a problem.
     """
 
     path: Path
     problem: str = ""
+    status: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
     def identity(self) -> str:
@@ -153,8 +155,10 @@ class _FolderWalk:
 def _entry(path: Path, entry: os.DirEntry[str]) -> Iterator[ModelEntry]:
     """`path` as it is listed; nothing if it has gone in the meantime."""
     with suppress(OSError):
-        if entry.is_file():
-            yield ModelEntry(path)
+        found = entry.stat()
+        if stat.S_ISREG(found.st_mode):
+            status = (found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+            yield ModelEntry(path, status=status)
             return
     why = _why_not_regular(path)
     if why:

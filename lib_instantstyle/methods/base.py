@@ -6,7 +6,7 @@ A generation and a dry run call the same `check`. `methods.load` gives the metho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,6 +64,20 @@ class ReferencePlan:
     remembered: bool
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a unit would have to do before the first sampling step, because it is not remembered.
+
+    text: a sentence. bytes: of weights, read from model files. encoded: pictures that the image
+    encoder would run on, the zero image among them. layers: whose keys and values are projected.
+    """
+
+    text: str
+    bytes: int
+    encoded: int
+    layers: int
+
+
 @dataclass
 class UnitPlan:
     """What one unit would do, as far as the checks could tell."""
@@ -81,6 +95,7 @@ class UnitPlan:
     content: list[Removal] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)  # counted from 1, of the only or first pass
     hires_steps: list[int] = field(default_factory=list)
+    cost: Cost | None = None  # of the methods that read model files of their own: IP-Adapter
     purified: str = ""  # until which step
     layout: str = ""  # in which steps it is locked
     palette: str = ""  # in which steps the colours are moved
@@ -92,11 +107,13 @@ class UnitPlan:
 class Findings:
     """Collects the results of checking one unit.
 
-    is_dry_run: if True problems are collected in the plan, otherwise the first one is raised.
+    is_dry_run: if True problems are collected in the plan, otherwise the first one is raised. cost:
+    finds out what the unit would cost; called where somebody wants to know.
     """
 
     def __init__(self, unit: Unit, is_dry_run: bool = False) -> None:
         self.is_dry_run = is_dry_run
+        self.cost: Callable[[], Cost] | None = None
         self.plan = UnitPlan(unit.number, unit.method)
 
     @contextmanager

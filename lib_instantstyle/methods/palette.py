@@ -55,7 +55,7 @@ class Source:
     reference_mask: Mask | None
     mask: Mask | None
     hashes: Mapping[str, str] = field(default_factory=dict)  # of all its pictures, by field
-    files: Sequence[bytes] = ()
+    kept: Sequence[Picture] = ()  # all of them, whose files are kept
 
 
 def check_palette(unit: Unit, context: Context, findings: Findings) -> Source | None:
@@ -71,7 +71,7 @@ def check_palette(unit: Unit, context: Context, findings: Findings) -> Source | 
         given = pictures_of(unit, context)
         marked = given.reference_mask
         mask = None if marked is None else mask_of(marked.image, "reference_mask")
-        return Source(unit, given.references, mask, given.mask, given.hashes, given.files)
+        return Source(unit, given.references, mask, given.mask, given.hashes, given.all)
     return None
 
 
@@ -220,5 +220,5 @@ def palette_part(units: Sequence[Unit], context: Context) -> PalettePart:
             if source is None:
                 raise InstantStyleError("its palette has no reference.")
             sources.append(source)
-            keep_files(source.files, context.host.reference_folder(), context.notify)
+            keep_files(source.kept, context.host.reference_folder(), context.notify)
     return PalettePart(sources)

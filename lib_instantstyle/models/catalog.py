@@ -1,17 +1,18 @@
 """The adapters and CLIP encoders that are there: folders scanned, files recognised and named.
 
-What a file is, is remembered by path, size and time of change, so a second look costs one stat
-per file.
+What a file is, is remembered by path, size and time of change. Where no file has changed since the
+last look, its whole result is: that costs one stat per file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib_instantstyle.errors import InstantStyleError, printable, reason
 from lib_instantstyle.files.folder import (
+    ModelEntry,
     comparable,
     listed_name,
     model_entries,
@@ -26,16 +27,22 @@ from lib_instantstyle.models.clip_kind import (
     text_encoder_kind,
 )
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.stages import FOLDERS
 
 # What one file holds: an adapter, or either encoder of CLIP or both, or the reason to refuse it.
 _Kinds = tuple[AdapterKind | ImageEncoderKind | TextEncoderKind | str, ...]
+_Listing = list[tuple[Path, Sequence[ModelEntry]]]
 
 
 class _Recognised:
-    """What files were found to be, by path, size and time of change."""
+    """What files were found to be, by path, size and time of change.
+
+    last: what the last look found in each folder, and what it made of that.
+    """
 
     def __init__(self) -> None:
         self.files: dict[tuple[str, int, int], _Kinds] = {}
+        self.last: tuple[_Listing, Catalog] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,19 +103,35 @@ class Catalog:
 
 def scan(folders: Iterable[Path]) -> Catalog:
     """Recognise every model file under `folders`; a folder that is missing is passed over."""
+    with FOLDERS:
+        listing = [(folder, model_entries(folder)) for folder in folders]
+        recognised = SESSION.of(_Recognised)
+        last = recognised.last
+        if last is not None and last[0] == listing:
+            return last[1]
+        catalog, is_sure = _catalog(listing)
+        recognised.last = (listing, catalog) if is_sure else None
+        return catalog
+
+
+def _catalog(listing: _Listing) -> tuple[Catalog, bool]:
+    """What is in the files, and whether another look would say the same."""
+    is_sure = True
     adapters: list[AdapterFile] = []
     image_encoders: list[ImageEncoderFile] = []
     text_encoders: list[TextEncoderFile] = []
     refused: list[tuple[str, str]] = []
     taken: dict[type, set[str]] = {}  # CLIP's two encoders have names of their own
     visited: set[str] = set()
-    for folder in folders:
-        for entry in model_entries(folder):
+    for folder, entries in listing:
+        for entry in entries:
             path, identity = entry.path, entry.identity
             if identity in visited:
                 continue
             visited.add(identity)
-            for kind in (entry.problem,) if entry.problem else _recognise(path):
+            kinds, lasts = ((entry.problem,), True) if entry.problem else _recognise(path)
+            is_sure &= lasts
+            for kind in kinds:
                 encodes = isinstance(kind, (ImageEncoderKind, TextEncoderKind))
                 group = type(kind) if encodes else AdapterKind
                 name = listed_name(path, folder, taken.setdefault(group, set()))
@@ -120,25 +143,29 @@ def scan(folders: Iterable[Path]) -> Catalog:
                     text_encoders.append(TextEncoderFile(name, path, kind))
                 else:
                     refused.append((name, kind))
-    return Catalog(tuple(adapters), tuple(image_encoders), tuple(refused), tuple(text_encoders))
+    found = Catalog(tuple(adapters), tuple(image_encoders), tuple(refused), tuple(text_encoders))
+    return found, is_sure
 
 
-def _recognise(path: Path) -> _Kinds:
-    """What `path` holds; nothing if it has gone between the listing and the look."""
+def _recognise(path: Path) -> tuple[_Kinds, bool]:
+    """What `path` holds, and whether that is remembered.
+
+    Nothing if it has gone between the listing and the look.
+    """
     try:
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns)
         known = SESSION.of(_Recognised).files
         if key not in known:
             known[key] = _look(path)
-        return known[key]
+        return known[key], True
     except FileNotFoundError:
-        return ()
+        return (), False
     except OSError as error:
         why = f"cannot be read ({reason(error)})"
     except Exception as error:  # one file never ends the list, whatever is wrong with it
         why = f"cannot be used ({type(error).__name__}: {reason(error)}); choose another file"
-    return (printable(f"{path.name} {why}."),)
+    return (printable(f"{path.name} {why}."),), False
 
 
 def _look(path: Path) -> _Kinds:

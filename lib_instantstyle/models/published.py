@@ -147,3 +147,10 @@ def address(file: PublishedFile) -> str:
     """Where `file` is asked for: HF_ENDPOINT names a mirror, as for Hugging Face's own tools."""
     mirror = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/")
     return file.url.replace(HUB, mirror, 1) if mirror else file.url
+
+
+def size_in_words(count: int) -> str:
+    """Bytes for people, in the units that publishers use."""
+    if count < 10**6:
+        return f"{count / 10**3:.0f} kB"
+    return f"{count / 10**6:,.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"

@@ -10,10 +10,10 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.folder import shown_name
 from lib_instantstyle.hosts import own_folder
 from lib_instantstyle.hosts.page import is_public
-from lib_instantstyle.models.published import address
+from lib_instantstyle.models.published import address, size_in_words
 from lib_instantstyle.page import download_jobs
 from lib_instantstyle.page.download_jobs import State
-from lib_instantstyle.page.markup import problem_box, size_in_words
+from lib_instantstyle.page.markup import problem_box
 
 
 def download_list(problem: str) -> str:

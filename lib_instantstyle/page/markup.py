@@ -91,10 +91,3 @@ def picture_buttons(drop_zone_target: str, tab: str) -> str:
 def block_map_frame(status: str, blocks: str) -> str:
     """An empty block map; `status`, `blocks`: ids of the unit's status and block weights."""
     return f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'
-
-
-def size_in_words(count: int) -> str:
-    """Bytes for people, in the units that publishers use."""
-    if count < 10**6:
-        return f"{count / 10**3:.0f} kB"
-    return f"{count / 10**6:,.0f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"

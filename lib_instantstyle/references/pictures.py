@@ -11,11 +11,12 @@ import base64
 import binascii
 import hashlib
 import io
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,8 +25,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.references.rgb import NOTHING, Colour, shrink_factor, shrunk_rgb, to_rgb
+from lib_instantstyle.session import SESSION
 from lib_instantstyle.units.values import GONE
 
+_REMEMBERED = 4096  # pictures of which is remembered that they can be read
 _PREFIX = 1024  # characters that a data URL has before its data, at most
 _DATA_URL = re.compile(  # RFC 2397: neither a type nor parameters need be there
     r'data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w.+%-]+(?:="?[^",;]*"?)?)*;base64,', re.IGNORECASE
@@ -56,18 +59,46 @@ _FORMATS = (
 )
 
 
-@dataclass(frozen=True)
 class Picture:
-    """One reference picture."""
+    """One reference picture.
 
-    image: Image.Image  # RGB, upright
-    sha256: str  # of the file as it came, so the same file is recognised wherever it comes from
-    file: bytes = field(default=b"", repr=False)  # as it came; empty if it came otherwise
-    size: tuple[int, int] = (0, 0)  # upright, as it came: very large ones are made smaller
+    image: RGB, upright. sha256: of the file as it came, so the same file is recognised wherever it
+    comes from. size: upright, as it came: very large ones are made smaller. file: as it came; empty
+    if it came otherwise.
+    """
 
-    def __post_init__(self) -> None:
-        if self.size == (0, 0):
-            object.__setattr__(self, "size", self.image.size)
+    def __init__(
+        self,
+        image: Image.Image | Callable[[], Image.Image],
+        sha256: str,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """image: or what decodes it, called when it is first asked for; size is given then."""
+        self._image = image
+        self.sha256 = sha256
+        self.size = size or self.image.size
+        self.file = b""
+
+    @property
+    def image(self) -> Image.Image:
+        """Its pixels. Raises InstantStyleError if they are decoded now and that fails."""
+        if not isinstance(self._image, Image.Image):
+            self._image = self._image()
+        return self._image
+
+
+class _Readable:
+    """Files that were decoded before: their upright sizes, by SHA-256."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, tuple[int, int]] = {}
+
+    def add(self, digest: str, size: tuple[int, int]) -> None:
+        """Remember one more, and forget the first where there are too many."""
+        self.sizes[digest] = size
+        if len(self.sizes) > _REMEMBERED:
+            with suppress(StopIteration, KeyError, RuntimeError):  # another thread was quicker
+                del self.sizes[next(iter(self.sizes))]
 
 
 Claim = Callable[[int], None]  # called with a number of pixels, before they are decoded
@@ -111,7 +142,9 @@ def decode_picture(
             f"{label} is {shorten(text[:_PREFIX], 40)}; a picture as base64 text or data URL is "
             "allowed."
         ) from None
-    return replace(read_picture(data, label, below, claim), file=data)
+    picture = read_picture(data, label, below, claim)
+    picture.file = data
+    return picture
 
 
 def read_picture(
@@ -119,13 +152,22 @@ def read_picture(
 ) -> Picture:
     """The picture in the bytes of a file: upright, RGB, of an animation the first frame.
 
-    Raises InstantStyleError as `decode_picture` does.
+    One that was read before is decoded when its pixels are asked for: a known reference is used
+    without them. Raises InstantStyleError as `decode_picture` does.
     """
+    digest = hashlib.sha256(data).hexdigest()
+    readable = SESSION.of(_Readable)
+    known = readable.sizes.get(digest)
+    if known is not None and math.prod(known) <= limits.PICTURE_PIXELS:
+        if claim is not None:
+            claim(math.prod(known))
+        return Picture(lambda: _upright(_opened(data, label), label, below)[0], digest, known)
     opened = _opened(data, label)
     if claim is not None:
         claim(opened.width * opened.height)
     image, size = _upright(opened, label, below)
-    return Picture(image, hashlib.sha256(data).hexdigest(), size=size)
+    readable.add(digest, size)
+    return Picture(image, digest, size)
 
 
 def _opened(data: bytes, label: str) -> Image.Image:

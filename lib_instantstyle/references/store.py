@@ -15,6 +15,7 @@ from PIL import Image
 
 from lib_instantstyle.files.own_files import BoundedFolder, shown_folder, write_file
 from lib_instantstyle.hosts import reference_folder
+from lib_instantstyle.references.pictures import Picture
 
 SHORTEST = 12  # hexadecimal digits of a hash, as infotext has them; fewer find no picture
 
@@ -25,12 +26,13 @@ class ReferenceStore:
     def __init__(self, folder: BoundedFolder) -> None:
         self._files = folder
 
-    def put(self, data: bytes) -> str | None:
+    def put(self, data: bytes, digest: str = "") -> str | None:
         """Keep the picture file `data`, replacing a damaged copy.
 
-        Returns None, or a sentence for the user if it cannot be written, which stops nothing.
+        digest: its SHA-256, where that is known. Returns None, or a sentence for the user if it
+        cannot be written, which stops nothing.
         """
-        digest = hashlib.sha256(data).hexdigest()
+        digest = digest or hashlib.sha256(data).hexdigest()
         if self._files.read(digest) == data:
             return None
         self._files.remove(digest)
@@ -66,15 +68,15 @@ def store() -> ReferenceStore | None:
 
 
 def keep_files(
-    files: Sequence[bytes], folder: BoundedFolder | None, notify: Callable[[str], None]
+    pictures: Sequence[Picture], folder: BoundedFolder | None, notify: Callable[[str], None]
 ) -> None:
-    """Keep picture files in `folder`, if there is one; empty ones are left out.
+    """Keep the files of `pictures` in `folder`, if there is one; empty ones are left out.
 
     notify: called with a sentence for each that cannot be written, which stops nothing.
     """
     kept = None if folder is None else ReferenceStore(folder)
-    for file in files if kept else ():
-        if kept and file and (sentence := kept.put(file)):
+    for each in pictures if kept else ():
+        if kept and each.file and (sentence := kept.put(each.file, each.sha256)):
             notify(sentence)
 
 

@@ -18,6 +18,7 @@ from lib_instantstyle.references.pictures import (
     read_picture,
 )
 from lib_instantstyle.references.rgb import Colour
+from lib_instantstyle.stages import REQUEST
 from lib_instantstyle.unet.masks import Mask, mask_of
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
@@ -38,7 +39,7 @@ class UnitPictures:
     negative: Picture | None
     mask: Mask | None
     hashes: dict[str, str]  # by field, as infotext has them
-    files: tuple[bytes, ...]  # the files of all pictures; empty for one behind a URL
+    all: tuple[Picture, ...]
 
 
 class RequestPictures:
@@ -59,16 +60,18 @@ class RequestPictures:
         """
         key = (text, below)
         if key not in self._decoded and text.startswith(("http://", "https://")):
-            data, claim = self._fetched(text, host, label), self._claim(key, label)
-            self._decoded[key] = read_picture(data, label, below, claim)
+            with REQUEST:
+                data, claim = self._fetched(text, host, label), self._claim(key, label)
+                self._decoded[key] = read_picture(data, label, below, claim)
         return self.decoded(text, label, below)
 
     def decoded(self, text: str, label: str = "image", below: Colour | None = None) -> Picture:
         """The same of a text that is no address."""
         key = (text, below)
         if key not in self._decoded:
-            claim = self._claim(key, label)
-            self._decoded[key] = decode_picture(text, label, below, claim)
+            with REQUEST:
+                claim = self._claim(key, label)
+                self._decoded[key] = decode_picture(text, label, below, claim)
         return self._decoded[key]
 
     def forget(self) -> None:
@@ -139,7 +142,7 @@ def pictures_of(
         found.get("negative_image"),
         mask_of(found["mask"].image) if "mask" in found else None,
         hashes,
-        tuple(picture.file for picture in (*references, *found.values())),
+        (*references, *found.values()),
     )
 
 

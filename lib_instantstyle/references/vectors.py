@@ -24,6 +24,7 @@ from lib_instantstyle.models.adapter_kind import AdapterKind
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.references.views import ZERO_IMAGE, EncoderInput
 from lib_instantstyle.session import SESSION
+from lib_instantstyle.stages import ENCODER_LOAD, ENCODER_RUN
 
 # https://bford.info/cachedir/: backup programs pass such a folder over, and so does catalog.scan.
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Made by InstantStyle; may be deleted.\n"
@@ -129,9 +130,11 @@ class ImageEmbeds:
             read = _read([key for key in keys if key not in found], self.files)
             found.update(read)
             cache().remember(read)
-        missing = [i for i, key in enumerate(keys) if key not in found]
+        # Of equal inputs the first is encoded.
+        missing = [i for i, key in enumerate(keys) if key not in found and key not in keys[:i]]
         if missing:
-            views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
+            with ENCODER_RUN:
+                views = [inputs[i].pixels(image_encoder.kind.image_size) for i in missing]
             encoded = self._run(torch.cat(views), image_encoder, hidden)
             # The mean is a tensor of its own; a view would keep the whole batch in memory.
             parts = torch.split(encoded, [len(crops) for crops in views])
@@ -153,14 +156,16 @@ class ImageEmbeds:
             kept = cache().encoders.pop((source, device), None)
             if kept is None:
                 cache().release_encoder()  # before another is built: two would not fit everywhere
-                encoder = load_image_encoder(
-                    path, kind, device, dtype, hidden, self.memory.make_room
-                )
-                kept = _KeptEncoder(encoder, self.memory.enter(encoder, device))
+                with ENCODER_LOAD:
+                    encoder = load_image_encoder(
+                        path, kind, device, dtype, hidden, self.memory.make_room
+                    )
+                    kept = _KeptEncoder(encoder, self.memory.enter(encoder, device))
             try:
-                kept.entry.bring_back()
-                batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
-                found = torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
+                with ENCODER_RUN:
+                    kept.entry.bring_back()
+                    batches = torch.split(pixels.to(device=device, dtype=dtype), BATCH)
+                    found = torch.cat([kept.encoder(batch).float().cpu() for batch in batches])
                 check_range(largest_of(found), path.name, dtype)
                 return found
             finally:
@@ -205,7 +210,14 @@ def remembered(
     found = cache().recall([key])
     if not found and embeds.files is not None:
         found = _read([key], embeds.files)
+        cache().remember(found)
     return found.get(key)
+
+
+def is_kept(image_encoder: ImageEncoderFile, hidden: bool, context: Context) -> bool:
+    """Whether the encoder stays on its device, so that nothing is read to run it."""
+    embeds = image_embeds(context)
+    return (_source(image_encoder, embeds.dtype, hidden), embeds.device) in cache().encoders
 
 
 def _source(

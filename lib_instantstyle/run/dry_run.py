@@ -62,6 +62,10 @@ def dry_run(
             unet = current(loaded).unet(loaded)
     context = Context(replace(request, sd_model=loaded and loaded.sd_model), unet, layers)
     checks = check_units(given, context, tagged)
+    for _, findings in checks:
+        if findings.cost is not None and not findings.plan.idle:
+            with findings.noting():
+                findings.plan.cost = findings.cost()
     for plan in (findings.plan for _, findings in checks):
         problems += [_named(plan.unit, text) for text in (*plan.problems, *plan.idle)]
     units = [findings.plan for _, findings in checks]
@@ -69,20 +73,25 @@ def dry_run(
 
 
 def check_units(
-    given: Sequence[Mapping[str, object]], context: Context, tagged: Sequence[Unit] = ()
+    given: Sequence[Mapping[str, object]],
+    context: Context,
+    tagged: Sequence[Unit] = (),
+    only: int | None = None,
 ) -> list[tuple[Unit, Findings]]:
     """Each unit of a generation, with what its check found.
 
     context: its `p` is a RequestedGeneration. given, tagged: see `dry_run`. The units are numbered
-    from 1, or as `given` says.
+    from 1, or as `given` says. only: the number of the one that is checked; of the others no more
+    is found than whether they can be together.
     """
     checks = [parsed_unit(values, number) for number, values in enumerate(given, start=1)]
     checks += [(unit, Findings(unit, is_dry_run=True)) for unit in tagged]
     for unit, problem in conflicts([u for u, _ in checks if u.acts and u.uses_method]):
         next(found for other, found in checks if other is unit).problem(problem)
     for unit, findings in checks:
-        _note_steps(unit, context, findings)
-        _check(unit, context, findings)
+        if only in (None, unit.number):
+            _note_steps(unit, context, findings)
+            _check(unit, context, findings)
     return checks
 
 
@@ -186,5 +195,7 @@ def in_words(run: DryRun) -> str:
             lines.append(f"  layout locked: steps {unit.layout}")
         if unit.purified:
             lines.append(f"  purified: {unit.purified}")
+        if unit.cost:
+            lines.append(f"  before the first step: {unit.cost.text}")
         lines += [f"  {remark}" for remark in unit.remarks]
     return "\n".join([*lines, *(f"Problem: {problem}" for problem in run.problems)])

@@ -12,6 +12,7 @@ from torch import nn
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.denoiser import DenoiserClock
+from lib_instantstyle.stages import HOOKS
 from lib_instantstyle.unet.call_state import Rows
 from lib_instantstyle.unet.effect_meter import EffectMeter
 from lib_instantstyle.unet.injection import Clock, Injection, UnetCall, remove_all_hooks
@@ -69,12 +70,13 @@ class SamplingPass:
     def __enter__(self) -> SamplingPass:
         refuse_compiled(self._is_compiled)
         with ExitStack() as stack:
-            stack.enter_context(eager())
-            stack.callback(self._injection.detach)
-            self._injection.attach(self._unet, self.context.known_layers)
-            stack.enter_context(
-                self._clock.progress.watching(getattr(self.context.p, "sampler", None))
-            )
+            with HOOKS:
+                stack.enter_context(eager())
+                stack.callback(self._injection.detach)
+                self._injection.attach(self._unet, self.context.known_layers)
+                stack.enter_context(
+                    self._clock.progress.watching(getattr(self.context.p, "sampler", None))
+                )
             self._exits = stack.pop_all()
         return self
 

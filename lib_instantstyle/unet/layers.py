@@ -16,6 +16,7 @@ from lib_instantstyle.layout import Block, Layer, Layout, parse_attn2, recognise
 
 Place = tuple[str, str]  # diffusers name of a block, path of a layer in it
 _QUERY, _KEY = ".to_q.weight", ".to_k.weight"
+_ATTENTIONS = ("attn1", "attn2")
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,12 @@ def find_layers(unet: nn.Module) -> UnetLayers:
     depths: dict[str, int] = {}
     own: list[tuple[str, nn.Module]] = []  # name of the block, self-attention in it
     for path, module in unet.named_modules():
-        if path.endswith("attn1") and (parsed := parse_attn2(f"{path[:-1]}2")):
+        if not path.endswith(_ATTENTIONS):
+            continue
+        parsed = parse_attn2(f"{path[:-1]}2")
+        if parsed and path.endswith("1"):
             own.append((parsed[0], module))
-        parsed = parse_attn2(path)
-        if parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
+        elif parsed and hasattr(module, "to_q") and hasattr(module, "to_out"):
             modules[parsed] = module
             depths[parsed[0]] = max(depths.get(parsed[0], 0), parsed[1] + 1)
     layout = _layout(depths)

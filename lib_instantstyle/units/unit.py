@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lib_instantstyle import limits
 from lib_instantstyle.errors import InstantStyleError, shorten
+from lib_instantstyle.stages import REQUEST
 from lib_instantstyle.units.field import Declared, DropZone, Field
 from lib_instantstyle.units.page_weights import without_unused_weights
 from lib_instantstyle.units.shared_fields import shared_fields
@@ -178,9 +179,11 @@ class Table:
 
     def parse_arguments(self, arguments: Sequence[object]) -> list[Unit]:
         """The enabled units in a script's arguments, checked; see `given_units`."""
-        given = self.given_units(arguments)
-        units = [self.parse_unit(unit, i) for i, unit in enumerate(given, start=1)]
-        return [unit for unit in units if unit.enabled]
+        if not (given := self.given_units(arguments)):
+            return []
+        with REQUEST:
+            units = (self.parse_unit(unit, i) for i, unit in enumerate(given, start=1))
+            return [unit for unit in units if unit.enabled]
 
     def given_units(self, arguments: Sequence[object]) -> Sequence[Mapping[str, object]]:
         """The units in a script's arguments, in any form that the API or the page sends.
@@ -220,8 +223,7 @@ class Table:
         """The page's units in the values that follow its switch; none if the count is not its own.
 
         page_fields of the first unit, of the second, and so on; then pictures in the same order. A
-        client may have fewer fields, those of a version that was released before. The WebUI fills
-        up what such a client sends with the last values of the page as it starts.
+        client of an earlier version sends fewer; the WebUI adds the last values of its own page.
         """
         found = [
             _page_units(values, count, *layout)
@@ -238,9 +240,8 @@ class Table:
     def _fits(self, unit: Mapping[str, object]) -> bool:
         """Whether each of the page's values, pictures apart, is one that its field may have."""
         try:
-            for name, value in unit.items():
-                if name in self.pictures:
-                    continue
+            for name in unit.keys() - {*self.pictures}:
+                value = unit[name]
                 if value is None and self.fields[name].default is not None:
                     return False
                 if value is not None:
@@ -266,8 +267,7 @@ class Table:
                 yield count
 
     def _starts(self, length: int) -> Sequence[object]:
-        """The `length` values of a page as it starts: boxes for pictures are empty, and so is what
-        is beyond the last whole unit."""
+        """The `length` values of a page as it starts; nothing in pictures and behind all units."""
         count = length // (len(self.page_fields) + len(self.pictures))
         fields = count * [self.fields[name].default for name in self.page_fields]
         return [*fields, *[""] * (length - len(fields))]

@@ -16,8 +16,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from lib_instantstyle.layout import SDXL
 from lib_instantstyle.units.presets import PRESETS
-from tests.bench import files, gpu, off, unet_calls
-from tests.bench.networks import SD15_FULL, SDXL_FULL
+from tests.bench import files, gpu, off, stages, unet_calls
+from tests.bench.networks import SD15_FULL, SDXL_FULL, StyleBlock
 from tests.bench.timing import Times
 from tests.bench.unet_calls import Measured
 from tests.unit import stock
@@ -81,6 +81,8 @@ def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
             shapes |= stock.attention(SDXL)
             yield f"opening {name}", files.opening(Path(folder), shapes, style)
     with tempfile.TemporaryDirectory() as folder:
+        yield "looking through 500 model files, seconds", files.scanning(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
         torch.set_default_dtype(torch.float16)
         network = CLIPVisionModelWithProjection(VIT_H)
         torch.set_default_dtype(torch.float32)
@@ -88,6 +90,9 @@ def sections(repetitions: int, whole: bool) -> Iterator[tuple[str, Any]]:
         yield "building ViT-H", files.building(Path(folder), network)
         del network
         yield "a reference seen by ViT-H, seconds", files.reference(Path(folder), COFFEE)
+        shapes = stock.adapter(SDXL, stock.linear(2048, 1024))
+        files.write_random(Path(folder, "adapter.safetensors"), shapes)
+        yield "stages before the first step, seconds", stages.measure(Path(folder), StyleBlock())
     if whole:
         for name, config, dtype, most in (
             ("SD1.5 UNet", SD15_FULL, torch.float32, repetitions),

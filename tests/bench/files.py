@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import statistics
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from lib_instantstyle.files.own_files import BoundedFolder
 from lib_instantstyle.files.tensors import open_tensors
+from lib_instantstyle.layout import SDXL
 from lib_instantstyle.methods.ip_adapter import projections as adapter_module
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
 from lib_instantstyle.models.catalog import scan
@@ -23,6 +25,8 @@ from lib_instantstyle.references import vectors
 from lib_instantstyle.references.pictures import decode_picture
 from lib_instantstyle.references.vectors import EmbeddingFiles
 from lib_instantstyle.references.views import reference_input
+from lib_instantstyle.session import SESSION
+from tests.unit import stock
 
 # The largest resident memory of a process begins with that of the one that started it (getrusage),
 # unless it is set back.
@@ -58,9 +62,8 @@ def build():
 """
 
 
-def opening(folder: Path, shapes: dict[str, tuple[int, ...]], numbers: Any) -> dict[str, Any]:
-    """Bytes read and seconds for the layers `numbers`, for all layers, and for the whole file."""
-    path = folder / "adapter.safetensors"
+def write_random(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """A model file of these shapes, with random numbers in half precision."""
     generator = torch.Generator().manual_seed(0)
     save_file(
         {
@@ -69,6 +72,12 @@ def opening(folder: Path, shapes: dict[str, tuple[int, ...]], numbers: Any) -> d
         },
         path,
     )
+
+
+def opening(folder: Path, shapes: dict[str, tuple[int, ...]], numbers: Any) -> dict[str, Any]:
+    """Bytes read and seconds for the layers `numbers`, for all layers, and for the whole file."""
+    path = folder / "adapter.safetensors"
+    write_random(path, shapes)
     (adapter,) = scan([folder]).adapters
     cpu = torch.device("cpu")
     width = adapter.kind.projection.feature_width
@@ -101,6 +110,21 @@ def opening(folder: Path, shapes: dict[str, tuple[int, ...]], numbers: Any) -> d
         read.clear()
     path.unlink()
     return result
+
+
+def scanning(folder: Path, count: int = 500) -> dict[str, float]:
+    """Seconds to look through `folder` with `count` adapters: first, and when none has changed."""
+    shapes = stock.adapter(SDXL, stock.linear(2048, 1280))
+    for number in range(count):
+        stock.write_hole(folder / f"{number % 5}" / f"{number:03}.safetensors", shapes)
+    SESSION.clear()
+    seconds = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        scan([folder])
+        seconds.append(time.perf_counter() - begin)
+    first, again = seconds[0], statistics.median(seconds[1:])
+    return {"first": first, "unchanged": again, "unchanged over first": again / first}
 
 
 def _counting(read: list[int]) -> Callable[..., Any]:

@@ -168,16 +168,17 @@ def test_an_interrupt_leaves_nothing(webui, monkeypatch):
 
 
 def test_hires_fix_and_batches_compute_keys_and_values_once(webui, monkeypatch):
-    from lib_instantstyle.methods.ip_adapter import method
+    from lib_instantstyle.methods.ip_adapter import banks
 
     made = []
-    real = method.keys_and_values
+    real = banks.keys_and_values
+    banks.SESSION.of(banks.BankCache).clear()
 
     def counted(*args, **kwargs):
         made.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(method, "keys_and_values", counted)
+    monkeypatch.setattr(banks, "keys_and_values", counted)
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}
     webui.txt2img(n_iter=2, batch_size=2, **hires, **style(UNIT))
     assert len(made) == 1

@@ -292,20 +292,28 @@ def begin_file() -> None:
     """
     if _booted is None:
         return
-    from modules import paths_internal
-
     data = _booted.shared.opts.data
     chosen = data.get("sd_model_checkpoint")
     data.clear()
     data.update(copy.deepcopy(_settings))
     if chosen is not None:
         data["sd_model_checkpoint"] = chosen
+    forget_references()
+
+
+def forget_references() -> None:
+    """No reference is remembered, in memory or on disk, nor what was made of one."""
+    from modules import paths_internal
+
     for kept in ("cache", "references", "crops"):
         shutil.rmtree(Path(paths_internal.models_path) / "InstantStyle" / kept, ignore_errors=True)
     embedding = sys.modules.get("lib_instantstyle.references.vectors")
     if embedding is not None:
         embedding.cache().release_encoder()
         embedding.cache().tensors.clear()
+    banks = sys.modules.get("lib_instantstyle.methods.ip_adapter.banks")
+    if banks is not None:
+        banks.SESSION.of(banks.BankCache).clear()
 
 
 def session(**flags) -> WebUI:

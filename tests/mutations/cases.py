@@ -28,6 +28,7 @@ HABITS = "tests/host/test_webui_habits.py"
 COMPANIONS = "tests/host/test_companions.py"
 DOWNLOADS = "tests/unit/test_resumable_download.py"
 STRANGERS = "tests/host/test_strangers.py"
+FIRST_STEP = "tests/host/test_first_step.py"
 
 MUTATIONS = [
     # -- rows and time
@@ -259,7 +260,7 @@ MUTATIONS = [
     Mutation("inside: one layer reached is enough", "unet/reach.py",
              "if each.due and not each.done))", "if False))", "tests/host/test_reach.py"),
     Mutation("inside: styled calls use compiled graphs", "run/sampling_pass.py",
-             "            stack.enter_context(eager())\n", "",
+             "                stack.enter_context(eager())\n", "",
              "tests/host/test_reach.py", "compiled"),
     # -- a layout that holds
     Mutation("layout: the plain latents are the styled ones", "methods/plain_picture.py",
@@ -275,4 +276,18 @@ MUTATIONS = [
     Mutation("layout: the batch's first picture gets the style", "unet/attention_hook.py",
              "if self._call.spares_first else []", "if False else []",
              "tests/host/test_layout_lock.py", "first_picture"),
+    # -- before the first step
+    Mutation("first step: a list of files is never made again", "models/catalog.py",
+             "if last is not None and last[0] == listing:", "if last is not None:",
+             "tests/unit/test_catalog.py"),
+    Mutation("first step: keys of an exchanged adapter", "methods/ip_adapter/banks.py",
+             "status.st_size, status.st_mtime_ns,", "0, 0,", FIRST_STEP),
+    Mutation("first step: one unit's layers for all", "methods/ip_adapter/banks.py",
+             "{n for kept, numbers in wanted for n in numbers if n not in kept.banks}",
+             "{n for n in wanted[0][1] if n not in wanted[0][0].banks}", FIRST_STEP),
+    Mutation("first step: strangers learn what is remembered", "methods/ip_adapter/cost.py",
+             "checked.choice.adapter, is_api_public()", "checked.choice.adapter, False",
+             FIRST_STEP),
+    Mutation("first step: each unit loads its encoder", "methods/ip_adapter/method.py",
+             "        encode_together([found for _, found in checked], context)\n", "", FIRST_STEP),
 ]  # fmt: skip

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "lib_instantstyle"
 # A room imports itself and those above it. Files beside the rooms count as rooms of their own.
 ROOMS = [
-    "__init__", "errors", "limits", "layout", "session", "files", "units", "unet", "models", "clip",
-    "hosts", "references", "content", "styles", "methods", "run", "api", "page",
+    "__init__", "errors", "limits", "layout", "session", "stages", "files", "units", "unet",
+    "models", "clip", "hosts", "references", "content", "styles", "methods", "run", "api", "page",
 ]  # fmt: skip
 WEBUI = {"modules", "backend", "ldm_patched", "modules_forge"}
 MAY_IMPORT = {  # what comes from outside, besides the standard library
@@ -22,6 +22,7 @@ MAY_IMPORT = {  # what comes from outside, besides the standard library
     "limits": set(),
     "layout": set(),
     "session": set(),
+    "stages": set(),
     "files": set(),  # but see TENSORS
     "units": set(),
     "unet": {"torch", "numpy", "PIL"},

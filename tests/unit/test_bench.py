@@ -9,11 +9,13 @@ import torch
 from lib_instantstyle.clip.image_encoder import load_image_encoder
 from lib_instantstyle.layout import SDXL
 from lib_instantstyle.references import vectors
+from lib_instantstyle.stages import STAGES
 from tests.bench import __main__ as bench
-from tests.bench import files, gpu, off, unet_calls
+from tests.bench import files, gpu, off, stages, unet_calls
+from tests.bench.networks import StyleBlock
 from tests.miniature.networks.unet import SD15_TINY
 from tests.unit import stock
-from tests.unit.image_encoders import hugging_face_encoder
+from tests.unit.image_encoders import ENCODERS, hugging_face_encoder
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,29 @@ def test_a_known_reference_needs_no_encoder(tmp_path):
         found = files.reference(tmp_path, bench.COFFEE)
     assert list(found) == ["new", "known", "known from disk"]
     assert build.call_count == 1
+
+
+def test_the_stages_of_a_known_reference_read_no_model(tmp_path):
+    """Which stages there are in each request; their times are for the table."""
+    hugging_face_encoder("H").save_pretrained(tmp_path)
+    unet = StyleBlock(width=128, context=64)
+    projection = stock.linear(64, ENCODERS["H"][3])
+    shapes = {f"image_proj.{name}": shape for name, shape in projection.items()}
+    numbers, ends = unet.layers().by_number, ("to_k_ip", "to_v_ip")
+    shapes |= {f"ip_adapter.{n}.{end}.weight": (128, 64) for n in numbers for end in ends}
+    files.write_random(tmp_path / "adapter.safetensors", shapes)
+    rows = {row.pop("seconds"): row for row in stages.measure(tmp_path, unet)}
+    entered = {case: {name for name in rows if rows[name][case]} for case in rows["all stages"]}
+    everything = {*(stage.name for stage in STAGES), "all stages"}
+    models = {"image encoder loaded", "image encoder run", "adapter file read", "tokens",
+              "keys and values"}  # fmt: skip
+    assert entered == {
+        "cold": everything,
+        "known reference": everything - models,
+        "new reference": everything,
+        "four units, two new crops": everything,
+        "four known units": everything - models,
+    }
 
 
 def test_off_costs_next_to_nothing():

@@ -1,6 +1,7 @@
 """Files recognised by what is in them, and damaged ones refused by name."""
 
 import json
+import os
 import struct
 import weakref
 
@@ -74,6 +75,61 @@ def test_a_file_is_looked_into_once(tmp_path, monkeypatch):
     first, second = scan([tmp_path]), scan([tmp_path])
     assert sorted(looked) == ["a.safetensors", "b.bin", "c.pth"]
     assert first == second and len(first.refused) == 1
+
+
+def test_500_files_cost_one_status_each_where_none_has_changed(tmp_path, monkeypatch):
+    """Nothing is opened, named or resolved again; a changed file is the only one looked into."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for i in range(500):
+        folder = folders[i % 2] / f"deep {i % 5}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"m{i:03}.safetensors").write_bytes(save({"a": torch.zeros(2)}))
+    write(tmp_path / "one" / "adapter.safetensors", adapter_tensors(unet_like(SD15)))
+    first = scan(folders)
+    looked, resolved, listed = [], [], []
+    real, resolve, scandir = catalog_module.read_tensors, os.path.realpath, os.scandir
+    monkeypatch.setattr(catalog_module, "read_tensors", lambda p: looked.append(p.name) or real(p))
+    monkeypatch.setattr(os.path, "realpath", lambda p: resolved.append(p) or resolve(p))
+    monkeypatch.setattr(os, "scandir", lambda p: listed.append(p) or scandir(p))
+    monkeypatch.setattr(
+        catalog_module, "listed_name", lambda *a: pytest.fail("a name was made again")
+    )
+    assert scan(folders) is first
+    assert looked == [] and len(resolved) == len(listed) == 12  # folders
+    monkeypatch.undo()
+    monkeypatch.setattr(catalog_module, "read_tensors", lambda p: looked.append(p.name) or real(p))
+    changed = folders[1] / "deep 1" / "m001.safetensors"
+    write(changed, adapter_tensors(unet_like(SD15)))
+    second = scan(folders)
+    assert looked == ["m001.safetensors"] and len(second.adapters) == 2
+    changed.unlink()
+    assert scan(folders) == first and looked == ["m001.safetensors"]
+
+
+@pytest.mark.parametrize("change", ["same size", "renamed", "another link"])
+def test_a_catalog_is_never_older_than_its_files(tmp_path, change):
+    sdxl, sd15 = (save(adapter_tensors(unet_like(layout))) for layout in (SDXL, SD15))
+    folder, path = tmp_path / "there", tmp_path / "there" / "a.safetensors"
+    folder.mkdir()
+    for name, data in (("sdxl", sdxl), ("sd15", sd15)):
+        (tmp_path / name).write_bytes(data)
+    if change == "another link":
+        path.symlink_to(tmp_path / "sdxl")
+    else:
+        path.write_bytes(sdxl)
+    assert [a.kind.layout for a in scan([folder]).adapters] == [SDXL]
+    if change == "renamed":
+        path.rename(folder / "b.safetensors")
+        assert [a.name for a in scan([folder]).adapters] == ["b"]
+        return
+    if change == "another link":
+        path.unlink()
+        path.symlink_to(tmp_path / "sd15")
+    else:
+        before = path.stat()
+        path.write_bytes(sd15 + bytes(len(sdxl) - len(sd15)))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert [a.kind.layout for a in scan([folder]).adapters] == [SD15]
 
 
 def test_who_finds_a_damaged_file_first_is_not_remembered_with_it(tmp_path):

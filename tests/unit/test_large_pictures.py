@@ -13,6 +13,7 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.references import pictures, rgb, unit_pictures
 from lib_instantstyle.references.pictures import read_picture
 from lib_instantstyle.references.unit_pictures import RequestPictures
+from lib_instantstyle.session import SESSION
 
 SIZE = (96, 64)
 RED = (200, 30, 10)
@@ -76,6 +77,7 @@ def test_a_very_large_picture_becomes_the_mean_of_its_pixels(
     sizes = []
     convert = rgb._converted
     monkeypatch.setattr(rgb, "_converted", lambda im, *a: sizes.append(im.size) or convert(im, *a))
+    SESSION.clear()  # a GIF says nothing of its orientation, so the same file comes three times
     found = read_picture(data)
     pixels = [width * height for width, height in sizes]
     assert max(pixels) <= rgb._STRIP and sum(pixels) >= SIZE[0] * SIZE[1]
@@ -137,7 +139,8 @@ def png(width=8, height=8, colour=RED):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """What was decoded, one after the other."""
+    """What was decoded, one after the other; nothing was read before."""
+    SESSION.clear()
     calls = []
     upright = pictures._upright
     monkeypatch.setattr(
@@ -161,10 +164,25 @@ def test_one_picture_is_decoded_once_in_a_request(decoded):
     of_request, host = RequestPictures(), Site()
     first = of_request.picture(text(png()), host)
     assert of_request.picture(text(png()), host, "negative_image") is first
-    assert of_request.picture("http://x/a", host) is of_request.picture("http://x/a", host)
-    assert len(decoded) == 2 and host.asked == ["http://x/a"]
-    of_request.picture(text(png()), host, "mask", (0, 0, 0))  # with another ground
-    assert len(decoded) == 3
+    again = of_request.picture("http://x/a", host)
+    assert again is of_request.picture("http://x/a", host) and host.asked == ["http://x/a"]
+    assert len(decoded) == 1  # the same file, of which nobody has asked for pixels again
+    mask = of_request.picture(text(png()), host, "mask", (0, 0, 0))  # with another ground
+    assert first.image.size == again.image.size == mask.image.size == again.size == (8, 8)
+    assert again.image is again.image and len(decoded) == 3
+
+
+def test_a_picture_that_was_read_before_keeps_its_limits(decoded, monkeypatch):
+    data = png()
+    read_picture(data)
+    asked = []
+    known = read_picture(data, claim=asked.append)
+    assert (known.size, asked, len(decoded)) == ((8, 8), [64], 1)
+    monkeypatch.setattr(limits, "PICTURE_PIXELS", 63)
+    with pytest.raises(InstantStyleError, match="more than 63 pixels"):
+        read_picture(data)
+    with pytest.raises(InstantStyleError, match="more than 63 pixels"):
+        _ = known.image
 
 
 def test_all_pictures_of_a_request_have_one_budget(decoded, monkeypatch):

@@ -9,22 +9,26 @@ texture are separated in colour_texture.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from lib_instantstyle.content.subtraction import without_content
+from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods.ip_adapter.colour_texture import (
     SIDES,
     inputs_of_sides,
     separated,
 )
+from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.selection import Choice, image_encoder_for
 from lib_instantstyle.references.unit_pictures import UnitPictures
 from lib_instantstyle.references.vectors import image_embeds
 from lib_instantstyle.references.views import (
+    ZERO_IMAGE,
     EncoderInput,
     has_negative_input,
     negative_input,
@@ -35,6 +39,8 @@ from lib_instantstyle.units.choices import CONCAT, EACH, REMOVED_CONTENT
 from lib_instantstyle.units.presets import BlockWeight
 from lib_instantstyle.units.unit import Unit
 
+_TOGETHER = 32  # inputs of several units whose hidden states the cache holds at the same time
+
 
 class Features(NamedTuple):
     """What an adapter takes of one unit."""
@@ -43,6 +49,11 @@ class Features(NamedTuple):
     weights: tuple[float, ...]  # of the n references
     suggested: tuple[tuple[str, ...], ...] = ()  # words of each reference that were taken out
     removed: torch.Tensor | None = None  # [n, E], what guidance moves away from, where it does
+
+    @property
+    def stack(self) -> torch.Tensor:
+        """All image embeds, those to move away from last."""
+        return torch.cat([each for each in (self.embeds, self.removed) if each is not None])
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,13 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
     Combined references are one, with weight 1; a single reference keeps its own. Raises
     InstantStyleError if one cannot be encoded or the content cannot be taken out.
     """
+    return features_of(_encoded(checked, context), checked, context)
+
+
+def features_of(encoded: torch.Tensor, checked: CheckedUnit, context: Context) -> Features:
+    """The same, made of the image embeds [n + 1, ...] of references and of negative rows."""
     unit = checked.unit
-    features = _encoded(checked, context)
-    references, weights = combined(list(features[:-1]), checked)
+    references, weights = combined(list(encoded[:-1]), checked)
     whole = left = torch.stack(references)
     suggested: tuple[tuple[str, ...], ...] = ()
     if unit.content or unit.auto_content:
@@ -77,7 +92,7 @@ def unit_features(checked: CheckedUnit, context: Context) -> Features:
         )
     leaves_removed = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
     removed = whole - left if leaves_removed else None
-    return Features(torch.cat([left, features[-1:]]), weights, suggested, removed)
+    return Features(torch.cat([left, encoded[-1:]]), weights, suggested, removed)
 
 
 def _announce_words(done: int, total: int) -> None:
@@ -111,6 +126,32 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
     if unit.combine in SIDES and checked.style is None:
         return inputs_of_sides(unit, pictures.references, mask), negative
     return [reference_input(picture, unit, mask) for picture in pictures.references], negative
+
+
+def encode_together(units: Sequence[CheckedUnit], context: Context) -> None:
+    """Encode what several of `units` lack, so that one image encoder is loaded once for them.
+
+    What cannot be encoded is left to `unit_features`, whose error is about one unit.
+    """
+    by_encoder: dict[tuple[ImageEncoderFile, bool], list[list[EncoderInput]]] = {}
+    for checked in units:
+        if checked.style is None:
+            hidden = checked.choice.adapter.kind.projection.takes_hidden_states
+            of_encoder = by_encoder.setdefault((checked.choice.image_encoder, hidden), [])
+            of_encoder.append(inputs_to_encode(checked))
+    for (encoder, hidden), of_units in by_encoder.items():
+        given = [each for inputs in of_units for each in inputs]
+        if len(of_units) > 1 and len(given) <= _TOGETHER:
+            with suppress(InstantStyleError):
+                image_embeds(context).encode(given, encoder, hidden)
+
+
+def inputs_to_encode(checked: CheckedUnit) -> list[EncoderInput]:
+    """All that the encoder of `checked` is asked for without a saved style; negative rows last."""
+    inputs, negative = encoder_inputs(checked)
+    if negative is None and checked.choice.adapter.kind.projection.takes_hidden_states:
+        negative = ZERO_IMAGE
+    return [*inputs, *([negative] if negative else [])]
 
 
 def _encoded(checked: CheckedUnit, context: Context) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,16 @@ from lib_instantstyle.methods.base import (
     StatusText,
     naming,
 )
+from lib_instantstyle.methods.ip_adapter.banks import banks
 from lib_instantstyle.methods.ip_adapter.colour_texture import check_sides
 from lib_instantstyle.methods.ip_adapter.content import check_content, words_in_line
+from lib_instantstyle.methods.ip_adapter.cost import unit_cost
 from lib_instantstyle.methods.ip_adapter.features import (
     CheckedUnit,
     Features,
+    encode_together,
     unit_features,
 )
-from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
 from lib_instantstyle.methods.ip_adapter.remarks import remark
 from lib_instantstyle.methods.ip_adapter.saved_style import saved_style
 from lib_instantstyle.methods.ip_adapter.saving import style_of
@@ -105,6 +108,7 @@ class IPAdapter(Method):
             check_content(checked, context, findings)
         if checked.style is not None or pictures.references:
             remark(checked, context, findings)
+            findings.cost = partial(unit_cost, checked, context)
         return checked
 
     @torch.no_grad()
@@ -112,13 +116,14 @@ class IPAdapter(Method):
         by_adapter: dict[Path, list[Ready]] = {}
         infotext: dict[str, str] = {}
         comments: list[str] = []
+        encode_together([found for _, found in checked], context)
         for unit, found in checked:
             adapter = found.choice.adapter
             if unit.adapter == AUTO and not unit.style:
                 SESSION.of(LastAuto).names[context.known_layers.layout.id] = adapter.name
             with naming(unit, context):
                 _save_crops(found, context)
-                keep_files(found.pictures.files, context.host.reference_folder(), context.notify)
+                keep_files(found.pictures.all, context.host.reference_folder(), context.notify)
                 ready = found, unit_features(found, context)
             by_adapter.setdefault(adapter.path, []).append(ready)
             if not unit.tag:  # a tag stands in the prompt, which infotext holds already
@@ -213,21 +218,15 @@ def _note_references(
 
 
 def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
-    """The terms of all units with one adapter, whose file is read once for them."""
+    """The terms of all units with one adapter, whose file is read at most once for them."""
     adapter = group[0][0].choice.adapter
-    stacks = [_stack(features) for _, features in group]
-    numbers = sorted({number for checked, _ in group for number in checked.block_weights})
+    wanted = [(sorted(checked.block_weights), features.stack) for checked, features in group]
     with naming(group[0][0].unit, context):
-        device = context.host.device()
-        tokens = image_tokens(adapter.path, adapter.kind, torch.cat(stacks), device)
-        banks = keys_and_values(adapter.path, numbers, tokens)
+        found = banks(adapter, wanted, context.host.device())
     terms = []
-    first = 0
-    for (checked, features), stack in zip(group, stacks):
-        rows = slice(first, first + len(stack))
-        first = rows.stop
+    for (checked, features), own in zip(group, found):
         for number, weight in checked.block_weights.items():
-            bank: Any = tuple(each[rows] for each in banks[number])
+            bank = own[number]
             layer = context.known_layers.by_number[number].layer
             mask = checked.pictures.mask
             term = attention_term(layer, weight, bank, checked.unit, features.weights, mask)
@@ -236,11 +235,6 @@ def _terms(group: Sequence[Ready], context: Context) -> list[AttentionTerm]:
                 check_range(term.largest, term.source)
             terms.append(term)
     return terms
-
-
-def _stack(features: Features) -> torch.Tensor:
-    """All image embeds of one unit, those to move away from last."""
-    return torch.cat([each for each in (features.embeds, features.removed) if each is not None])
 
 
 def _save_crops(checked: CheckedUnit, context: Context) -> None:

@@ -8,7 +8,7 @@ Sources: Ye et al. 2023, arXiv 2308.06721, tencent-ailab/IP-Adapter; the Resampl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib_instantstyle.clip.unfilled import unfilled
+from lib_instantstyle.files.model_file import read_tensors
 from lib_instantstyle.files.tensors import check_range, fill, largest_of, open_tensors
 from lib_instantstyle.models.adapter_kind import (
     AdapterKind,
@@ -25,6 +26,11 @@ from lib_instantstyle.models.adapter_kind import (
     ResamplerShape,
 )
 from lib_instantstyle.models.adapter_names import adapter_names
+from lib_instantstyle.stages import ADAPTER, KEYS_AND_VALUES, TOKENS
+
+# Names of tensors in adapter files.
+PROJECTED, LAYER_WEIGHT = "image_proj.{}", "ip_adapter.{}.{}.weight"
+ENDS = ("to_k_ip", "to_v_ip")
 
 
 class LinearProjection(nn.Module):
@@ -133,42 +139,74 @@ def build_projection(shape: ProjectionShape) -> nn.Module:
 
 
 def image_tokens(
-    path: Path, kind: AdapterKind, features: torch.Tensor, device: torch.device
+    path: Path,
+    kind: AdapterKind,
+    features: torch.Tensor,
+    device: torch.device,
+    sizes: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """The image tokens of `features`: [S, T, C] in float32, on `device`.
 
-    features: image embeds [S, E] or [S, N, W] (see vectors.ImageEmbeds.features). The tokens of
-    the zero vector or the zero image are not zero, because of biases and LayerNorm.
+    features: image embeds [S, E] or [S, N, W] (see vectors.ImageEmbeds.features). sizes: of parts
+    of S that are computed apart, so that no bit of one depends on the others. The tokens of the
+    zero vector or the zero image are not zero, because of biases and LayerNorm.
     Raises InstantStyleError if a tensor of the file is missing, misshapen or not finite,
     or leads to numbers that are not.
     """
-    with unfilled():
-        projection = build_projection(kind.projection)
-    with open_tensors(path, adapter_names) as read:
-        tensors = {
-            name: read(f"image_proj.{name}").to(device=device, dtype=torch.float32)
-            for name, _ in projection.named_parameters()
-        }
-    check_range(largest_of(*tensors.values()), path.name)
-    fill(projection, tensors, path.name)
-    tokens: torch.Tensor = projection(features.to(device=device, dtype=torch.float32))
-    check_range(largest_of(tokens), path.name)
-    return tokens
+    with TOKENS:
+        with unfilled():
+            projection = build_projection(kind.projection)
+        with ADAPTER, open_tensors(path, adapter_names) as read:
+            tensors = {
+                name: read(PROJECTED.format(name)).to(device=device, dtype=torch.float32)
+                for name, _ in projection.named_parameters()
+            }
+        check_range(largest_of(*tensors.values()), path.name)
+        fill(projection, tensors, path.name)
+        parts = _parts(features.to(device=device, dtype=torch.float32), sizes)
+        tokens = torch.cat([projection(part) for part in parts])
+        check_range(largest_of(tokens), path.name)
+        return tokens
 
 
 def keys_and_values(
-    path: Path, numbers: Iterable[int], tokens: torch.Tensor
+    path: Path, numbers: Iterable[int], tokens: torch.Tensor, sizes: Sequence[int] | None = None
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Keys and values of the layers `numbers`, each [S, T, h] in float32, for tokens [S, T, C].
 
-    Only these layers are read from the file, and one layer's weights are in memory at a time.
+    sizes: see `image_tokens`. Only these layers are read from the file, and one layer's weights are
+    in memory at a time.
     """
-    found = {}
-    with open_tensors(path, adapter_names) as read:
+    found, parts = {}, _parts(tokens, sizes)
+    with ADAPTER, open_tensors(path, adapter_names) as read:
         for number in numbers:
-            key, value = (
-                tokens @ read(f"ip_adapter.{number}.{end}.weight").to(tokens).T
-                for end in ("to_k_ip", "to_v_ip")
-            )
+            key, value = (_products(parts, read(LAYER_WEIGHT.format(number, end))) for end in ENDS)
             found[number] = (key, value)
     return found
+
+
+def _parts(stack: torch.Tensor, sizes: Sequence[int] | None) -> Sequence[torch.Tensor]:
+    return torch.split(stack, list(sizes or [len(stack)]))
+
+
+def _products(parts: Sequence[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
+    with KEYS_AND_VALUES:
+        matrix = weight.to(parts[0]).T
+        return torch.cat([part @ matrix for part in parts])
+
+
+def bytes_to_read(path: Path, kind: AdapterKind, numbers: Iterable[int]) -> tuple[int, int]:
+    """How many bytes of the adapter in `path` its projection has, and the layers `numbers`.
+
+    Only the file's header is read. Raises InstantStyleError or OSError.
+    """
+    tensors = read_tensors(path)
+    names = adapter_names(tensors)
+
+    def size(name: str) -> int:
+        return tensors[names[name]].bytes if name in names else 0
+
+    with torch.device("meta"):
+        projection = build_projection(kind.projection)
+    first = sum(size(PROJECTED.format(name)) for name, _ in projection.named_parameters())
+    return first, sum(size(LAYER_WEIGHT.format(n, end)) for n in numbers for end in ENDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from lib_instantstyle.api.request import requested_generation
@@ -15,10 +16,10 @@ from lib_instantstyle.errors import InstantStyleError, reason
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.page import is_public
 from lib_instantstyle.methods import TABLE, load
-from lib_instantstyle.methods.base import StatusText
-from lib_instantstyle.models.published import size_of
+from lib_instantstyle.methods.base import Findings, StatusText
+from lib_instantstyle.models.published import size_in_words, size_of
 from lib_instantstyle.page.controls import page_value
-from lib_instantstyle.page.markup import error_sentence, size_in_words, value_in_words
+from lib_instantstyle.page.markup import error_sentence, value_in_words
 from lib_instantstyle.page.states.facts import TXT2IMG, Facts
 from lib_instantstyle.run.dry_run import check_units, parsed_unit
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
@@ -79,15 +80,23 @@ class Page:
         self, number: int, changes: Mapping[str, object] | None = None
     ) -> tuple[Sequence[str], Sequence[str]]:
         """Why the unit would be refused, and why it would change nothing."""
-        given = [dict(values) for values in self._values]
-        given[number - 1].update({"enabled": True, **(changes or {})})
         if isinstance(self.context, Exception):
             return [_sentence(self.context)], []
+        given = [dict(values) for values in self._values]
+        given[number - 1].update({"enabled": True, **(changes or {})})
         try:
-            _, findings = check_units(given, self.context)[number - 1]
+            if given == self._values:  # what the page shows
+                _, findings = self._as_shown[number - 1]
+            else:
+                _, findings = check_units(given, self.context, only=number)[number - 1]
         except OSError as error:  # whatever has become of a file in the meantime
             return [f"A file cannot be read ({reason(error)})."], []
         return findings.plan.problems, findings.plan.idle
+
+    @cached_property
+    def _as_shown(self) -> Sequence[tuple[Unit, Findings]]:
+        """The checks of all units as they are, which all that are on share."""
+        return check_units(self._values, self.context)
 
     def _state(self, number: int) -> UnitState:
         values = self._values[number - 1]

@@ -16,7 +16,8 @@ TABS = "txt2img", "img2img"
 XYZ = "X/Y/Z plot"
 _OF_COMPONENTS = ("minimum", "maximum", "step", "visible", "elem_classes", "lines", "placeholder")
 # In a plan: whether an earlier request had the same picture, and what is known of it then.
-_OF_CACHES, _IN_WORDS = "remembered", re.compile(r", seen before|\n  of reference \d+: [^\n]*")
+_OF_CACHES = "remembered", "cost"
+_IN_WORDS = re.compile(r", seen before|\n  (of reference \d+|before the first step): [^\n]*")
 
 
 def read(name: str) -> Any:
@@ -47,7 +48,7 @@ def plan(webui, request: dict) -> Any:
 
 def without_caches(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: without_caches(v) for k, v in value.items() if k != _OF_CACHES}
+        return {k: without_caches(v) for k, v in value.items() if k not in _OF_CACHES}
     if isinstance(value, str):
         return _IN_WORDS.sub("", value)
     return [without_caches(item) for item in value] if isinstance(value, list) else value
