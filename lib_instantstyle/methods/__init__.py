@@ -53,12 +53,18 @@ def conflicts(units: Sequence[Unit]) -> Iterator[tuple[Unit, str]]:
                 f"unit {unit.number} works on {kind} too (its method is '{unit.method}'); one such "
                 "unit is allowed.",
             )
-    for unit in units:
-        other = first.get(SELF_ATTENTION)
-        if unit.layout_lock and other is not None and other is not unit:
+    other, locking = first.get(SELF_ATTENTION), [unit for unit in units if unit.layout_lock]
+    for unit in locking:
+        if other is not None and other is not unit:
             yield (
                 unit,
                 f"layout_lock is {unit.layout_lock:g}, which works on self-attention, and so does "
                 f"unit {other.number} (its method is '{other.method}'); set layout_lock to 0, or "
                 "switch that unit off.",
+            )
+        if unit.layout_from != locking[0].layout_from:
+            yield (
+                unit,
+                f"layout_from is '{unit.layout_from}', and '{locking[0].layout_from}' in "
+                f"{locking[0].title}; one for all is allowed.",
             )

@@ -39,11 +39,6 @@ from lib_instantstyle.units.field import SELF_ATTENTION
 from lib_instantstyle.units.unit import Unit
 
 
-def locks(unit: Unit) -> bool:
-    """Whether the layout is locked because of `unit`."""
-    return bool(unit.layout_lock) and unit.uses_method
-
-
 def check_layout(unit: Unit, context: Context, findings: Findings) -> None:
     """Note in `findings` why the layout cannot be locked for `unit`, and in which steps it is."""
     request, declared = context.p, unit.declared  # in a generation it is the WebUI's own `p`
@@ -87,12 +82,6 @@ def layout_part(units: Sequence[Unit], context: Context) -> LayoutPart:
         with naming(unit, context):
             findings = Findings(unit)
             check_layout(unit, context, findings)
-            for other in units[:1]:
-                if other.layout_from != unit.layout_from:
-                    findings.problem(
-                        f"layout_from is '{unit.layout_from}', and '{other.layout_from}' in "
-                        f"{other.title}; one for all is allowed."
-                    )
             for remark in findings.plan.remarks:
                 context.notify(remark)
     return LayoutPart(units)
@@ -116,8 +105,8 @@ class LayoutPart(Part):
     def before_init(self, p: Any) -> None:
         """All pictures of a batch begin with the noise of the first one, whose layout they get."""
         if self._from_first:
-            for seeds in (p.all_seeds, p.all_subseeds):
-                seeds[:] = [seeds[i // p.batch_size * p.batch_size] for i in range(len(seeds))]
+            p.all_seeds = _of_the_first(p.all_seeds, p.batch_size)
+            p.all_subseeds = _of_the_first(p.all_subseeds, p.batch_size)
 
     @contextmanager
     def around_sampling(self, p: Any, current: Pass) -> Iterator[None]:
@@ -137,6 +126,11 @@ class LayoutPart(Part):
                 yield
             self.problem = self.problem or sentence_if_unreached(hooks.unreached)
             self.replaced += hooks.replaced
+
+
+def _of_the_first(seeds: Sequence[int], batch_size: int) -> list[int]:
+    """For each picture the seed of the first one in its batch."""
+    return [seeds[i // batch_size * batch_size] for i in range(len(seeds))]
 
 
 def _end(p: Any, units: Sequence[Unit]) -> float:

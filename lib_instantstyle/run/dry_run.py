@@ -17,7 +17,7 @@ from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods import TABLE, conflicts, load
 from lib_instantstyle.methods.base import Findings, UnitPlan
-from lib_instantstyle.methods.layout_lock import check_layout, locks
+from lib_instantstyle.methods.layout_lock import check_layout
 from lib_instantstyle.methods.palette import check_palette
 from lib_instantstyle.methods.recolouring import in_words as steps_in_words
 from lib_instantstyle.methods.recolouring import steps_in_window
@@ -103,7 +103,7 @@ def _check(unit: Unit, context: Context, findings: Findings) -> None:
     if unit.palette:
         checked = check_palette(unit, context, findings) or checked
         findings.plan.palette = _palette_steps(unit, context)
-    if locks(unit):
+    if unit.layout_lock and unit.uses_method:
         with findings.noting():
             check_layout(unit, context, findings)
     if checked is not None and context.layers is not None:

@@ -139,13 +139,12 @@ class Run:
         context = self._follow(p)
         host = context.host
         whole = Plan.of(part.plan for part in self._parts)
-        plan = whole.in_pass(host.is_hires_pass(p), host.cfg_scale(p))
-        region = host.region(p)
-        if region is not None:
+        is_hires = host.is_hires_pass(p)
+        plan = whole.in_pass(is_hires, host.cfg_scale(p))
+        if (region := host.region(p)) is not None:
             plan = plan.within(region)
         tells_images_apart = any(part.tells_images_apart for part in self._parts)
         with ExitStack() as stack:
-            is_hires = host.is_hires_pass(p)
             current = SamplingPass(plan, context, steps, self._meter, tells_images_apart, is_hires)
             stack.enter_context(current)
             self._current = current
@@ -226,8 +225,8 @@ class Run:
                 what = f"its {part.title}"
             else:
                 what = "it"
-                p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)
-                p.extra_generation_params.pop(CONTENT_KEY.format(unit.number), None)
+                for key in (INFOTEXT_KEY, CONTENT_KEY):
+                    p.extra_generation_params.pop(key.format(unit.number), None)
             self._note(p, unit.number, f"{unit.title}: {what} changed nothing, because {why}.")
 
     def measure_leak(self, p: Any, image: Any) -> None:
@@ -238,10 +237,10 @@ class Run:
         try:
             found = measure(self._leak_meters, image, self._context, last)
         except Exception as error:  # the picture is there; what is only printed would be missed
-            number = self._leak_meters[0].number
-            self._note(p, number, f"the leak could not be measured ({reason(error)}).")
-            return
-        p.extra_generation_params.update(found)
+            sentence = f"the leak could not be measured ({reason(error)})."
+            self._note(p, self._leak_meters[0].number, sentence)
+        else:
+            p.extra_generation_params.update(found)
 
     def _report(self, p: Any) -> None:
         for part in self._parts:
@@ -255,29 +254,30 @@ class Run:
         last = SESSION.of(effect.LastReport)
         last.effects, last.spectra = tuple(found), tuple(spectra)
         p.extra_generation_params.update(effect.infotext(found, spectra))
-        remark = effect.remark(found)
-        if remark:
+        if remark := effect.remark(found):
             self._note(p, found[0].unit, remark)
 
 
 def _parts(units: Sequence[Unit], context: Context) -> list[Part]:
     """One part for each method that `units` have; empty parts are left out."""
-    for unit, problem in conflicts([unit for unit in units if unit.uses_method]):
+    using = [unit for unit in units if unit.uses_method]
+    for unit, problem in conflicts(using):
         raise InstantStyleError(f"{unit.title}: {problem}")
     by_method: dict[str, list[Unit]] = {}
-    for unit in units:
-        if unit.uses_method:
-            by_method.setdefault(unit.method, []).append(unit)
-    parts = [load(name).prepare(own, context) for name, own in by_method.items()]
+    for unit in using:
+        by_method.setdefault(unit.method, []).append(unit)
+    prepared = [load(name).prepare(own, context) for name, own in by_method.items()]
+    parts = [part for part in prepared if not part.is_empty]
+    locked = [unit for part in parts for unit in part.units if unit.layout_lock]
     if coloured := [unit for unit in units if unit.palette]:
         from lib_instantstyle.methods.palette import palette_part
 
         parts.append(palette_part(coloured, context))  # last: it changes what the others predict
-    if locked := [unit for unit in units if unit.layout_lock and unit.uses_method]:
+    if locked:
         from lib_instantstyle.methods.layout_lock import layout_part
 
         parts.append(layout_part(locked, context))  # it sees what the sampler will
-    return [part for part in parts if not part.is_empty]
+    return parts
 
 
 def _has_acted(part: Part, unit: Unit, acted: Container[int]) -> bool:

@@ -19,7 +19,7 @@ from lib_instantstyle.unet.layers import CrossAttention
 from lib_instantstyle.unet.masks import token_grid
 from lib_instantstyle.unet.plan import AttentionTerm
 from lib_instantstyle.unet.reach import Reach
-from lib_instantstyle.unet.rows import styled_rows
+from lib_instantstyle.unet.rows import image_of
 
 
 class LayerHook:
@@ -115,15 +115,14 @@ class LayerHook:
         acting: tuple[AttentionTerm, ...],
         rows: Rows,
     ) -> torch.Tensor:
-        places = styled_rows(rows) if self._call.spares_first else []
-        if places and len(places) < len(rows):
-            styled = self._with_terms(
-                hidden[places], query[places], acting, tuple(rows[i] for i in places)
-            )
-            return hidden.index_copy(0, torch.tensor(places, device=hidden.device), styled)
-        if self._call.spares_first and not places:
+        if not self._call.spares_first:
+            return self._with_terms(hidden, query, acting, rows)
+        places = self._call.styled_rows(rows, hidden.device)
+        if not len(places):
             return hidden
-        return self._with_terms(hidden, query, acting, rows)
+        own = tuple(code for code in rows if image_of(code))
+        styled = self._with_terms(hidden[places], query[places], acting, own)
+        return hidden.index_copy(0, places, styled)
 
     def _with_terms(
         self,

@@ -18,7 +18,6 @@ from lib_instantstyle.unet.call_state import CallState
 from lib_instantstyle.unet.layers import Place, linear_layers
 from lib_instantstyle.unet.plan import LoraTerm
 from lib_instantstyle.unet.reach import Reach
-from lib_instantstyle.unet.rows import styled_rows
 
 
 class LoraHook:
@@ -58,11 +57,10 @@ class LoraHook:
                 "layout_from 'first picture' cannot be used: another extension changes the rows of "
                 "a UNet call; switch it off, or choose layout_from 'prompt'."
             )
-        places = styled_rows(rows)
-        if not places:
+        places = self._call.styled_rows(rows, output.device)
+        if not len(places):
             return output
-        styled = self._added(x[places], output[places], acting)
-        return output.index_copy(0, torch.tensor(places, device=output.device), styled)
+        return output.index_copy(0, places, self._added(x[places], output[places], acting))
 
     def _added(
         self, x: torch.Tensor, output: torch.Tensor, acting: Sequence[LoraTerm]

@@ -34,11 +34,6 @@ def image_of(code: int) -> int:
     return code // 2
 
 
-def styled_rows(codes: Sequence[int]) -> list[int]:
-    """The places of the rows that are of other images than the batch's first."""
-    return [place for place, code in enumerate(codes) if image_of(code)]
-
-
 def rows_of_first_image(codes: Sequence[int]) -> list[int] | None:
     """For each row of a UNet call, the row of the batch's first image with the same kind.
 

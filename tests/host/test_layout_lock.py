@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from tests.host.generations import CONTENT, UNIT, difference, picture, style
+from tests.host.plans import agreed
 from tests.host.watching import Calls, hooks_on
 
 STEPS = 6
@@ -85,7 +86,7 @@ def test_the_plain_picture_is_the_one_that_comes_without_the_style(webui):
 
 @pytest.mark.parametrize(
     "sampler, furthest",
-    [("DPM++ 2M", 1e-4), ("Heun", 1e-4), ("DDIM", 1e-4), ("UniPC", 1e-4), ("Euler a", 0.03)],
+    [("DPM++ 2M", 1e-4), ("Heun", 1e-4), ("DDIM", 1e-4), ("Euler a", 0.03)],
 )
 def test_every_sampler_follows_the_plain_picture(webui, sampler, furthest):
     """What a step makes of latents and predictions is read off the sampler; where it adds noise of
@@ -175,11 +176,13 @@ def test_it_begins_with_the_style(webui):
     assert "its layout lock changed nothing" in answer.infotexts[0]
 
 
-def test_the_refiner_ends_it(webui):
-    fields = {"refiner_checkpoint": "tiny_sd15.safetensors", "refiner_switch_at": 0.34}
-    with Calls(webui) as rows:
-        run(webui, {**LOCKED, "layout_lock": 1}, **fields)
-    assert len(rows) >= 3 + 3
+@pytest.mark.parametrize("share, calls", [(0, 3), (0.34, 3 + 3), (1, 3 + 3)])
+def test_the_refiner_ends_it(webui, share, calls):
+    fields = {"refiner_checkpoint": "tiny_sdxl.safetensors", "refiner_switch_at": 0.5}
+    with Calls(webui) as rows:  # of the first checkpoint's UNet
+        answer = run(webui, {**LOCKED, "layout_lock": share}, **fields)
+    assert len(rows) == calls
+    assert "the refiner has other blocks" in answer.infotexts[0]
 
 
 def test_two_units_and_a_palette(webui):
@@ -237,9 +240,33 @@ def test_units_that_do_not_go_together(webui):
     other = {"image": picture("deep_field.jpg"), "method": "stylealigned"}
     answer = webui.txt2img(expect=422, **FIELDS, **style(LOCKED, other))
     assert "unit 1: layout_lock is 0.5, which works on self-attention" in answer.body["detail"]
-    both = style({**LOCKED}, FIRST)
-    answer = webui.txt2img(expect=422, **{**FIELDS, "batch_size": 2}, **both)
-    assert "unit 2: layout_from is 'first picture', and 'prompt' in unit 1" in answer.body["detail"]
+    for units in ((LOCKED, other), (LOCKED, FIRST)):
+        request = {**FIELDS, "batch_size": 2, **style(*units)}
+        agreed(webui, request)
+    assert agreed(webui, request) == [
+        "unit 2: layout_from is 'first picture', and 'prompt' in unit 1; one for all is allowed."
+    ]
+
+
+def test_a_unit_without_a_block_locks_nothing(webui):
+    with Calls(webui) as rows:
+        run(webui, {**LOCKED, "preset": "style", "blocks": {"0": 0}})
+    assert len(rows) == STEPS
+
+
+def test_the_seeds_of_a_client_are_not_changed(webui):
+    """A script may hand over its own list."""
+    from lib_instantstyle.methods import TABLE
+    from lib_instantstyle.methods.layout_lock import LayoutPart
+
+    class Asked:
+        all_seeds, all_subseeds, batch_size = [5, 6, 7, 8], [1, 2, 3, 4], 2
+
+    seeds, request = Asked.all_seeds, Asked()
+    unit = TABLE.parse_unit({"layout_lock": 1, "layout_from": "first picture"})
+    LayoutPart([unit]).before_init(request)
+    assert seeds == [5, 6, 7, 8]
+    assert (request.all_seeds, request.all_subseeds) == ([5, 5, 7, 7], [1, 1, 3, 3])
 
 
 def test_token_merging(webui):

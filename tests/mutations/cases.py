@@ -274,7 +274,7 @@ MUTATIONS = [
              "                setattr(owner, name, value)\n", "                pass\n",
              "tests/host/test_layout_lock.py", "every_kind"),
     Mutation("layout: the batch's first picture gets the style", "unet/attention_hook.py",
-             "if self._call.spares_first else []", "if False else []",
+             "if not self._call.spares_first:", "if True:",
              "tests/host/test_layout_lock.py", "first_picture"),
     # -- before the first step
     Mutation("first step: a list of files is never made again", "models/catalog.py",

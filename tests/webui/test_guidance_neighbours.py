@@ -53,8 +53,8 @@ def test_both_act(client, checkpoint, theirs, ours):
 
     plain, styled, alone = picture(), picture(ours), picture(**scripts)
     both = picture(ours, **scripts)
-    if not alone.any():
-        pytest.skip(f"{theirs} makes black pictures of this model")
+    if theirs == "freeu" and not alone.any():
+        pytest.skip("FreeU gives black pictures with this model")
     assert difference(styled, plain) > VISIBLE and difference(both, alone) > VISIBLE
     if difference(alone, plain) > VISIBLE:  # some do next to nothing to a tiny model
         assert difference(both, styled) > VISIBLE / 2

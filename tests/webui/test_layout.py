@@ -19,8 +19,9 @@ NOTHING = {**LOCKED, "layout_lock": 1, "weight": 1e-7}  # plain and styled pictu
 def test_the_layout_of_the_picture_without_the_style(client, checkpoint, way):
     fields = {**WAYS[way], "steps": 4} if way in WAYS else {"sampler_name": way, "steps": 4}
     plain, unlocked = client.generate(**fields), client.generate(ALL, **fields)
-    if difference(client.generate(**fields).images[0], plain.images[0]) > 0.05:
-        pytest.skip("here this WebUI makes no picture twice")
+    again = client.generate(**fields) if way == "inpaint" else plain
+    if difference(again.images[0], plain.images[0]) > 0.05:
+        pytest.skip("inpainting in this WebUI gives another picture each time")
     locked, nothing = client.generate(LOCKED, **fields), client.generate(NOTHING, **fields)
     for answer in (plain, unlocked, locked, nothing):
         assert answer.status == 200, answer.detail

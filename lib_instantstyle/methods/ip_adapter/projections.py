@@ -206,7 +206,7 @@ def bytes_to_read(path: Path, kind: AdapterKind, numbers: Iterable[int]) -> tupl
     def size(name: str) -> int:
         return tensors[names[name]].bytes if name in names else 0
 
-    with torch.device("meta"):
+    with unfilled():
         projection = build_projection(kind.projection)
     first = sum(size(PROJECTED.format(name)) for name, _ in projection.named_parameters())
     return first, sum(size(LAYER_WEIGHT.format(n, end)) for n in numbers for end in ENDS)
