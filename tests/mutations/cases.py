@@ -163,7 +163,7 @@ MUTATIONS = [
              "        interrupted = self._context.host.interrupted()",
              "        interrupted = False", HABITS, "interrupt"),
     Mutation("what did not act is written", "run/run.py",
-             "p.extra_generation_params.pop(INFOTEXT_KEY.format(unit.number), None)",
+             "p.extra_generation_params.pop(key.format(unit.number), None)",
              "pass", "tests/host/test_notes.py", "changes_nothing"),
     Mutation("a comment is no note", "run/notes.py",
              "    if sentence not in written:", "    if False:", "tests/host/test_notes.py",
