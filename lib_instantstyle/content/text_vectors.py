@@ -13,7 +13,6 @@ from lib_instantstyle.clip.device_memory import or_on_cpu
 from lib_instantstyle.clip.text_encoder import check_length, load_text_encoder
 from lib_instantstyle.clip.transformer import MakeRoom, take_room
 from lib_instantstyle.errors import InstantStyleError
-from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.tensors import check_range, largest_of
 from lib_instantstyle.models.catalog import TextEncoderFile
 from lib_instantstyle.session import SESSION
@@ -64,9 +63,7 @@ class FileTextEncoder:
 
     @property
     def identity(self) -> str:
-        with read_errors(self.file.path):
-            status = self.file.path.stat()
-        return f"{self.file.path} {status.st_size} {status.st_mtime_ns}"
+        return " ".join(map(str, self.file.version()))
 
     @property
     def width(self) -> int:

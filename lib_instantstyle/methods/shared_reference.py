@@ -30,10 +30,10 @@ from lib_instantstyle.methods.self_attention import (
 from lib_instantstyle.methods.shared_features import Captured, FirstOfBatch, SharedFeatures
 from lib_instantstyle.unet.group_norms import NormHooks, norm_hooks
 from lib_instantstyle.unet.inversion import Trajectory, ddim_timesteps, sampler_schedule, state_at
+from lib_instantstyle.unet.progress import acts
 from lib_instantstyle.unet.rows import image_of, rows_of_first_image
 from lib_instantstyle.unet.self_attention import PARTS, AttentionCallback
 from lib_instantstyle.units.choices import FIXED, FRESH, INVERSION, SAME
-from lib_instantstyle.units.schedule import acts
 from lib_instantstyle.units.unit import Unit
 
 _FEWEST = 2  # steps of an inversion

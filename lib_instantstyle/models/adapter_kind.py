@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.files.tensor_info import FLOATING, Tensors, count_layers, shape_of
@@ -28,7 +29,7 @@ class AdapterKind:
     context_width: int  # C: 768 for SD1.x, 2048 for SDXL
     layer_widths: Mapping[int, int]  # adapter number N -> width h of that layer
 
-    @property
+    @cached_property
     def layout(self) -> Layout | None:
         """The block layout whose adapter numbers the file holds in full, if it does."""
         for layout in LAYOUTS.values():

@@ -46,29 +46,41 @@ class _Recognised:
 
 
 @dataclass(frozen=True)
-class AdapterFile:
-    """An IP-Adapter file."""
-
+class _ModelFile:
     name: str  # as listed and asked for
     path: Path
+
+    def version(self) -> tuple[str, int, int]:
+        """Path, size in bytes and time of change in nanoseconds: equal as long as the file is.
+
+        Raises InstantStyleError if the file is gone.
+        """
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            sentence = f"{self.path.name} cannot be read ({reason(error)})."
+            raise InstantStyleError(sentence) from error
+        return str(self.path), status.st_size, status.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class AdapterFile(_ModelFile):
+    """An IP-Adapter file."""
+
     kind: AdapterKind
 
 
 @dataclass(frozen=True)
-class ImageEncoderFile:
+class ImageEncoderFile(_ModelFile):
     """A CLIP image encoder file."""
 
-    name: str
-    path: Path
     kind: ImageEncoderKind
 
 
 @dataclass(frozen=True)
-class TextEncoderFile:
+class TextEncoderFile(_ModelFile):
     """A CLIP text encoder file; the same file may be an image encoder as well."""
 
-    name: str
-    path: Path
     kind: TextEncoderKind
 
 

@@ -111,39 +111,42 @@ def check_adapter(name: str, kind: AdapterKind, layers: UnetLayers) -> None:
 
     An adapter may hold some of the layers only.
     """
-    layout = kind.layout
-    if layout is not None and layout is not layers.layout:
-        raise InstantStyleError(
-            f"adapter {name} is made for {layout.title}, the loaded checkpoint is "
-            f"{layers.layout.title}; choose an adapter for {layers.layout.title}, or auto."
-        )
-    if kind.context_width != layers.context_width:
-        raise InstantStyleError(
-            f"adapter {name} has tokens of width {kind.context_width}, the loaded checkpoint "
-            f"takes {layers.context_width}; it was made for another family of checkpoints."
-        )
-    unknown = [number for number in kind.layer_widths if number not in layers.layout.by_number]
-    if unknown:
-        last = max(layers.layout.by_number)
-        raise InstantStyleError(
-            f"adapter {name} holds a layer {unknown[0]}, which {layers.layout.title} does not "
-            f"have; its layers have the odd numbers from 1 to {last}."
-        )
-    for number, found in layers.by_number.items():
-        if kind.layer_widths.get(number, found.width) != found.width:
-            raise InstantStyleError(
-                f"adapter {name} has width {kind.layer_widths[number]} in "
-                f"{found.layer.diffusers}, the loaded checkpoint {found.width}."
-            )
+    if why := _misfit(kind, layers):
+        raise InstantStyleError(f"adapter {name} {why}")
 
 
 def fits(adapter: AdapterFile, layers: UnetLayers) -> bool:
     """Whether `adapter` fits a UNet; see `check_adapter`."""
-    try:
-        check_adapter(adapter.name, adapter.kind, layers)
-    except InstantStyleError:
-        return False
-    return True
+    return not _misfit(adapter.kind, layers)
+
+
+def _misfit(kind: AdapterKind, layers: UnetLayers) -> str:
+    """The end of a sentence about an adapter that does not fit a UNet; empty if it does."""
+    layout = kind.layout
+    if layout is not None and layout is not layers.layout:
+        return (
+            f"is made for {layout.title}, the loaded checkpoint is {layers.layout.title}; "
+            f"choose an adapter for {layers.layout.title}, or auto."
+        )
+    if kind.context_width != layers.context_width:
+        return (
+            f"has tokens of width {kind.context_width}, the loaded checkpoint takes "
+            f"{layers.context_width}; it was made for another family of checkpoints."
+        )
+    unknown = [number for number in kind.layer_widths if number not in layers.layout.by_number]
+    if unknown:
+        last = max(layers.layout.by_number)
+        return (
+            f"holds a layer {unknown[0]}, which {layers.layout.title} does not have; its layers "
+            f"have the odd numbers from 1 to {last}."
+        )
+    for number, found in layers.by_number.items():
+        if kind.layer_widths.get(number, found.width) != found.width:
+            return (
+                f"has width {kind.layer_widths[number]} in {found.layer.diffusers}, the loaded "
+                f"checkpoint {found.width}."
+            )
+    return ""
 
 
 def describe_layers(numbers: Collection[int], layers: UnetLayers) -> str:

@@ -16,7 +16,6 @@ from safetensors.torch import load, save
 from lib_instantstyle.clip.device_memory import UNMANAGED, DeviceMemory, Entry, or_on_cpu
 from lib_instantstyle.clip.image_encoder import ImageEncoder, load_image_encoder
 from lib_instantstyle.files.folder import CACHE_TAG
-from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.files.own_files import BoundedFolder, shown_folder
 from lib_instantstyle.files.tensors import check_range, largest_of
 from lib_instantstyle.hosts.context import Context
@@ -224,9 +223,7 @@ def _source(
     image_encoder: ImageEncoderFile, dtype: torch.dtype, hidden: bool
 ) -> tuple[object, ...]:
     """The part of a key that names the encoder, its precision and its output."""
-    with read_errors(image_encoder.path):
-        status = image_encoder.path.stat()
-    return (str(image_encoder.path), status.st_size, status.st_mtime_ns, dtype, hidden)
+    return (*image_encoder.version(), dtype, hidden)
 
 
 def _read(keys: Sequence[Key], files: EmbeddingFiles) -> dict[Key, torch.Tensor]:

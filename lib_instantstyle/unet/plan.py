@@ -14,11 +14,11 @@ import torch
 from lib_instantstyle.layout import Block, Layer
 from lib_instantstyle.unet.layers import UnetLayers
 from lib_instantstyle.unet.masks import Box, Mask
+from lib_instantstyle.unet.progress import acting_steps, strength
 from lib_instantstyle.unet.purify import Purify
 from lib_instantstyle.unet.rows import image_of, kind_of
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.presets import PRESETS, BlockWeight
-from lib_instantstyle.units.schedule import acting_steps, strength
 from lib_instantstyle.units.unit import Unit
 
 

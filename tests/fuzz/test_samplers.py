@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_instantstyle.unet.progress import SamplerProgress
-from lib_instantstyle.units.schedule import (
+from lib_instantstyle.unet.progress import (
     CURVES,
+    SamplerProgress,
     acting_steps,
     acts,
     completed_fraction,

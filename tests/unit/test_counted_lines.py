@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from lib_instantstyle.files import own_files
-from lib_instantstyle.units import schedule
+from lib_instantstyle.unet import progress
 
 ROOT = Path(__file__).parents[2]
 A_TEST = """
 import pytest
-from lib_instantstyle.units.schedule import acting_steps
+from lib_instantstyle.unet.progress import acting_steps
 
 @pytest.mark.parametrize("steps", range(100))
 def test_it(steps):
@@ -37,8 +37,8 @@ def test_lines_that_ran_and_no_others(tmp_path):
     files = {Path(k).resolve(): v for k, v in json.loads(file.read_text("utf8"))["files"].items()}
     assert all(path.is_relative_to(ROOT / "lib_instantstyle") for path in files)
     assert Path(inspect.getfile(own_files)) not in files
-    found = files[Path(inspect.getfile(schedule))]
+    found = files[Path(inspect.getfile(progress))]
     ran, others = found["executed_lines"], found["missing_lines"]
-    assert last_line(schedule.acting_steps) in ran and last_line(schedule.acts) in ran
-    assert last_line(schedule.completed_fraction) in others
+    assert last_line(progress.acting_steps) in ran and last_line(progress.acts) in ran
+    assert last_line(progress.completed_fraction) in others
     assert found["missing_branches"] != [] and not set(ran) & set(others)

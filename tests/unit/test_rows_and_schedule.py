@@ -2,9 +2,9 @@
 
 import pytest
 
+from lib_instantstyle.unet.progress import CURVES, acting_steps, acts, completed_fraction, strength
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, RowCounter, row_code, rows_of_first_image
 from lib_instantstyle.units.choices import TIME_CURVES
-from lib_instantstyle.units.schedule import CURVES, acting_steps, acts, completed_fraction, strength
 
 C, U = PROMPT, NEGATIVE
 

@@ -13,7 +13,6 @@ from threading import Lock
 
 import torch
 
-from lib_instantstyle.files.model_file import read_errors
 from lib_instantstyle.methods.ip_adapter.projections import image_tokens, keys_and_values
 from lib_instantstyle.models.catalog import AdapterFile
 from lib_instantstyle.session import SESSION
@@ -133,9 +132,7 @@ def unread(
 
 
 def _key(adapter: AdapterFile, embeds: torch.Tensor, device: torch.device) -> Key:
-    with read_errors(adapter.path):
-        status = adapter.path.stat()
     numbers = embeds.float().contiguous().cpu().numpy().tobytes()
     digest = hashlib.blake2b(numbers, digest_size=32).digest()
     shape = tuple(embeds.shape)
-    return (str(adapter.path), status.st_size, status.st_mtime_ns, str(device), shape, digest)
+    return (*adapter.version(), str(device), shape, digest)

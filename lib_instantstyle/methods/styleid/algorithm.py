@@ -34,6 +34,7 @@ from lib_instantstyle.unet.inversion import (
     latent_scale,
     move,
 )
+from lib_instantstyle.unet.progress import acts
 from lib_instantstyle.unet.self_attention import (
     ATTENDED,
     TO_K,
@@ -42,7 +43,6 @@ from lib_instantstyle.unet.self_attention import (
     AttentionFeatures,
     SelfAttentionHooks,
 )
-from lib_instantstyle.units.schedule import acts
 
 # Transformer indices. SD1.5: output_blocks.6 to 11, as published. SDXL (no part of the paper):
 # output_blocks.3 to 5, the only ones of its decoder with as many tokens as SD1.5's last.
