@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.effect import named, separation, without_adapter
+from tests.effect import further, named, separation, without_adapter
 from tests.effect.arms import NO_ADAPTER, QUICK, Arm, Way, ways
 from tests.effect.outcome import Outcome
 from tests.effect.pairs import pairs
@@ -76,6 +76,9 @@ def further_sections(trials: Trials, style: tuple[int, ...]) -> list[str]:
     with_names = replace(trials, cases=named.COUNT, seed=named.SEED, named=True)
     in_words = named.arms()
     lines += named.section(in_words, with_names([arm for _, arm in in_words]))
+    rows = further.settings(style)
+    others = replace(trials, cases=further.COUNT, seed=further.SEED)
+    lines += further.section(rows, others([each.arm for each in rows]))
     without = replace(trials, cases=without_adapter.COUNT, seed=without_adapter.SEED)
     return lines + without_adapter.section(without(without_adapter.arms()))
 

@@ -25,6 +25,7 @@ from lib_instantstyle.unet.plan import Plan
 from lib_instantstyle.unet.rows import NEGATIVE, PROMPT, row_code
 from lib_instantstyle.units.choices import REMOVED_CONTENT, SEPARATED
 from tests.effect.arms import Arm, Cases
+from tests.effect.locked import with_lock
 from tests.effect.self_attention import Guided, acting
 from tests.engine import clip_pixels, inject
 from tests.miniature.modules.denoisers import CompVisVDenoiser
@@ -79,7 +80,10 @@ class Painter:
                 stack.enter_context(acting(*given, latents, cases.seeds.tolist(), of_pass))
             else:
                 unet = self.model.model.diffusion_model
-                stack.enter_context(inject(unet, self.layers, plan_of_all, clock))
+                injection = stack.enter_context(inject(unet, self.layers, plan_of_all, clock))
+                if share := unit_of(arm).layout_lock if arm.blocks else 0.0:
+                    of_unet, lock = (injection, unet, self.layers), (share, self._steps)
+                    denoiser = stack.enter_context(with_lock(denoiser, *of_unet, lock))
             return to_pictures(self._sample(cases, denoiser))
 
     def _denoiser(self, cases: Cases) -> Guided:
@@ -124,6 +128,8 @@ class Painter:
         guided = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
         removed = whole - vectors if guided else None
         negative = self._drawing(cases.reference_shapes[0]) if arm.draws_content else None
+        if arm.negates_content:
+            negative = (whole - vectors)[0]  # what a difference takes out is alike for all
         given = self.layers, adapter.path, adapter.kind, unit, vectors
         return plan(terms(*given, removed=removed, negative=negative))
 
@@ -165,7 +171,7 @@ def _batches(arm: Arm, cases: Cases) -> list[NDArray[np.int64]]:
     """Numbers of the cases that are made at once: a UNet call has one negative image."""
     rows = np.arange(len(cases))
     kinds = [rows]
-    if arm.draws_content:
+    if arm.draws_content or arm.negates_content:
         kinds = [rows[cases.reference_shapes == shape] for shape in set(cases.reference_shapes)]
     return [kind[i : i + _BATCH] for kind in kinds for i in range(0, len(kind), _BATCH)]
 
