@@ -50,6 +50,11 @@ def check_layout(unit: Unit, context: Context, findings: Findings) -> None:
     if request.get_token_merging_ratio():
         findings.problem("layout_lock cannot be used with token merging; set its ratio to 0.")
     first = unit.layout_from == FIRST_PICTURE
+    if first and unit.tag:
+        findings.problem(
+            f"layout_from is '{FIRST_PICTURE}', which a tag cannot bring, because the noise of the "
+            "batch is made before; write layout_from=prompt in the tag, or use a unit."
+        )
     if first and getattr(request, "is_known", True) and request.batch_size < 2:
         findings.problem(
             f"layout_from is '{FIRST_PICTURE}', and the batch has {request.batch_size} picture; a "
@@ -120,7 +125,7 @@ class LayoutPart(Part):
         attentions = layers.self_attentions_in(everywhere)
         sigmas = current.context.host.diffusion(p).sigmas()
         with self_attention_hooks(current.unet, attentions) as hooks:
-            lock = _Lock(acting, hooks, current, _end(p, acting))
+            lock = _Lock(acting, hooks, current, _refiner_at(p), sigmas)
             enter = lock.share if self._from_first else lock.teach
             with torch.no_grad(), around_model_calls(p, current.fraction, sigmas, enter):
                 yield
@@ -133,26 +138,41 @@ def _of_the_first(seeds: Sequence[int], batch_size: int) -> list[int]:
     return [seeds[i // batch_size * batch_size] for i in range(len(seeds))]
 
 
-def _end(p: Any, units: Sequence[Unit]) -> float:
-    """The share of the pass in which the layout is locked; a refiner has other layers."""
-    share: float = max(unit.layout_lock for unit in units)
+def _refiner_at(p: Any) -> float:
+    """The share of the pass before a refiner, which has other layers; 1 without one."""
     if getattr(p, "refiner_checkpoint_info", None) is None:
-        return share
-    return min(share, float(getattr(p, "refiner_switch_at", None) or 0.0))
+        return 1.0
+    return float(getattr(p, "refiner_switch_at", None) or 0.0)
 
 
 class _Lock:
-    """The lock of one pass."""
+    """The lock of one pass. refiner_at: see `_refiner_at`; sigmas: by timestep."""
 
     def __init__(
-        self, units: Sequence[Unit], hooks: SelfAttentionHooks, current: Pass, end: float
+        self,
+        units: Sequence[Unit],
+        hooks: SelfAttentionHooks,
+        current: Pass,
+        refiner_at: float,
+        sigmas: Sequence[float],
     ) -> None:
         self._whens = [when_of(unit) for unit in units]
-        self._hooks, self._current, self._end = hooks, current, end
+        self._share = max(unit.layout_lock for unit in units)
+        self._hooks, self._current = hooks, current
+        self._refiner_at, self._sigmas = refiner_at, sigmas
         self._plain = PlainPicture()
 
+    def _is_refined(self, call: ModelCall) -> bool:
+        """Whether the refiner may have taken over: a setting of the WebUI says whether steps are
+        counted or timesteps, and what is earlier is sure."""
+        if self._refiner_at >= 1:
+            return False
+        timestep = min(range(len(self._sigmas)), key=lambda t: abs(self._sigmas[t] - call.sigma))
+        by_noise = 1 - (timestep + 1) / len(self._sigmas)
+        return not is_locked(max(call.fraction, by_noise), self._refiner_at)
+
     def _is_due(self, call: ModelCall) -> bool:
-        if not is_locked(call.fraction, self._end):
+        if not is_locked(call.fraction, self._share) or self._is_refined(call):
             return False
         steps = self._current.steps
         return self._plain.has_begun or any(

@@ -185,6 +185,30 @@ def test_the_refiner_ends_it(webui, share, calls):
     assert "the refiner has other blocks" in answer.infotexts[0]
 
 
+@pytest.mark.parametrize("by_steps", [True, False])
+@pytest.mark.parametrize("at", [0.3, 0.8])
+def test_it_ends_before_the_refiner_however_that_is_timed(webui, by_steps, at):
+    fields = {"override_settings": {"refiner_switch_by_sample_steps": by_steps}}
+    fields |= {"refiner_checkpoint": "tiny_sdxl.safetensors", "refiner_switch_at": at}
+    fields |= {"scheduler": "Exponential", "sampler_name": "Euler"}
+    with Calls(webui) as alone:  # of the first checkpoint's UNet
+        run(webui, ALL, **fields)
+    run(webui)  # loads the first checkpoint again
+    with Calls(webui) as both:
+        run(webui, {**ALL, "layout_lock": 1}, **fields)
+    assert len(alone) < len(both) <= 2 * len(alone) < 2 * STEPS
+
+
+def test_a_tag_cannot_bring_the_layout_of_the_first_picture(webui, library):
+    webui.post("/instantstyle/embed", {"name": "ink", **FIRST})
+    prompt = "a cat <instantstyle:ink:1{}>"
+    fields = {**FIELDS, "prompt": prompt.format(""), "batch_size": 2}
+    answer = webui.txt2img(expect=422, **fields)
+    assert "which a tag cannot bring" in answer.body["detail"]
+    prompt = prompt.format(":layout_from=prompt")
+    assert run(webui, prompt=prompt, batch_size=2).images
+
+
 def test_two_units_and_a_palette(webui):
     other = {"image": picture("deep_field.jpg"), "palette": 0.5}
     with Calls(webui) as rows:
