@@ -1,8 +1,9 @@
 """The leak meter: how much of a reference's content a finished picture shows.
 
-It compares the CLIP image vector of the picture with those of the references and with the text
-vectors of `content`. Infotext has a line for each unit and picture, `InstantStyle 1 leak: content
-0.21, reference 0.63`: the cosines with the words, if there are any, and with the references.
+It compares the CLIP image vector of the picture with those of the references, and with the text
+vectors of `content` and of the words that `auto_content` takes out. Infotext has a line for each
+unit and picture, `InstantStyle 1 leak: content 0.21, reference 0.63`: the cosines with the words,
+if there are any, and with the references.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import torch
 from PIL import Image
 
 from lib_instantstyle.content.similarity import cosines
-from lib_instantstyle.content.subtraction import content_texts
+from lib_instantstyle.content.subtraction import (
+    ContentReader,
+    content_texts,
+    takes_content_out,
+)
 from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
@@ -38,8 +43,9 @@ LEAK_KEY = "InstantStyle {} leak"  # in infotext, by unit
 class LeakMeter:
     """The vectors that the pictures of one unit are compared with.
 
-    references: [n, E], image vectors; the cosines of several are averaged. texts: [m, E], text
-    vectors of `content`, averaged as for the subtraction; None without content.
+    references: [n, E], image vectors; the cosines of several are averaged. texts: [m, E], vectors
+    of the texts of `content` and of the words that the references suggest, averaged as for the
+    subtraction; None without both.
     """
 
     number: int
@@ -119,11 +125,22 @@ def _meter(unit: Unit, context: Context) -> LeakMeter:
             ]
             embeds = image_embeds(context, on_disk=False)
             references = torch.stack(embeds.encode(inputs, image_encoder, hidden=False))
-        texts = None
-        if named := content_texts(unit.content):
-            source = content_source(references.shape[1], unit.clip_source, context)
-            texts = source.encoder.vectors(named)
-        return LeakMeter(unit.number, image_encoder, references, texts)
+        return LeakMeter(unit.number, image_encoder, references, _texts(unit, references, context))
+
+
+def _texts(unit: Unit, references: torch.Tensor, context: Context) -> torch.Tensor | None:
+    """Vectors [m, E] of the texts of `content`, and of what each of the references suggests."""
+    suggests = takes_content_out(unit) and unit.auto_content
+    if not content_texts(unit.content) and not suggests:
+        return None
+    source = content_source(references.shape[1], unit.clip_source, context)
+    if not suggests:
+        return source.encoder.vectors(content_texts(unit.content))
+    reader = ContentReader(unit, source, context.host)
+    words = [reader.read(image) for image in references]
+    named = len(words[0].named)
+    texts = torch.cat([words[0].vectors[:named], *(each.vectors[named:] for each in words)])
+    return texts if len(texts) else None
 
 
 def _saved_references(unit: Unit, context: Context) -> tuple[ImageEncoderFile, torch.Tensor]:

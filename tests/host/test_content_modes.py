@@ -142,6 +142,20 @@ def test_words_that_are_named_are_not_suggested_again(webui):
     assert made(webui, unit).parameters[KEY] == f"{second} | {third}"
 
 
+def test_the_leak_meter_compares_with_suggested_words_too(webui):
+    unit = {"image": COFFEE, "leak_meter": True}
+
+    def line(**fields):
+        return made(webui, {**unit, **fields}).parameters["InstantStyle 1 leak"]
+
+    assert "content " in line(auto_content=2) and "content " not in line()
+    assert "content " not in line(auto_content=2, content_scale=0)  # nothing is suggested
+    # Taken out so little that the picture is the same: what it is compared with differs.
+    named = {"content": "a cup", "content_scale": 1e-9}
+    assert line(**named) != line(**named, auto_content=2)
+    assert line(**named) == line(**named, content_mode="subspace")
+
+
 def test_each_reference_has_its_own_words_unless_they_become_one(webui):
     given = {"auto_content": 2, "content_mode": "mask"}
     alone = [made(webui, {"image": image, **given}) for image in (COFFEE, STARS)]
