@@ -44,7 +44,9 @@
         const combine = unitOf(zone) && combineOf(zone);
         figures.forEach(function(figure, place) {
             let list = figure.querySelector("select");
-            const isOffered = Boolean(combine) && figures.length < 3 && !figure.dataset.gone;
+            // Beside a saved style, the style's file says which side it gives.
+            const isOffered = Boolean(combine) && figures.length < 3 && !figure.dataset.gone &&
+                !zone.dataset.style;
             if (!isOffered) {
                 if (list) list.parentElement.remove();
                 return;

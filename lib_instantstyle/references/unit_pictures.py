@@ -20,6 +20,7 @@ from lib_instantstyle.references.pictures import (
 from lib_instantstyle.references.rgb import Colour
 from lib_instantstyle.stages import REQUEST
 from lib_instantstyle.unet.masks import Mask, mask_of
+from lib_instantstyle.units.choices import COLOUR_TEXTURE
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
 HASH_LENGTH = 12  # hexadecimal digits of a picture's hash in infotext
@@ -113,10 +114,11 @@ def pictures_of(
     cannot be read are left out. Raises InstantStyleError if there is neither a reference nor a
     saved style, or both, or a picture cannot be read.
     """
-    if unit.image and unit.style:
+    if unit.image and unit.style and unit.combine != COLOUR_TEXTURE:
         with noting():
             raise InstantStyleError(
-                f"it has both a reference and the style {shorten(unit.style)}; clear one of them."
+                f"it has both a reference and the style {shorten(unit.style)}; clear one of them, "
+                f"or set combine to '{COLOUR_TEXTURE}'."
             )
     if not unit.image and not unit.style:
         with noting():

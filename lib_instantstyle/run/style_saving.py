@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.files.own_files import create_file, write_file
 from lib_instantstyle.hosts import loaded_checkpoint
 from lib_instantstyle.hosts.context import Context
@@ -12,7 +12,7 @@ from lib_instantstyle.hosts.live import queue_lock
 from lib_instantstyle.methods import load
 from lib_instantstyle.references.unit_pictures import pictures_of
 from lib_instantstyle.styles.file import Style, read_style, write_style
-from lib_instantstyle.styles.header import now, settings_of
+from lib_instantstyle.styles.header import check_combine, now, settings_of
 from lib_instantstyle.styles.library import SavedStyle, library
 from lib_instantstyle.styles.names import check_name
 from lib_instantstyle.units.unit import Unit
@@ -44,7 +44,14 @@ def save_style(unit: Unit, name: str, replacing: bool = False) -> SavedStyle:
 
 def _resaved(unit: Unit) -> Style:
     """The features of the unit's saved style with the settings of the unit."""
-    style = read_style(library(unit.table).find(unit.style).path)
+    if unit.image:
+        raise InstantStyleError(
+            f"the unit has a reference beside the style {shorten(unit.style)}, and a style is "
+            "saved from one of them; clear the other."
+        )
+    saved = library(unit.table).find(unit.style)
+    check_combine(saved.info, saved.name, unit.combine)
+    style = read_style(saved.path)
     info = replace(style.info, settings=settings_of(unit), created=now())
     return replace(style, info=info)
 

@@ -104,6 +104,23 @@ def check_settings(info: StyleInfo, table: Table, name: str) -> None:
         raise InstantStyleError(f"{name} is no sound style ({problem}); get it again.")
 
 
+def check_combine(info: StyleInfo, name: str, combine: str) -> None:
+    """Raise InstantStyleError if the style `name` holds other features than `combine` takes."""
+    kept, wanted = info.separates, combine if combine in SEPARATED else ""
+    if kept == wanted:
+        return
+    if wanted:
+        lacks = f"holds what '{kept}' takes" if kept else "holds no grey copy of its reference"
+        raise InstantStyleError(
+            f"combine is '{wanted}', and style {shorten(name)} {lacks}; save a style with this "
+            "combine, or give the picture."
+        )
+    raise InstantStyleError(
+        f"style {shorten(name)} holds what combine '{kept}' takes, and nothing else; set combine "
+        "to it."
+    )
+
+
 def metadata_of(info: StyleInfo) -> dict[str, str]:
     """The metadata of a style file."""
     content = {f.name: getattr(info, f.name) for f in fields(info) if f.name != "thumbnail"}

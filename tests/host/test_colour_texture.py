@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.host.generations import difference, picture, style
+from tests.host.plans import agreed
 from tests.host.plots import GRIDS, plot
 
 FIELDS = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 5}
@@ -82,6 +83,59 @@ def test_a_grey_picture_has_no_colours(webui):
     grey = base64.b64encode(file.getvalue()).decode()
     both = run(webui, {"image": [grey, SKY], "combine": "colour + texture"})
     assert both.pixels == run(webui, {"image": SKY, "combine": "texture"}).pixels
+
+
+@pytest.mark.parametrize("adapter", ["ip-adapter_sdxl", "ip-adapter-plus_sdxl_vit-h"])
+@pytest.mark.parametrize("side", ["colour", "texture"])
+def test_a_saved_style_gives_one_side_beside_a_picture(webui, library, side, adapter):
+    unit = {**BOTH, "adapter": adapter, "texture_strength": 0.8, "content": ""}
+    of_style, beside = (COFFEE, SKY) if side == "colour" else (SKY, COFFEE)
+    weighted = {"image": of_style, "weight": 0.7}
+    saved = {"image": [weighted], "combine": side, "adapter": adapter}
+    webui.post("/instantstyle/embed", {"name": "side", **saved})
+    pictures = [weighted, SKY] if side == "colour" else [COFFEE, weighted]
+    expected = run(webui, {**unit, "image": pictures})
+    mixed = {**unit, "image": [beside], "style": "side"}
+    found = run(webui, mixed)
+    assert difference(found.images[0], expected.images[0]) <= 1  # hidden states have 16 bits
+    assert difference(found.images[0], run(webui).images[0]) > 2
+    assert "style: side" in found.infotexts[0] and "note" not in found.infotexts[0]
+    assert not agreed(webui, {**FIELDS, **style(mixed)})
+    words = {**mixed, "content": "a cup"}
+    if "plus" not in adapter:
+        assert run(webui, words).pixels != found.pixels
+        plan = webui.post("/instantstyle/plan", style(words)).json()
+        (removal,) = plan["units"][0]["content"]
+        assert removal["removed"] > 0
+
+
+BESIDE = {
+    "two pictures": ({"image": [COFFEE, SKY]}, "takes one picture beside the style 'side'; 2 came"),
+    "no side": ({"image": SKY, "style": "plain"}, "holds neither side by itself"),
+    "another combine": (
+        {"image": SKY, "combine": "average"},
+        "or set combine to 'colour + texture'",
+    ),
+    "mixed with another side": (
+        {"image": SKY, "style_to": "other", "style_mix": 0.5},
+        "style_to is 'other', which holds what combine 'texture' takes",
+    ),
+}
+
+
+@pytest.mark.parametrize("fields, sentence", BESIDE.values(), ids=BESIDE.keys())
+def test_what_cannot_stand_beside_a_picture(webui, library, fields, sentence):
+    for name, combine in (("side", "colour"), ("other", "texture"), ("plain", "average")):
+        given = {"name": name, "image": COFFEE, "combine": combine}
+        assert webui.post("/instantstyle/embed", given).status_code == 200
+    unit = {"combine": "colour + texture", "style": "side", **fields}
+    assert sentence in agreed(webui, {**FIELDS, **style(unit)})[0]
+    saving = {**unit, "name": "new"}
+    if "image" in saving:
+        refused = webui.post("/instantstyle/embed", saving)
+        assert refused.status_code == 422 and "a style is saved from one of" in refused.text
+    alone = {"style": "side", "combine": "texture", "name": "new"}
+    assert "holds what 'colour' takes" in webui.post("/instantstyle/embed", alone).text
 
 
 def test_the_views_are_encoded_once(webui, monkeypatch):

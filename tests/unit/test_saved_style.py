@@ -196,6 +196,10 @@ def test_another_encoder_of_the_same_shape_is_refused_by_both_names(folder):
     [
         ({"style": "moon"}, r"style 'moon' is not among the saved styles \(sunset\)"),
         ({"style": "sunset", "image": PICTURE}, "it has both a reference and the style 'sunset'"),
+        (
+            {"style": "sunset", "image": PICTURE, "combine": "colour + texture"},
+            "style 'sunset' holds neither side by itself; beside a picture, a style that was saved",
+        ),
         ({"style": "sunset", "noise": "fade"}, "noise needs the picture that a style was made of"),
         ({"style": "sunset", "reference_mask": PICTURE}, "reference_mask needs the picture"),
     ],

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from lib_instantstyle.errors import InstantStyleError
+from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.references.pictures import Picture
 from lib_instantstyle.references.views import (
     EncoderInput,
@@ -25,6 +26,8 @@ from lib_instantstyle.references.views import (
 )
 from lib_instantstyle.units.choices import COLOUR, COLOUR_TEXTURE, TEXTURE
 from lib_instantstyle.units.unit import Unit
+
+_One = TypeVar("_One")
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,21 @@ class Sides:
 SIDES = {COLOUR_TEXTURE: Sides(0, 1), COLOUR: Sides(0, None), TEXTURE: Sides(None, 0)}
 
 
+def stands_beside_style(unit: Unit) -> bool:
+    """Whether a saved style gives one side and a picture the other one."""
+    return bool(unit.style and unit.image and unit.combine == COLOUR_TEXTURE)
+
+
 def check_sides(unit: Unit, count: int) -> None:
     """Raise InstantStyleError if `count` references are too few or too many for `combine`."""
     sides = SIDES.get(unit.combine)
     if sides is None or count == sides.count:
         return
+    if stands_beside_style(unit):
+        raise InstantStyleError(
+            f"combine is '{unit.combine}', which takes one picture beside the style "
+            f"{shorten(unit.style)}; {count - 1} came."
+        )
     needs = "two references: the first gives the colours, the second the texture"
     if sides.count == 1:
         needs = f"one reference, which gives its {unit.combine} alone"
@@ -64,7 +77,27 @@ def inputs_of_sides(
 ) -> list[EncoderInput]:
     """The encoder inputs of `separated`, in its order. Raises InstantStyleError as check_sides."""
     check_sides(unit, len(pictures))
-    sides, found = SIDES[unit.combine], []
+    return _inputs(SIDES[unit.combine], unit, pictures, mask)
+
+
+def inputs_beside(
+    kept: str, unit: Unit, picture: Picture, mask: Picture | None
+) -> list[EncoderInput]:
+    """The encoder inputs of the side that a style, saved with the combine `kept`, lacks."""
+    other = TEXTURE if kept == COLOUR else COLOUR
+    return _inputs(SIDES[other], unit, [picture], mask)
+
+
+def beside(kept: str, of_style: Sequence[_One], of_picture: Sequence[_One]) -> list[_One]:
+    """What a style and a picture give, in the order of `separated`: the colours first."""
+    one, two = (of_style, of_picture) if kept == COLOUR else (of_picture, of_style)
+    return [*one, *two]
+
+
+def _inputs(
+    sides: Sides, unit: Unit, pictures: Sequence[Picture], mask: Picture | None
+) -> list[EncoderInput]:
+    found = []
     if sides.colour is not None:
         picture = pictures[sides.colour]
         found += [reference_input(picture, unit, mask), grey_input(picture, unit, mask)]

@@ -16,7 +16,13 @@ from lib_instantstyle.content.text_encoders import content_source
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.hosts.live import queue_lock_if_free
 from lib_instantstyle.methods.base import Findings
-from lib_instantstyle.methods.ip_adapter.features import CheckedUnit, combined, encoder_inputs
+from lib_instantstyle.methods.ip_adapter.features import (
+    CheckedUnit,
+    combined,
+    encoder_inputs,
+    with_style,
+)
+from lib_instantstyle.models.selection import image_encoder_for
 from lib_instantstyle.references.vectors import remembered
 
 
@@ -59,15 +65,19 @@ def _known_vectors(checked: CheckedUnit, context: Context) -> list[torch.Tensor]
     """The image vectors [E] of the references, as far as nothing has to be encoded; else none."""
     from lib_instantstyle.hosts.page import is_api_public
 
-    if checked.style is not None:
-        return list(checked.style.features(hidden_states=False)[:-1])
-    if is_api_public():  # it would tell strangers what others have sent
-        return []
-    image_encoder = checked.choice.image_encoder
     inputs, _ = encoder_inputs(checked)
-    found = [remembered(each, image_encoder, False, context) for each in inputs]
+    if inputs and is_api_public():  # it would tell strangers what others have sent
+        return []
+    encoder, style = checked.choice.image_encoder, checked.style
+    if inputs and style is not None:
+        encoder = image_encoder_for(checked.choice.adapter, context.catalog)
+    found = [remembered(each, encoder, False, context) for each in inputs]
     known = [vector for vector in found if vector is not None]
-    return known if len(known) == len(found) else []
+    if len(known) < len(found):
+        return []
+    if style is not None:
+        return list(with_style(style, known, len(known), hidden=False)[:-1])
+    return known
 
 
 def words_in_line(suggested: Sequence[Sequence[str]]) -> str:

@@ -18,6 +18,7 @@ from lib_instantstyle.methods.ip_adapter.features import (
     encoder_inputs,
     features_of,
     inputs_to_encode,
+    with_style,
 )
 from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.models.published import size_in_words
@@ -76,10 +77,11 @@ def _encoded(
     """What the image encoder is asked for, that of negative rows last; and which encoder it is."""
     if checked.style is None:
         return inputs_to_encode(checked), checked.choice.image_encoder
-    _, negative = encoder_inputs(checked)
-    if negative is None:
+    inputs, negative = encoder_inputs(checked)
+    wanted = [*inputs, *([negative] if negative else [])]
+    if not wanted:
         return [], checked.choice.image_encoder
-    return [negative], image_encoder_for(checked.choice.adapter, context.catalog)
+    return wanted, image_encoder_for(checked.choice.adapter, context.catalog)
 
 
 def _known(
@@ -96,8 +98,7 @@ def _stacked(
     hidden = checked.choice.adapter.kind.projection.takes_hidden_states
     found = [known[each.key] for each in inputs]
     if checked.style is not None:
-        of_style = checked.style.features(hidden)
-        return torch.stack([*of_style[:-1], *found]) if found else of_style
+        return with_style(checked.style, found, len(encoder_inputs(checked)[0]), hidden)
     if not hidden and encoder_inputs(checked)[1] is None:
         found.append(torch.zeros_like(found[0]))
     return torch.stack(found)

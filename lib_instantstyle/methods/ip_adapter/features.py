@@ -20,6 +20,8 @@ from lib_instantstyle.errors import InstantStyleError
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods.ip_adapter.colour_texture import (
     SIDES,
+    beside,
+    inputs_beside,
     inputs_of_sides,
     separated,
 )
@@ -123,6 +125,9 @@ def encoder_inputs(checked: CheckedUnit) -> tuple[list[EncoderInput], EncoderInp
         negative = negative_input(pictures.negative, unit)
     elif has_negative_input(unit) and pictures.references:
         negative = negative_input(pictures.references[0], unit, mask)
+    if checked.style is not None and pictures.references:
+        kept, picture = checked.style.info.separates, pictures.references[0]
+        return inputs_beside(kept, unit, picture, mask), negative
     if unit.combine in SIDES and checked.style is None:
         return inputs_of_sides(unit, pictures.references, mask), negative
     return [reference_input(picture, unit, mask) for picture in pictures.references], negative
@@ -163,13 +168,28 @@ def _encoded(checked: CheckedUnit, context: Context) -> torch.Tensor:
         features = embeds.features(inputs, negative, adapter.kind, checked.choice.image_encoder)
     else:
         hidden = adapter.kind.projection.takes_hidden_states
-        features = style.features(hidden)
-        if negative is not None:
+        wanted = [*inputs, *([negative] if negative else [])]
+        found: list[torch.Tensor] = []
+        if wanted:
             encoder = image_encoder_for(adapter, context.catalog)
-            features = torch.stack([*features[:-1], *embeds.encode([negative], encoder, hidden)])
+            found = embeds.encode(wanted, encoder, hidden)
+        features = with_style(style, found, len(inputs), hidden)
     if embeds.files is not None and embeds.files.problem:
         context.notify(embeds.files.problem)
     return features
+
+
+def with_style(
+    style: Style, found: Sequence[torch.Tensor], pictures: int, hidden: bool
+) -> torch.Tensor:
+    """Image embeds [n + 1, ...] of a saved style and of what stands beside it; negative rows last.
+
+    found: the image embeds of the first `pictures` inputs, and of negative rows if they have one.
+    """
+    *own, negative = style.features(hidden)
+    if pictures:
+        own = beside(style.info.separates, own, found[:pictures])
+    return torch.stack([*own, *(found[pictures:] or [negative])])
 
 
 def weighted(features: Sequence[torch.Tensor], weights: Sequence[float]) -> list[torch.Tensor]:

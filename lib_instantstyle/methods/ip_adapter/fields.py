@@ -200,7 +200,8 @@ _OF_ADAPTERS = (
         "several references: side by side in one softmax, one embedding made of all, or reference "
         "i for image i of the batch (going round). `colour + texture` (SADis, arXiv 2503.14275) "
         "takes two: what the first has beyond its grey copy, and the second's grey copy, damped; "
-        "`colour` and `texture` take one side of one reference",
+        "`colour` and `texture` take one side of one reference. A `style` that was saved with one "
+        "of these stands for its side, beside one picture",
         former="Several references",
         group=REFERENCE, row=1, place=27,
     ),

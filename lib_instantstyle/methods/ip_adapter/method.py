@@ -23,7 +23,11 @@ from lib_instantstyle.methods.base import (
     naming,
 )
 from lib_instantstyle.methods.ip_adapter.banks import banks
-from lib_instantstyle.methods.ip_adapter.colour_texture import check_sides
+from lib_instantstyle.methods.ip_adapter.colour_texture import (
+    beside,
+    check_sides,
+    stands_beside_style,
+)
 from lib_instantstyle.methods.ip_adapter.content import check_content, words_in_line
 from lib_instantstyle.methods.ip_adapter.cost import unit_cost
 from lib_instantstyle.methods.ip_adapter.features import (
@@ -160,7 +164,12 @@ def _chosen(
 ) -> CheckedUnit:
     """`unit` with its files and layers. Raises InstantStyleError if a file is missing or unfit."""
     layers, style = context.known_layers, None
-    if unit.style and not unit.image:
+    if stands_beside_style(unit):
+        check_sides(unit, 1 + len(pictures.references))
+        style, choice = saved_style(unit, context, weights)
+        of_sides = beside(style.info.separates, style.info.weights, pictures.weights)
+        pictures = replace(pictures, weights=tuple(of_sides))
+    elif unit.style and not unit.image:
         style, choice = saved_style(unit, context, weights)
         pictures = replace(pictures, weights=style.info.weights)
     else:
@@ -210,9 +219,12 @@ def _note_references(
     for picture, weight in zip(pictures.references, pictures.weights):
         known = None  # for strangers: it would tell them what others have sent
         if checked is not None and not is_api_public():
-            hidden = checked.choice.adapter.kind.projection.takes_hidden_states
+            adapter, encoder = checked.choice.adapter, checked.choice.image_encoder
+            if checked.style is not None:  # whose encoder is a name alone
+                encoder = image_encoder_for(adapter, context.catalog)
+            hidden = adapter.kind.projection.takes_hidden_states
             encoder_input = reference_input(picture, checked.unit, pictures.reference_mask)
-            known = remembered(encoder_input, checked.choice.image_encoder, hidden, context)
+            known = remembered(encoder_input, encoder, hidden, context)
         plan = ReferencePlan(*picture.size, picture.sha256, weight, known is not None)
         findings.plan.references.append(plan)
 

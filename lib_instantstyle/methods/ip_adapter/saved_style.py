@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.hosts.context import Context
-from lib_instantstyle.methods.ip_adapter.colour_texture import SIDES
+from lib_instantstyle.methods.ip_adapter.colour_texture import stands_beside_style
 from lib_instantstyle.models.catalog import AdapterFile, Catalog, ImageEncoderFile
 from lib_instantstyle.models.selection import Choice, check_adapter, choose, image_encoders_for
 from lib_instantstyle.references.views import has_negative_input
 from lib_instantstyle.styles.file import Style, read_style
+from lib_instantstyle.styles.header import check_combine
 from lib_instantstyle.styles.library import SavedStyle, library
 from lib_instantstyle.unet.layers import UnetLayers
-from lib_instantstyle.units.choices import AUTO
+from lib_instantstyle.units.choices import AUTO, COLOUR, TEXTURE
 from lib_instantstyle.units.unit import Unit
 
 
@@ -28,7 +29,7 @@ def saved_style(unit: Unit, context: Context, numbers: Collection[int]) -> tuple
         ("reference_mask", unit.reference_mask is not None),
         ("noise", has_negative_input(unit) and unit.negative_image is None),
     ):
-        if needs:
+        if needs and not unit.image:
             raise InstantStyleError(
                 f"{field} needs the picture that a style was made of, and style "
                 f"{shorten(unit.style)} does not hold it; save the style with it, or leave it out."
@@ -55,6 +56,8 @@ def _mixed(unit: Unit, saved: SavedStyle, style: Style) -> Style:
     problem = ""
     if not style.is_like(other):
         problem = f"was made with another image encoder, {_maker(second)}"
+    elif saved.info.separates != second.info.separates:
+        problem = f"holds what combine '{second.info.separates}' takes"
     elif counts[0] != counts[1]:
         problem = f"has {counts[1]} references and not {counts[0]}"
     if problem:
@@ -67,18 +70,14 @@ def _mixed(unit: Unit, saved: SavedStyle, style: Style) -> Style:
 
 def _check_combine(unit: Unit, saved: SavedStyle) -> None:
     """Raise InstantStyleError if the style holds other features than `combine` takes."""
-    kept, wanted = saved.info.separates, unit.combine if unit.combine in SIDES else ""
-    if kept == wanted:
-        return
-    name = shorten(saved.name)
-    if wanted:
+    if not stands_beside_style(unit):
+        check_combine(saved.info, saved.name, unit.combine)
+    elif saved.info.separates not in (COLOUR, TEXTURE):
         raise InstantStyleError(
-            f"combine is '{wanted}', and style {name} holds no grey copy of its reference; save a "
-            "style with this combine, or give the picture."
+            f"combine is '{unit.combine}', and style {shorten(saved.name)} holds neither side by "
+            "itself; beside a picture, a style that was saved with combine 'colour' or 'texture' "
+            "is allowed."
         )
-    raise InstantStyleError(
-        f"style {name} holds what combine '{kept}' takes, and nothing else; set combine to it."
-    )
 
 
 def _choose(
