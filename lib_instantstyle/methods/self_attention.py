@@ -25,6 +25,7 @@ from lib_instantstyle.methods.base import (
     StatusText,
 )
 from lib_instantstyle.references.pictures import Picture
+from lib_instantstyle.references.store import keep_files
 from lib_instantstyle.references.unit_pictures import HASH_LENGTH, references_of
 from lib_instantstyle.session import SESSION
 from lib_instantstyle.unet.inversion import Denoiser, to_pixels
@@ -35,6 +36,7 @@ from lib_instantstyle.unet.self_attention import (
     self_attention_hooks,
 )
 from lib_instantstyle.unet.trajectory_cache import TrajectoryCache
+from lib_instantstyle.units.choices import INVERSION
 from lib_instantstyle.units.infotext import INFOTEXT_KEY, unit_to_text
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
 
@@ -169,6 +171,12 @@ class AttentionMethod(Method):
         if self.first_of_batch and not unit.image and not unit.style:
             self._check_batch(unit, context, findings)
             return ReferencePicture(None)
+        is_noised = "reference_noise" in unit.declared.uses and unit.reference_noise != INVERSION
+        if is_noised and unit.steps_of_inversion:
+            findings.remark(
+                f"steps_of_inversion does nothing, because reference_noise is "
+                f"'{unit.reference_noise}'; set that to '{INVERSION}', or leave both out."
+            )
         pictures: tuple[Picture, ...] = ()
         with findings.noting():
             pictures = references_of(unit, context)
@@ -184,6 +192,9 @@ class AttentionMethod(Method):
         with context.about(unit.number):
             for remark in self.remarks(unit, context.p):
                 context.notify(remark)
+            if reference.picture is not None:
+                folder = context.host.reference_folder()
+                keep_files([reference.picture], folder, context.notify)
         blocks = self.blocks_of(unit, context.known_layers.layout)
         part = self.attention_part(unit, blocks, reference.picture)
         part.method = self

@@ -94,8 +94,9 @@ class Field:
     it, and a unit whose strengths are all 0 is off. only_with: another field and the values of it
     without which this one does nothing; the page then hides it. values: what the documentation says
     in place of the parser's words. former: the label of an earlier version, by which the WebUI may
-    have saved the user's own default; the tooltip begins with it. is_wide: no other field stands
-    beside it, as beside a line of text.
+    have saved the user's own default; the tooltip begins with it. unwritten: what infotext without
+    this field means, where that is not the default: an earlier version had another one. is_wide:
+    no other field stands beside it, as beside a line of text.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Field:
     only_with: tuple[str, tuple[str, ...]] | None = None
     values: str = ""
     former: str = ""
+    unwritten: Any = None
     is_wide: bool = False
 
     @property

@@ -49,8 +49,7 @@ class Written:
 
 def unit_to_text(unit: Unit, hashes: Mapping[str, str]) -> str:
     """One line for `unit`; hashes: by field, the starts of the hashes of its pictures."""
-    written = filter(unit.differs, _written(unit.table))
-    pairs = {name: getattr(unit, name) for name in written}
+    pairs = {name: getattr(unit, name) for name in _written(unit.table) if _is_written(unit, name)}
     pairs.update({_key(name): hashes[name] for name in unit.table.pictures if hashes.get(name)})
     return ", ".join(f"{name}: {_quote(_plain(value))}" for name, value in pairs.items())
 
@@ -76,6 +75,8 @@ def text_to_unit(text: str, table: Table) -> Written:
                 refused.append(f"{name} {shorten(written, 30)}")
                 continue
             given[name] = value
+    matters = table.matters(str(given.get("method", table.usual_method)))
+    given = {n: value for n, value in table.unwritten.items() if n in matters} | given
     hashes = {name: pairs[_key(name)] for name in table.pictures if pairs.get(_key(name))}
     return Written(table.parse_unit(given), hashes, tuple(refused))
 
@@ -109,6 +110,14 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def _written(table: Table) -> Iterable[str]:
     """The fields that a line may hold as they are."""
     return [name for name in table.page_fields if name != "enabled"]
+
+
+def _is_written(unit: Unit, name: str) -> bool:
+    """Whether the line of `unit` says what this field is."""
+    if name not in unit.table.unwritten:
+        return unit.differs(name)
+    used = name in unit.table.matters(unit.method)
+    return bool(used and getattr(unit, name) != unit.table.unwritten[name])
 
 
 def _key(name: str) -> str:

@@ -12,8 +12,10 @@ from lib_instantstyle.units.choices import (
     BOTH,
     CROPS,
     HIRES_PASSES,
+    INVERSION,
     LAYOUTS,
     REFERENCE_NOISES,
+    SAME,
     TIME_CURVES,
 )
 from lib_instantstyle.units.field import (
@@ -187,17 +189,17 @@ def shared_fields(methods: Sequence[str]) -> tuple[Field, ...]:
             group=METHOD, row=5, place=34,
         ),
         Field(
-            "reference_noise", REFERENCE_NOISES[0], OneOf(REFERENCE_NOISES),
+            "reference_noise", SAME, OneOf(REFERENCE_NOISES),
             "Reference noise",
-            "inversion: back to its noise first, which takes as long as a picture. same: noise of "
-            "the seed. fresh: new noise in each step. fixed: one level, for all steps",
+            "same: noise of the seed. fresh: new noise in each step. fixed: one level, for all "
+            "steps. inversion: back to its noise first, which takes as long as a picture",
             "swap and StyleAligned: the reference at the noise level of a step. inversion: DDIM "
             "backwards before the first step, as many UNet calls as steps. same: z0 + sigma n with "
             "one noise n from the image's seed; fresh: new n in each step (arXiv 2510.06827); "
             "fixed: one n at timestep 200 for all steps, with one UNet call in each pass (arXiv "
-            "2505.19063)",
+            "2505.19063). Infotext that does not name it means inversion",
             former="Noise of the reference",
-            group=METHOD, row=6, place=56, axes=EVERY_UNIT,
+            group=METHOD, row=6, place=56, axes=EVERY_UNIT, unwritten=INVERSION,
         ),
         Field(
             "palette", 0.0, Number(0, 1),

@@ -98,7 +98,7 @@ class Table:
 
     fields: by name. page_fields, pictures: their names in the order of the page's values. Pictures
     come last, behind those of all units: the WebUI prints the arguments of a failed request, and
-    the text of a picture would bury the rest. unit_type: makes units, with fields as keywords.
+    a picture's text would bury the rest. unwritten: see Field. unit_type: makes units of keywords.
     """
 
     def __init__(self, methods: Sequence[Declared]) -> None:
@@ -120,13 +120,11 @@ class Table:
         self._layouts = [(self.page_fields, self.pictures)]
         for last in reversed(RELEASED):
             older = [name for name, each in self.fields.items() if 0 < each.place <= last]
-            self._layouts.append(
-                (
-                    tuple(name for name in self.page_fields if name in older),
-                    tuple(name for name in self.pictures if name in older),
-                )
-            )
+            both = (self.page_fields, self.pictures)
+            first, last_ones = (tuple(name for name in of if name in older) for of in both)
+            self._layouts.append((first, last_ones))
         self.strengths = tuple(name for name, each in self.fields.items() if each.is_strength)
+        self.unwritten = {n: e.unwritten for n, e in self.fields.items() if e.unwritten is not None}
         self.unit_type: type[Unit] = make_dataclass(
             "Unit",
             [(name, Any, field(default=each.default)) for name, each in self.fields.items()],
@@ -226,7 +224,7 @@ class Table:
         client of an earlier version sends fewer; the WebUI adds the last values of its own page.
         """
         found = [
-            _page_units(values, count, *layout)
+            [{**self.unwritten, **unit} for unit in _page_units(values, count, *layout)]
             for layout in self._layouts
             for count in self._page_counts(values, *layout)
         ]

@@ -34,11 +34,26 @@ def test_no_call_before_the_first_step(webui, method, noise):
     assert difference(answer.images[0], run(webui).images[0]) > 8
 
 
-def test_each_kind_is_another_picture_and_inversion_is_the_usual_one(webui):
-    pictures = [run(webui, unit("swap", noise)).pixels[0] for noise in ("inversion", *NOISES)]
-    assert len(set(pictures)) == 4
+def test_each_kind_is_another_picture_and_same_is_the_usual_one(webui):
+    kinds = ("inversion", *NOISES)
+    answers = {noise: run(webui, unit("swap", noise)) for noise in kinds}
+    assert len({each.pixels[0] for each in answers.values()}) == 4
     usual = run(webui, {"image": picture("deep_field.jpg"), "method": "swap"})
-    assert usual.pixels[0] == pictures[0] and "reference_noise" not in usual.infotexts[0]
+    assert usual.pixels == answers["same"].pixels
+    # Infotext of a version that knew no other way does not name it, and means an inversion.
+    named = [noise for noise in kinds if f"reference_noise: {noise}" in answers[noise].infotexts[0]]
+    assert named == list(NOISES)
+    for noise, answer in answers.items():
+        again = run(webui, infotext=answer.infotexts[0])
+        assert again.pixels == answer.pixels, noise
+    assert "reference_noise" not in run(webui, {"image": picture("coffee.jpg")}).infotexts[0]
+
+
+def test_steps_of_an_inversion_that_does_not_take_place(webui):
+    given = {"steps_of_inversion": 3}
+    note = "steps_of_inversion does nothing, because reference_noise is 'same'"
+    assert note in run(webui, unit("stylealigned", "same", **given)).infotexts[0]
+    assert "note" not in run(webui, unit("stylealigned", "inversion", **given)).infotexts[0]
 
 
 @pytest.mark.parametrize("noise", NOISES)

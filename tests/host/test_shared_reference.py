@@ -1,5 +1,7 @@
 """StyleAligned and swapped self-attention inside a WebUI."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -16,7 +18,8 @@ METHODS = ("stylealigned", "swap")
 
 
 def unit(method, **fields):
-    return {"image": picture("deep_field.jpg"), "method": method, **fields}
+    image = picture("deep_field.jpg")
+    return {"image": image, "method": method, "reference_noise": "inversion", **fields}
 
 
 def run(webui, *units, **fields):
@@ -272,3 +275,13 @@ def test_one_of_them_at_a_time(webui):
     assert "swap takes one" in run(webui, twice, expect=422).body["detail"]
     masked = {**unit("swap"), "mask": picture("coffee.jpg")}
     assert "swap acts on the whole picture" in run(webui, masked, expect=422).body["detail"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_infotext_brings_the_reference_back(webui, method):
+    from lib_instantstyle.hosts import own_folder
+
+    shutil.rmtree(own_folder() / "references", ignore_errors=True)
+    styled = run(webui, unit(method))
+    assert run(webui, infotext=styled.infotexts[0]).pixels == styled.pixels
+    assert len(list((own_folder() / "references").glob("*.picture"))) == 1

@@ -1,5 +1,7 @@
 """StyleID inside a WebUI: calls, progress, interruption, batches, errors, what is left behind."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -332,3 +334,12 @@ def test_colours_go_to_the_style_and_edges_stay_with_the_content(webui):
     assert colour(full) < colour(half) - 0.1 < colour(none) - 0.2 < colour(unstyled) - 0.3
     assert like(full, content) > like(full, reference) + 0.05
     assert like(full, content) > like(unstyled, content) + 0.15  # the content's queries hold it
+
+
+def test_infotext_brings_the_reference_back(webui):
+    from lib_instantstyle.hosts import own_folder
+
+    shutil.rmtree(own_folder() / "references", ignore_errors=True)
+    styled = run(webui)
+    again = webui.img2img(CONTENT, **FIELDS, infotext=styled.infotexts[0])
+    assert again.pixels == styled.pixels
