@@ -74,6 +74,7 @@ def requested_generation(given: Mapping[str, object]) -> RequestedGeneration:
         second if is_true(given.get("enable_hr")) else 0,
         number_in(given, "cfg_scale", 7.0),
         override=override,
+        is_api=True,
     )
     images = given.get("init_images")
     if "alwayson_scripts" not in given and not images:

@@ -21,6 +21,7 @@ from lib_instantstyle.models.catalog import ImageEncoderFile
 from lib_instantstyle.unet.call_state import Rows
 from lib_instantstyle.unet.inversion import Denoiser
 from lib_instantstyle.unet.plan import Plan
+from lib_instantstyle.units.choices import BASE, HIRES
 from lib_instantstyle.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -227,6 +228,10 @@ class Part:
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
         return self.plan.is_empty
+
+    def is_in(self, is_hires: bool) -> bool:
+        """Whether one of its units acts in hires fix's second pass, or in the other one."""
+        return any(unit.hires_pass != (BASE if is_hires else HIRES) for unit in self.units)
 
     def before_init(self, p: Any) -> None:
         """Called before `p.init`."""

@@ -25,6 +25,7 @@ from lib_instantstyle.run.leak import check_meter
 from lib_instantstyle.run.requested import RequestedGeneration
 from lib_instantstyle.unet.plan import when_of
 from lib_instantstyle.units.choices import BASE, HIRES
+from lib_instantstyle.units.ineffective import ineffective
 from lib_instantstyle.units.unit import Unit
 
 
@@ -97,6 +98,8 @@ def check_units(
 
 def _check(unit: Unit, context: Context, findings: Findings) -> None:
     checked: object = None
+    for remark in ineffective(unit) if context.p.is_api else ():
+        findings.remark(remark)
     if unit.uses_method or not unit.palette:
         with findings.noting():
             checked = load(unit.method).check(unit, context, findings)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from lib_instantstyle.units.ineffective import ineffective
 from lib_instantstyle.units.infotext import NOTE_KEY
+from lib_instantstyle.units.unit import Unit
 
 # Set while a request's field `infotext` is read: gives what of it was lost. Each request of the API
 # runs in a context of its own. So does pasting on the page, which shows the same by itself.
@@ -23,6 +25,13 @@ def note_losses(p: Any) -> None:
     lost = pasted() if pasted and getattr(p, "is_api", False) else ()
     if lost:
         note(p, 1, f"not all of the infotext was taken over: {'; '.join(lost)}.")
+
+
+def note_ineffective(p: Any, units: Sequence[Unit]) -> None:
+    """Tell a client of the API which fields of its `units` change nothing; the page hides them."""
+    for unit in units if getattr(p, "is_api", False) else ():
+        for sentence in ineffective(unit):
+            note(p, unit.number, sentence)
 
 
 def note(p: Any, number: int, sentence: str) -> None:

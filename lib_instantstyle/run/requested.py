@@ -28,6 +28,7 @@ class RequestedGeneration:
     is_known: bool = False
     override: Mapping[str, Any] = field(default_factory=dict)
     sd_model: Any = None
+    is_api: bool = False  # whether a client asks, who sees no page
     script_name: str = ""  # of the script that is chosen below the others
 
     def get_token_merging_ratio(self) -> float:

@@ -149,7 +149,7 @@ class Run:
             stack.enter_context(current)
             self._current = current
             self._passes.append(current)
-            for part in self._parts:
+            for part in (each for each in self._parts if each.is_in(is_hires)):
                 stack.enter_context(part.around_sampling(p, current))
             return stack.pop_all()
 

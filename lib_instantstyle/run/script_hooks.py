@@ -11,7 +11,7 @@ from lib_instantstyle.hosts.wrapping import unwrap, wrap_calls
 from lib_instantstyle.limits import UNITS
 from lib_instantstyle.methods import TABLE
 from lib_instantstyle.run import state
-from lib_instantstyle.run.notes import note, note_losses
+from lib_instantstyle.run.notes import note, note_ineffective, note_losses
 from lib_instantstyle.styles.tags import of_batch, tags_in, units_of
 from lib_instantstyle.units.infotext import OWN_KEY
 from lib_instantstyle.units.unit import NO_REFERENCE, Unit
@@ -136,6 +136,7 @@ def _start(p: Any, units: Sequence[Unit]) -> None:
 
     if not settings.leaves_out(p):
         run.start(p, units)
+        note_ineffective(p, units)
 
 
 def _refuse(p: Any, method: str, error: Exception) -> None:

@@ -49,6 +49,7 @@ DECLARED = Declared(
     FIELDS,
     frozenset(("time_curve", "hires_pass", "layout_lock", "layout_from")),
     needs_reference=False,
+    takes_picture=False,
     advice={
         WEAK: (By("style_strength", 0.2, 1.6),),
         STRONG: (By("style_strength", -0.2, 0.2),),

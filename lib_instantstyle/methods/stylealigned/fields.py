@@ -38,7 +38,7 @@ DECLARED = Declared(
     "stylealigned",
     "StyleAligned",
     FIELDS,
-    frozenset(("blocks", "crop", "adain", "steps_of_inversion", "reference_noise")),
+    frozenset(("blocks", "crop", "adain", "steps_of_inversion", "reference_noise", "hires_pass")),
     needs_reference=False,
     uses_weight=False,
     excludes=SELF_ATTENTION,

@@ -66,7 +66,7 @@ DECLARED = Declared(
     "styleid",
     "StyleID",
     FIELDS,
-    frozenset(("blocks", "crop", "adain", "steps_of_inversion")),
+    frozenset(("blocks", "crop", "adain", "steps_of_inversion", "hires_pass")),
     uses_weight=False,
     excludes=SELF_ATTENTION,
     advice={

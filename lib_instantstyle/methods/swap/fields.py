@@ -48,7 +48,7 @@ DECLARED = Declared(
     "swap",
     "Swapped self-attention",
     FIELDS,
-    frozenset(("blocks", "crop", "steps_of_inversion", "reference_noise")),
+    frozenset(("blocks", "crop", "steps_of_inversion", "reference_noise", "hires_pass")),
     needs_reference=False,
     uses_weight=False,
     excludes=SELF_ATTENTION,

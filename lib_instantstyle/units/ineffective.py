@@ -1,0 +1,55 @@
+"""Fields that a unit sets although they change nothing, in sentences for whoever sent them.
+
+On the page such fields are hidden, so that nothing is said of them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lib_instantstyle.units.page_weights import OPTIONAL, sliders
+from lib_instantstyle.units.unit import Unit
+
+
+def ineffective(unit: Unit) -> Iterator[str]:
+    """One sentence for each reason why fields of `unit` change nothing."""
+    if not unit.acts or not unit.uses_method:
+        return
+    table, method, declared = unit.table, unit.method, unit.declared
+    matters = table.matters(method)
+    others = [
+        name
+        for name in table.fields
+        if name in table.of_some_methods and name not in matters and unit.differs(name)
+    ]
+    if not declared.takes_picture and unit.image and not unit.palette and not unit.leak_meter:
+        others.insert(0, "image")
+    if others:
+        yield _nothing(others, f"with method '{method}'")
+    if not declared.uses_weight and unit.differs("weight"):
+        yield f"weight only switches method '{method}' on, so that {unit.weight:g} acts as 1."
+    if "combine" not in matters and any(each.weight != 1 for each in unit.image):
+        yield f"the weight of a reference does nothing with method '{method}'; leave it out."
+    if "preset" in matters:
+        needed = sliders(unit.preset, unit.blocks)
+        unused = [name for name in OPTIONAL if name not in needed and unit.differs(name)]
+        if unused:
+            yield _nothing(
+                unused, "beside blocks" if unit.blocks else f"with preset '{unit.preset}'"
+            )
+    for name, field in table.fields.items():
+        if name in matters and field.only_with and unit.differs(name):
+            other, values = field.only_with
+            if getattr(unit, other) not in values:
+                yield _nothing([name], f"unless {other} is '{_listed(values)}'")
+
+
+def _nothing(names: list[str], where: str) -> str:
+    *first, last = names
+    listed = f"{', '.join(first)} and {last}" if first else last
+    do, them = ("do", "them") if first else ("does", "it")
+    return f"{listed} {do} nothing {where}; leave {them} out."
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return "' or '".join(values)
