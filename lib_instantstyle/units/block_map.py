@@ -13,6 +13,7 @@ from lib_instantstyle.units.unit import Unit
 
 STYLE, LAYOUT = "style", "layout"
 _ROLES = PRESETS["style+layout"]  # InstantStyle's own finding, which blocks carry which
+_CARDS = ("style", "style+layout", "style precise", "original")  # presets to begin with
 _PARTS = {"input": "down", "middle": "middle", "output": "up"}
 
 
@@ -70,8 +71,23 @@ def block_map(
         "preset": preset,
         "summary": PRESETS[preset].summary if preset else "",
         "sliders": sliders(unit.preset, str(unit.blocks)),
+        "cards": _cards(layout, unit.preset),
         "blocks": [asdict(block) for block in blocks],
     }
+
+
+def _cards(layout: Layout, chosen: str) -> list[dict[str, object]]:
+    """Name, summary and factors by block of the usual presets, and of the chosen one; away: the
+    blocks that guidance moves away from."""
+    found = []
+    for preset in (PRESETS[name] for name in dict.fromkeys((*_CARDS, chosen))):
+        if layout.id in preset.weight_factors:
+            factors = preset.vector(layout)
+            bars = [factors.get(block.index, 0.0) for block in layout.blocks]
+            away = sorted(_swapped(preset.id, layout))
+            text = {"name": preset.id, "summary": preset.summary}
+            found.append({**text, "bars": bars, "away": away})
+    return found
 
 
 def _swapped(preset: str, layout: Layout) -> set[int]:

@@ -55,6 +55,21 @@ def test_blocks_that_guidance_moves_away_from_are_marked():
     assert drawn["sliders"] == ("boost",)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.id)
+def test_cards_are_the_usual_presets_and_the_chosen_one(layout):
+    usual = [card["name"] for card in block_map(layout, Unit())["cards"]]
+    assert usual == ["style", "style+layout", "style precise", "original"]
+    for preset in PRESETS.values():
+        cards = block_map(layout, Unit(preset=preset.id))["cards"]
+        assert {card["name"] for card in cards} == {*usual, preset.id}
+        shown = next(card for card in cards if card["name"] == preset.id)
+        assert {i: f for i, f in enumerate(shown["bars"]) if f} == factors(
+            block_map(layout, Unit(preset=preset.id))
+        )
+        assert shown["summary"] == preset.summary
+        assert bool(shown["away"]) == ("precise" in preset.id)
+
+
 def test_weights_that_do_not_fit_are_refused():
     with pytest.raises(InstantStyleError, match="11 transformers"):
         block_map(SDXL, parse_unit({"blocks": [1] * 16}))
