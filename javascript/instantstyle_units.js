@@ -135,6 +135,14 @@
             });
             row.classList.toggle("instantstyle-empty", names.length > 0 && !needed);
         });
+        accordion.querySelectorAll('[id$="_advanced"] .instantstyle-heading').forEach(function(text) {
+            const heading = text.closest(".block");
+            const form = heading && heading.nextElementSibling;
+            if (form) {
+                const isEmpty = form.classList.contains("instantstyle-empty");
+                heading.classList.toggle("instantstyle-empty", isEmpty);
+            }
+        });
         // A change of classes is none that the WebUI tells of.
         if (isOther) document.dispatchEvent(new Event("instantstyle-changed"));
     }

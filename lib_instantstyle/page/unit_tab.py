@@ -83,9 +83,8 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):
         for title in filter(fields_of, ADVANCED):
-            with gr.Column(elem_classes=["instantstyle-group"]):
-                gr.HTML(markup.heading(title))
-                fields(title)
+            gr.HTML(markup.heading(title))
+            fields(title)
     return parts
 
 

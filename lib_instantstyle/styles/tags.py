@@ -21,7 +21,7 @@ from lib_instantstyle.errors import InstantStyleError, shorten
 from lib_instantstyle.styles.library import library
 from lib_instantstyle.units.choices import BASE, BOTH, HIRES
 from lib_instantstyle.units.unit import Table, Unit
-from lib_instantstyle.units.values import Number
+from lib_instantstyle.units.values import Boolean, Number
 
 TAG = "instantstyle"
 # In any case of letters: the WebUI silently drops tags of networks that it does not know.
@@ -29,6 +29,7 @@ _TAG = re.compile(rf"<{TAG}:(.+)", re.IGNORECASE | re.DOTALL)  # without the > b
 _NOT_IN_TAGS = ("enabled", "style")
 _multiplier = Number(-10, 10)
 _NEGATIVE = ("negative_prompt", "hr_negative_prompt")
+_SWITCH = {"true": True, "false": False}
 _TRUE = ("1", "on", "t", "true", "y", "yes")
 _PROMPTS = ("prompt", "hr_prompt", *_NEGATIVE)  # of a request
 
@@ -43,7 +44,7 @@ class StyleTag:
     text: str  # as it stands in the prompt
     name: str
     multiplier: float
-    fields: Mapping[str, str]
+    fields: Mapping[str, str | bool]
 
 
 def tags_in(prompt: str) -> list[str]:
@@ -65,13 +66,16 @@ def parse_tag(content: str, table: Table) -> StyleTag:
             "allowed."
         )
     positional: list[str] = []
-    named: dict[str, str] = {}
+    named: dict[str, str | bool] = {}
     for item in content.split(":"):
         key, equals, value = item.partition("=")
         if equals:
             named[key.strip()] = value.strip()
         else:
             positional.append(item.strip())
+    for key, written in named.items():
+        if key in table.fields and isinstance(table.fields[key].parse, Boolean):
+            named[key] = _SWITCH.get(str(written).lower(), written)
     unknown = [key for key in named if key not in table.page_fields or key in _NOT_IN_TAGS]
     if not 1 <= len(positional) <= 2 or not positional[0] or unknown:
         about = f" ({shorten(unknown[0])} is no field that a tag can set)" if unknown else ""

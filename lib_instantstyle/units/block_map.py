@@ -79,7 +79,7 @@ def block_map(
 def _cards(layout: Layout, chosen: str) -> list[dict[str, object]]:
     """Name, summary and factors by block of the usual presets, and of the chosen one; away: the
     blocks that guidance moves away from."""
-    found = []
+    found: list[dict[str, object]] = []
     for preset in (PRESETS[name] for name in dict.fromkeys((*_CARDS, chosen))):
         if layout.id in preset.weight_factors:
             factors = preset.vector(layout)

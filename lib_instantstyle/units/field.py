@@ -95,8 +95,9 @@ class Field:
     without which this one does nothing; the page then hides it. values: what the documentation says
     in place of the parser's words. former: the label of an earlier version, by which the WebUI may
     have saved the user's own default; the tooltip begins with it. unwritten: what infotext without
-    this field means, where that is not the default: an earlier version had another one. is_wide:
-    no other field stands beside it, as beside a line of text.
+    this field means, where that is not the default: an earlier version had another one. instead:
+    a word that may take the place of a value, and the field that it switches on. is_wide: no other
+    field stands beside it, as beside a line of text.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Field:
     values: str = ""
     former: str = ""
     unwritten: Any = None
+    instead: tuple[str, str] = ("", "")
     is_wide: bool = False
 
     @property

@@ -162,7 +162,9 @@ class Table:
             )
         values: dict[str, Any] = {}
         for key, value in given.items():
-            if value is None:
+            word, switch = self.fields[key].instead
+            if value is None or (word and value == word):
+                values |= {} if value is None else {switch: True}
                 continue
             try:
                 values[key] = self.fields[key].parse(value)

@@ -117,6 +117,7 @@ OF_ADAPTERS = {
     "sharpening", "combine", "auto_weight", "embeds_scaling", "time_curve", "hires_pass",
     "layout_lock", "layout_from", "report", "purify", "purify_keep", "purify_scale",
     "attention_guidance", "guidance_from", "fusion", "style_to", "style_mix",
+    "negative_content",
 }  # fmt: skip
 BESIDE_THEM = (
     "words_button",
@@ -128,13 +129,13 @@ BESIDE_THEM = (
 METHODS = [
     ("styleid", "needs a picture to change; use it in img2img",
      {"blocks", "crop", "gamma", "gamma_end", "gamma_curve", "tau", "adain",
-      "steps_of_inversion", "schedule"}),
+      "steps_of_inversion", "schedule", "hires_pass"}),
     ("stylealigned", "attends to the reference as to itself",
      {"blocks", "crop", "shared_scale", "shared_shift", "shared_norms", "adain",
-      "steps_of_inversion", "reference_noise"}),
+      "steps_of_inversion", "reference_noise", "hires_pass"}),
     ("swap", "attends to the reference instead of itself",
      {"blocks", "crop", "colour_calibration", "steps_of_inversion", "reference_noise",
-      "negative_query", "style_guidance"}),
+      "negative_query", "style_guidance", "hires_pass"}),
     ("b-lora", "LoRA",
      {"lora", "lora_scaling", "style_strength", "content_strength", "time_curve", "hires_pass",
       "layout_lock", "layout_from"}),

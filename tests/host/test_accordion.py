@@ -192,7 +192,8 @@ def test_the_number_of_units_is_a_setting(session, count):
 def test_the_page_has_no_more_components_than_it_had(session):
     """Each costs the browser time at every load, and on Gradio 4 at every key in the prompt.
 
-    Counted with three units in both tabs: 1,102 before fields of a group shared one form.
+    Counted with three units in both tabs: 1,102 before fields of a group shared one form, 796
+    before the groups under "Advanced" went without a column of their own.
     """
     config = session.demo.get_config_file()
     ids = {each["id"]: str(each["props"].get("elem_id") or "") for each in config["components"]}
@@ -203,4 +204,4 @@ def test_the_page_has_no_more_components_than_it_had(session):
         for child in node.get("children") or []:
             yield from ours(child, inside)
 
-    assert len({*ours(config["layout"], False)}) <= 796
+    assert len({*ours(config["layout"], False)}) <= 766

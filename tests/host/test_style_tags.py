@@ -169,3 +169,12 @@ def test_a_style_for_the_other_family_is_saved_and_serves_there(webui):
     expected = webui.txt2img(**style({"image": COFFEE, "adapter": "ip-adapter_sd15"}))
     found = webui.txt2img(**style({"style": "older"}))
     assert found.pixels == expected.pixels
+
+
+def test_a_tag_switches_a_field_on_and_off(webui):
+    prompt = "a cat <instantstyle:ink:1:report={}>"
+    on, off = (webui.txt2img(prompt=prompt.format(word)) for word in ("True", "false"))
+    assert " effect: " in on.infotexts[0]
+    assert " effect: " not in off.infotexts[0]
+    refused = webui.txt2img(expect=422, prompt=prompt.format("maybe")).body["detail"]
+    assert "report is 'maybe'; true or false is allowed" in refused

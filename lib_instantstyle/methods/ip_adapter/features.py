@@ -92,9 +92,12 @@ def features_of(encoded: torch.Tensor, checked: CheckedUnit, context: Context) -
         left, suggested = without_content(
             left, unit, checked.choice.adapter, context, _announce_words
         )
+    negative = encoded[-1:]
+    if unit.negative_content:
+        negative = (whole - left).mean(dim=0, keepdim=True)
     leaves_removed = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
     removed = whole - left if leaves_removed else None
-    return Features(torch.cat([left, encoded[-1:]]), weights, suggested, removed)
+    return Features(torch.cat([left, negative]), weights, suggested, removed)
 
 
 def _announce_words(done: int, total: int) -> None:

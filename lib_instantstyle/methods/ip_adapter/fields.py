@@ -34,7 +34,7 @@ from lib_instantstyle.units.field import (
     Words,
 )
 from lib_instantstyle.units.presets import DEFAULT_PRESET, PRESETS
-from lib_instantstyle.units.values import Integer, Name, Number, OneOf, OnePicture, Text
+from lib_instantstyle.units.values import Boolean, Integer, Name, Number, OneOf, OnePicture, Text
 
 _OF_ADAPTERS = (
     Field(
@@ -138,6 +138,15 @@ _OF_ADAPTERS = (
         group=WORDS, row=2, place=47, axes=EVERY_UNIT,
     ),
     Field(
+        "negative_content", False, Boolean(),
+        "Negative content",
+        "guidance moves away from what is taken out; experimental. It keeps content out strongly, "
+        "and needs a CFG scale above 1",
+        "negative-prompt rows get the image tokens of what is taken out of the reference, in place "
+        "of the zero image, so that guidance moves away from it; of several references the mean",
+        group=CONTENT, row=2, place=67,
+    ),
+    Field(
         "clip_source", AUTO, OneOf(CLIP_SOURCES),
         "CLIP source",
         "loaded: the checkpoint's own; file: one from the model folders",
@@ -149,8 +158,10 @@ _OF_ADAPTERS = (
         "negative_image", None, OnePicture(),
         "Negative image",
         "the result moves away from it",
-        "what negative-prompt rows get instead of the zero image",
+        "what negative-prompt rows get instead of the zero image; \"content\" switches "
+        "`negative_content` on",
         group=PICTURES, row=1, column=2, place=20, control=DropZone(2),
+        instead=("content", "negative_content"),
     ),
     Field(
         "noise", NOISES[0], OneOf(NOISES),

@@ -10,6 +10,7 @@ from lib_instantstyle.methods.ip_adapter.purify import in_steps, keeps_all, toke
 from lib_instantstyle.models.selection import describe_layers
 from lib_instantstyle.references.views import has_negative_input
 from lib_instantstyle.units.choices import ADAIN, NEGATIVE_IMAGE, REMOVED_CONTENT
+from lib_instantstyle.units.unit import Unit
 
 
 def remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
@@ -31,23 +32,44 @@ def remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
         _remark_on_purify(checked, context, findings)
     if unit.fusion == ADAIN:
         _remark_on_fusion(checked, findings)
+    if unit.negative_content:
+        _check_negative_content(unit, findings)
     if unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT:
         if not takes_content_out(unit):
             findings.problem(
                 "guidance_from is removed content, but nothing is removed; name some content with "
                 f"content_scale above 0, or set guidance_from to {NEGATIVE_IMAGE}."
             )
-        matters = unit.negative_weight != 1 or has_negative_input(unit)
+        matters = unit.negative_weight != 1 or _has_negative(unit)
     elif unit.attention_guidance:
         matters = False
     else:
         negated = any(weight.negated for weight in checked.block_weights.values())
-        matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
+        matters = negated or unit.negative_weight != 1 or _has_negative(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
         findings.remark(
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
-            "negative_weight, negative_image and noise do nothing; attention_guidance with "
+            "negative_weight, negative_image, negative_content and noise do nothing; "
+            "attention_guidance with "
             f"guidance_from {NEGATIVE_IMAGE} makes them act."
+        )
+
+
+def _has_negative(unit: Unit) -> bool:
+    return has_negative_input(unit) or unit.negative_content
+
+
+def _check_negative_content(unit: Unit, findings: Findings) -> None:
+    if not takes_content_out(unit):
+        findings.problem(
+            "negative_content is on, but nothing is removed; name some content with content_scale "
+            "above 0, or switch negative_content off."
+        )
+    if has_negative_input(unit):
+        other = "noise" if unit.negative_image is None else "negative_image"
+        findings.problem(
+            f"negative_content is on, and {other} is given, which takes the same place; leave one "
+            "of them out."
         )
 
 
