@@ -29,8 +29,7 @@ class Arm:
     blocks: their weights by transformer index; none for no adapter. names_content: whether the
     reference's own shape is named as content. fields: further ones of the unit. adapter: its file.
     together: how two references become one, where the cases have two. draws_content: whether a
-    plain drawing of the reference's shape is the negative image; negates_content: whether what is
-    subtracted is.
+    plain drawing of the reference's shape is the negative image.
     """
 
     name: str
@@ -40,15 +39,19 @@ class Arm:
     adapter: str = ADAPTER
     together: str = ""
     draws_content: bool = False
-    negates_content: bool = False
 
     @property
     def key(self) -> str:
         """Equal for arms that make the same pictures."""
         parts = (sorted(self.blocks.items()), self.names_content, sorted(self.fields.items()))
         drawn = ("content drawn",) if self.draws_content else ()
-        drawn += ("content negated",) if self.negates_content else ()
         return repr((*parts, self.adapter if self.blocks else "", self.together, *drawn))
+
+    @property
+    def is_of_one_shape(self) -> bool:
+        """Whether all cases of a batch must have one shape in their references: a UNet call has one
+        negative image."""
+        return self.draws_content or bool(self.fields.get("negative_content"))
 
     @property
     def attends(self) -> bool:

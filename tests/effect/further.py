@@ -10,6 +10,7 @@ from tests.effect.arms import (
     ALL,
     ALL_BLOCKS,
     AS_PUBLISHED,
+    BOTH,
     DEFAULT_REMOVED,
     FROM_WORDS,
     FROM_ZERO,
@@ -28,15 +29,15 @@ from tests.effect.trials import Verdicts
 from tests.effect.without_adapter import CALIBRATED
 
 SEED, COUNT = 7, 240
+_AWAY = "moved away from the words"
 _INTRODUCTION = """
 ## Further strengths and settings
 
 The last columns are differences in points between a row and the one that it is compared with, on
 the same cases: of pictures with the reference's shape, and of those with its look. A
-`content_share` of 0 splits the elements in two by their own values. *Negative rows get the words*
-is an experiment and no setting of the extension: what was subtracted is the image prompt of the
-negative rows. `layout_lock` takes queries and keys of the picture without the style in that share
-of the steps. {count} cases.
+`content_share` of 0 splits the elements in two by their own values. *Moved away from the words* is
+`negative_content`: negative rows get what is subtracted. `layout_lock` takes queries and keys of
+the picture without the style in that share of the steps. {count} cases.
 """
 
 
@@ -53,7 +54,7 @@ class Setting:
 def settings(style: tuple[int, ...]) -> tuple[Setting, ...]:
     """All rows. `style`: the blocks that carry the look in these models."""
     full, blocks = equally(ALL, ALL_BLOCKS), equally(STYLE, style)
-    subtracted = full.removing("difference", DEFAULT_REMOVED)
+    subtracted, of_style = (x.removing("difference", DEFAULT_REMOVED) for x in (full, blocks))
     calibrated = {"method": "swap", "colour_calibration": True, "reference_noise": SAME}
 
     def masked(share: float) -> Arm:
@@ -61,6 +62,9 @@ def settings(style: tuple[int, ...]) -> tuple[Setting, ...]:
 
     def purified(alpha: float, measured: str) -> Arm:
         return replace(full, fields={"purify": alpha, "purify_scale": measured})
+
+    def negated(arm: Arm) -> Arm:
+        return replace(arm, fields={**arm.fields, "negative_content": True})
 
     def locked(arm: Arm, share: float) -> Arm:
         return replace(arm, fields={**arm.fields, "layout_lock": share})
@@ -79,12 +83,9 @@ def settings(style: tuple[int, ...]) -> tuple[Setting, ...]:
         Setting(
             FROM_WORDS, f"{GUIDANCE} 4", words.removing("difference", DEFAULT_REMOVED), SUBTRACTED
         ),
-        Setting(
-            f"{SUBTRACTED}, negative rows get the words",
-            "content_scale 0.5",
-            replace(subtracted, negates_content=True),
-            SUBTRACTED,
-        ),
+        Setting(f"{SUBTRACTED}, {_AWAY}", "content_scale 0.5", negated(subtracted), SUBTRACTED),
+        Setting(BOTH, "content_scale 0.5", of_style, STYLE),
+        Setting(f"{BOTH}, {_AWAY}", "content_scale 0.5", negated(of_style), BOTH),
         Setting(f"{ALL}, layout locked", "layout_lock 0.25", locked(full, 0.25), ALL),
         Setting(f"{ALL}, layout locked", "layout_lock 0.5", locked(full, 0.5), ALL),
         Setting(f"{STYLE}, layout locked", "layout_lock 0.5", locked(blocks, 0.5), STYLE),

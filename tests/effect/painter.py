@@ -128,7 +128,7 @@ class Painter:
         guided = unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT
         removed = whole - vectors if guided else None
         negative = self._drawing(cases.reference_shapes[0]) if arm.draws_content else None
-        if arm.negates_content:
+        if unit.negative_content:
             negative = (whole - vectors)[0]  # what a difference takes out is alike for all
         given = self.layers, adapter.path, adapter.kind, unit, vectors
         return plan(terms(*given, removed=removed, negative=negative))
@@ -171,7 +171,7 @@ def _batches(arm: Arm, cases: Cases) -> list[NDArray[np.int64]]:
     """Numbers of the cases that are made at once: a UNet call has one negative image."""
     rows = np.arange(len(cases))
     kinds = [rows]
-    if arm.draws_content or arm.negates_content:
+    if arm.is_of_one_shape:
         kinds = [rows[cases.reference_shapes == shape] for shape in set(cases.reference_shapes)]
     return [kind[i : i + _BATCH] for kind in kinds for i in range(0, len(kind), _BATCH)]
 

@@ -62,7 +62,7 @@ def test_the_lock_holds_what_the_plain_picture_attends_to(painter: Painter) -> N
 
 def test_negative_rows_get_the_words_of_their_own_case(painter: Painter) -> None:
     subtracted = ALL.removing("difference", 0.5)
-    negated = replace(subtracted, negates_content=True)
+    negated = replace(subtracted, fields={**subtracted.fields, "negative_content": True})
     together = painter.paint(negated, CASES)
     assert (together - painter.paint(subtracted, CASES)).abs().max() > 1e-3
     alone = painter.paint(negated, CASES.part(slice(2, 3)))

@@ -21,6 +21,7 @@ ADVICE: Advice = {
         Set({"blocks": ""}),
         Set({"preset": DEFAULT_PRESET}),
         By("auto_content", 3, 3),
+        Set({"negative_content": True}),
         By("content_scale", 0.25, 1),
         By("weight", -0.2, 0.6),
     ),
