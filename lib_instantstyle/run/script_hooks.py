@@ -136,7 +136,8 @@ def _start(p: Any, units: Sequence[Unit]) -> None:
 
     if not settings.leaves_out(p):
         run.start(p, units)
-        note_ineffective(p, units)
+        if any(unit.differs(name) for unit in units for name in unit.table.page_fields):
+            note_ineffective(p, units)
 
 
 def _refuse(p: Any, method: str, error: Exception) -> None:

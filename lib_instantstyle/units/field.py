@@ -148,9 +148,9 @@ class Declared:
     fields: its own. uses: shared fields that mean something to it, beside those that every method
     has (see shared_fields.EVERY_METHOD). takes_styles: a saved style may stand for its reference.
     needs_reference: False where it can act without one. takes_picture: False where a reference
-    picture changes nothing. uses_weight: False where the weight only switches it off, at 0.
-    excludes: a name that it shares with methods of which one unit at most may act. advice:
-    steps by complaint, in their order.
+    picture changes nothing, which the method says itself. uses_weight: False where the weight
+    only switches it off, at 0. excludes: a name that it shares with methods of which one unit at
+    most may act. advice: steps by complaint, in their order.
     """
 
     name: str

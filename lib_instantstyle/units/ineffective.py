@@ -20,11 +20,13 @@ def ineffective(unit: Unit) -> Iterator[str]:
     others = [
         name
         for name in table.fields
-        if name in table.of_some_methods and name not in matters and unit.differs(name)
+        if name in table.of_some_methods
+        and name not in matters
+        and unit.differs(name)
+        # What an earlier version sends says only what it did not know.
+        and getattr(unit, name) != table.unwritten.get(name)
     ]
-    if not declared.takes_picture and unit.image and not unit.palette and not unit.leak_meter:
-        others.insert(0, "image")
-    if others:
+    if others and declared.takes_picture:  # else the method itself says what it makes no use of
         yield _nothing(others, f"with method '{method}'")
     if not declared.uses_weight and unit.differs("weight"):
         yield f"weight only switches method '{method}' on, so that {unit.weight:g} acts as 1."

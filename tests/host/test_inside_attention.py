@@ -51,7 +51,9 @@ def test_rows_called_apart_give_the_same_picture(webui, unit):
 def test_at_cfg_1_a_negative_picture_changes_the_picture(webui):
     without = made(webui, UNIT, cfg_scale=1)
     ignored = made(webui, AWAY, cfg_scale=1)
-    assert ignored.pixels == without.pixels and NOTE in ignored.infotexts[-1]
+    # Guidance at scale 1 is u + (c - u), which rounding keeps from being c.
+    assert difference(ignored.images[0], without.images[0]) <= 1
+    assert NOTE in ignored.infotexts[-1]
     guided = made(webui, GUIDED, cfg_scale=1)
     assert guided.pixels != without.pixels and NOTE not in guided.infotexts[-1]
     zero = made(webui, {**UNIT, "attention_guidance": 3}, cfg_scale=1)

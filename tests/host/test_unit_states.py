@@ -281,6 +281,12 @@ def test_a_value_that_is_none_ends_in_a_sentence(webui, complaint, value):
 
 def test_advice_never_goes_the_other_way(webui):
     text, _, changed = act(webui, {"do": CONTENT, "unit": 1}, auto_content=5)
+    assert changed == {"negative_content": True}, text
+    given = {"auto_content": 5, "negative_content": True}
+    text, _, changed = act(webui, {"do": CONTENT, "unit": 1}, **given)
+    assert changed == {"content_scale": 0.75}, text
+    # Noise takes the same place, so that the step is left out.
+    text, _, changed = act(webui, {"do": CONTENT, "unit": 1}, auto_content=5, noise="fade")
     assert changed == {"content_scale": 0.75}, text
     _, _, changed = act(webui, {"do": WEAK, "unit": 1}, weight=-1)
     assert "weight" not in changed or changed["weight"] > 0

@@ -164,7 +164,7 @@ def _chosen(
 ) -> CheckedUnit:
     """`unit` with its files and layers. Raises InstantStyleError if a file is missing or unfit."""
     layers, style = context.known_layers, None
-    if stands_beside_style(unit):
+    if unit.style and stands_beside_style(unit):
         check_sides(unit, 1 + len(pictures.references))
         style, choice = saved_style(unit, context, weights)
         of_sides = beside(style.info.separates, style.info.weights, pictures.weights)

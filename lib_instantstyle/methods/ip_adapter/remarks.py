@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lib_instantstyle.content.subtraction import takes_content_out
 from lib_instantstyle.hosts.context import Context
 from lib_instantstyle.methods.base import Findings
@@ -33,33 +35,28 @@ def remark(checked: CheckedUnit, context: Context, findings: Findings) -> None:
     if unit.fusion == ADAIN:
         _remark_on_fusion(checked, findings)
     if unit.negative_content:
-        _check_negative_content(unit, findings)
+        _check_negative_content(unit, p, findings)
     if unit.attention_guidance and unit.guidance_from == REMOVED_CONTENT:
         if not takes_content_out(unit):
             findings.problem(
                 "guidance_from is removed content, but nothing is removed; name some content with "
                 f"content_scale above 0, or set guidance_from to {NEGATIVE_IMAGE}."
             )
-        matters = unit.negative_weight != 1 or _has_negative(unit)
+        matters = unit.negative_weight != 1 or has_negative_input(unit)
     elif unit.attention_guidance:
         matters = False
     else:
         negated = any(weight.negated for weight in checked.block_weights.values())
-        matters = negated or unit.negative_weight != 1 or _has_negative(unit)
+        matters = negated or unit.negative_weight != 1 or has_negative_input(unit)
     if matters and getattr(p, "cfg_scale", None) == 1:
         findings.remark(
             "at CFG scale 1 there is no negative prompt, so that precise presets, boost, "
-            "negative_weight, negative_image, negative_content and noise do nothing; "
-            "attention_guidance with "
+            "negative_weight, negative_image and noise do nothing; attention_guidance with "
             f"guidance_from {NEGATIVE_IMAGE} makes them act."
         )
 
 
-def _has_negative(unit: Unit) -> bool:
-    return has_negative_input(unit) or unit.negative_content
-
-
-def _check_negative_content(unit: Unit, findings: Findings) -> None:
+def _check_negative_content(unit: Unit, p: Any, findings: Findings) -> None:
     if not takes_content_out(unit):
         findings.problem(
             "negative_content is on, but nothing is removed; name some content with content_scale "
@@ -70,6 +67,11 @@ def _check_negative_content(unit: Unit, findings: Findings) -> None:
         findings.problem(
             f"negative_content is on, and {other} is given, which takes the same place; leave one "
             "of them out."
+        )
+    if getattr(p, "cfg_scale", None) == 1 and not unit.attention_guidance:
+        findings.remark(
+            "at CFG scale 1 there is no negative prompt, so that negative_content does nothing; "
+            f"attention_guidance with guidance_from {NEGATIVE_IMAGE} makes it act."
         )
 
 
