@@ -69,6 +69,17 @@ instantstyle.asDataUrl = (function() {
         return areSame(known.data, read);
     }
 
+    // What was drawn, as a data URL. null where the canvas does not give it back.
+    async function asPng(context) {
+        if (!await isTrue()) return null;
+        // The same of the picture itself, for what is falsified in large pictures only.
+        const drawn = pixelsOf(context);
+        const text = context.canvas.toDataURL("image/png");
+        const sent = await pixelsIn(text, context.canvas.width, context.canvas.height);
+        return areSame(drawn, sent) ? text : null;
+    }
+    instantstyle.canvasAsPng = asPng;
+
     // null where the canvas does not give the picture back. Raises where there is none.
     async function scaledDown(file) {
         // Upright, because browsers apply EXIF rotation; colours as they are in the file, because
@@ -80,12 +91,7 @@ instantstyle.asDataUrl = (function() {
         context.imageSmoothingQuality = "high";
         context.drawImage(picture, 0, 0, context.canvas.width, context.canvas.height);
         picture.close();
-        if (!await isTrue()) return null;
-        // The same of the picture itself, for what is falsified in large pictures only.
-        const drawn = pixelsOf(context);
-        const text = context.canvas.toDataURL("image/png");
-        const sent = await pixelsIn(text, context.canvas.width, context.canvas.height);
-        return areSame(drawn, sent) ? text : null;
+        return asPng(context);
     }
 
     // Raises NoPicture if the file cannot be read, or must go as it is and is too large for that.

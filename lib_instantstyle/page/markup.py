@@ -76,6 +76,19 @@ def drop_zone(target: str, title: str, hint: str, several: bool = False) -> str:
     )
 
 
+def region_frame(target: str) -> str:
+    """A button that opens a canvas on which the mask in the text box `target` is drawn.
+
+    The script fills the area when it is opened: most people never do.
+    """
+    return (
+        f'<div class="instantstyle-region" data-target="{target}">'
+        '<button type="button" class="instantstyle-button instantstyle-region-open" '
+        f'aria-expanded="false" aria-controls="{target}_area">Draw the region</button>'
+        f'<div class="instantstyle-region-area" id="{target}_area" role="group" hidden></div></div>'
+    )
+
+
 def picture_buttons(drop_zone_target: str, tab: str) -> str:
     """Buttons that take the picture shown in the gallery of `tab`, and the one in img2img."""
     return "".join(

@@ -79,6 +79,8 @@ def build_unit(number: int, elem_id: ElemId, tab: str) -> dict[str, Any]:
         for name in fields_of(PICTURES)[1:]:
             field = TABLE.fields[name]
             zone = markup.drop_zone(own(name), field.label, field.tooltip)
+            # The region of the picture to come can be drawn; other pictures cannot.
+            zone += markup.region_frame(own(name)) if name == "mask" else ""
             gr.HTML(zone, elem_id=own(f"{name}_drop"))
     parts |= styles.build(number, elem_id)
     with gr.Accordion("Advanced", open=False, elem_id=own("advanced")):

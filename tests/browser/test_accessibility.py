@@ -65,6 +65,7 @@ def unfold_all(page):
     """Each part that a unit and the accordion fold away, with something in it."""
     open_advanced(page)
     open_regions(page)
+    part(page, "mask_drop").get_by_text("Draw the region").click()
     part(page, "styles").locator(".label-wrap").first.click()
     part(page, "style_name").wait_for(state="visible")
     script_part(page, "downloads").locator(".label-wrap").first.click()
