@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from diffusers.models.attention import BasicTransformerBlock
 
 from lib_instantstyle.unet.injection import Clock, Injection
 from lib_instantstyle.unet.masks import mask_of
-from tests.operations import VIEWS, Operations
+from lib_instantstyle.unet.purify import DampedBanks, Purify
+from tests.operations import VIEWS, Operations, flops
 from tests.unit.plans import plan
 from tests.unit.two_adapters import ROWS, Adapters, half_mask
 
@@ -98,3 +100,27 @@ def test_fusion_costs_no_further_attention(both):
     found = operations(both, both.terms(both.first, {"fusion": "adain"}, both.vectors[:1]))
     assert found["attention"] == LAYERS and found["lerp"] == LAYERS
     assert not PROJECTIONS & {*found}
+
+
+# Of a transformer layer at its real width: tokens of the picture, heads, width of the text tokens,
+# tokens of the reference, and the share of the layer's operations that damping them may cost.
+WIDTHS = {
+    "SDXL, 4 tokens": (1024, 20, 2048, 4, 0.0001),
+    "SDXL, 16 tokens": (1024, 20, 2048, 16, 0.001),
+    "SD1.5, 16 tokens": (256, 8, 768, 16, 0.001),
+    # The exact product of 257 x 257 x 1280 numbers; only full-face adapters have so many.
+    "SD1.5, 257 tokens": (256, 8, 768, 257, 0.015),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_purify_costs_a_small_share_of_the_layer_that_it_acts_in(width):
+    picture, heads, text, tokens, share = width
+    with torch.device("meta"), torch.no_grad():
+        layer = BasicTransformerBlock(1280, heads, 1280 // heads, cross_attention_dim=text)
+        x, context = torch.zeros(2, picture, 1280), torch.zeros(2, 77, text)
+        of_layer = flops(lambda: layer(x, encoder_hidden_states=context))
+        left, right = torch.zeros(2, 1, tokens, tokens), torch.zeros(2, 1, tokens, 1280)
+        damped = DampedBanks([Purify(0.5, torch.zeros(2, 1, tokens), left, right)])
+        of_purify = flops(lambda: damped.at(0.1))
+    assert 0 < of_purify < share * of_layer
