@@ -109,7 +109,9 @@ def describe_mode(unit: Unit, width: int) -> str:
     """What `unit` does to image vectors of `width` numbers, a sentence; "" if nothing."""
     if not takes_content_out(unit):
         return ""
-    return f"{unit.content_scale:g} times {_named(unit)} will be taken out ({_mode(unit, width)})."
+    away = " Guidance moves away from it, too." if unit.negative_content else ""
+    found = f"{unit.content_scale:g} times {_named(unit)} will be taken out"
+    return f"{found} ({_mode(unit, width)}).{away}"
 
 
 def _named(unit: Unit) -> str:
