@@ -276,6 +276,13 @@ MUTATIONS = [
     Mutation("layout: the batch's first picture gets the style", "unet/attention_hook.py",
              "if not self._call.spares_first:", "if True:",
              "tests/host/test_layout_lock.py", "first_picture"),
+    # -- what is said and left unsaid
+    Mutation("unsaid: old infotext means the new default", "units/infotext.py",
+             "if n in matters} | given", "if False} | given", "tests/host/test_reference_noise.py"),
+    Mutation("unsaid: a pass of hires fix is not left out", "methods/base.py",
+             "BASE if is_hires else HIRES", '"none"', "tests/host/test_ineffective.py"),
+    Mutation("unsaid: negative rows get what is left", "methods/ip_adapter/features.py",
+             "(whole - left).mean", "left.mean", "tests/host/test_negative_content.py"),
     # -- before the first step
     Mutation("first step: a list of files is never made again", "models/catalog.py",
              "if last is not None and last[0] == listing:", "if last is not None:",
