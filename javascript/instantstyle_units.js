@@ -127,7 +127,7 @@
         });
         // A row or a group of which nothing is left goes too.
         accordion.querySelectorAll(
-            ".instantstyle-group, .form").forEach(function(row) {
+            '.instantstyle-group, .form, [id$="_regions"]').forEach(function(row) {
             const names = row.querySelectorAll('[id*="_instantstyle_unit_"]');
             const needed = Array.from(names).some(function(field) {
                 const unneeded = field.closest(".instantstyle-unneeded");

@@ -158,6 +158,7 @@ def test_a_method_shows_its_own_fields_alone(opened):
         assert not any(part(opened, name).is_visible() for name in BESIDE_THEM), method
         assert part(opened, "weight").is_visible() == TABLE.methods[method].uses_weight, method
         assert not part(opened, "styles").is_visible(), method
+        assert not part(opened, "regions").is_visible(), method
         shoot(opened, f"method-{method}")
         set_choice(opened, "method", "ip-adapter")
     assert wait_until(opened, lambda: shown() == OF_ADAPTERS)
