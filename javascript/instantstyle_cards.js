@@ -30,7 +30,7 @@
         each.bars.forEach(function(weight, index) {
             const bar = make("span", {}, bars);
             bar.style.height = Math.min(Math.abs(weight), 1) * 100 + "%";
-            bar.classList.toggle("instantstyle-lit", weight !== 0);
+            bar.classList.toggle("instantstyle-card-lit", weight !== 0);
             bar.classList.toggle("instantstyle-away", each.away.includes(index));
         });
         make("span", {textContent: each.name}, button);
@@ -58,7 +58,25 @@
         }
     }
 
+    // The row stands before the component of the map, which is one stop for the keyboard.
+    function rowOf(map) {
+        const id = map.dataset.status.replace(/status$/, "map"); // Gradio may give it to two, nested
+        const component = document.getElementById(id);
+        if (!component) return null;
+        const before = component.previousElementSibling;
+        if (before && before.classList.contains("instantstyle-cards")) return before;
+        const row = make("div", {className: "instantstyle-cards", hidden: true});
+        row.setAttribute("role", "group");
+        row.setAttribute("aria-label", "Presets");
+        row.dataset.status = map.dataset.status;
+        component.before(row);
+        return row;
+    }
+
     document.addEventListener("instantstyle-changed", function() {
-        document.querySelectorAll(".instantstyle-cards").forEach(show);
+        document.querySelectorAll(".instantstyle-map").forEach(function(map) {
+            const row = rowOf(map);
+            if (row) show(row);
+        });
     });
 })();

@@ -102,8 +102,5 @@ def picture_buttons(drop_zone_target: str, tab: str) -> str:
 
 
 def block_map_frame(status: str, blocks: str) -> str:
-    """An empty block map below empty cards of presets; `status`, `blocks`: ids of the unit's status
-    and block weights."""
-    cards = f'class="instantstyle-cards" role="group" aria-label="Presets" data-status="{status}"'
-    drawn = f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'
-    return f"<div {cards}></div>{drawn}"
+    """An empty block map; `status`, `blocks`: ids of the unit's status and block weights."""
+    return f'<div class="instantstyle-map" data-status="{status}" data-blocks="{blocks}"></div>'

@@ -22,8 +22,14 @@ pytestmark = pytest.mark.usefixtures("sdxl")
 USUAL = ["style", "style+layout", "style precise", "original"]
 
 
+def row(page):
+    return page.locator(
+        '.instantstyle-cards[data-status="script_txt2img_instantstyle_unit_1_status"]'
+    )
+
+
 def cards(page):
-    return part(page, "map").locator("button.instantstyle-card")
+    return row(page).locator("button.instantstyle-card")
 
 
 def names(page):
@@ -31,8 +37,7 @@ def names(page):
 
 
 def chosen(page):
-    pressed = 'button.instantstyle-card[aria-pressed="true"]'
-    return part(page, "map").locator(pressed).all_inner_texts()
+    return row(page).locator('button[aria-pressed="true"]').all_inner_texts()
 
 
 def weights(page):
@@ -53,7 +58,7 @@ def test_a_card_sets_the_preset_and_takes_own_weights_back(page):
     assert wait_until(page, lambda: chosen(page) == ["style+layout"])
     open_advanced(page)
     set_text(page, "blocks", "3:0.4; 8:1")
-    own = part(page, "map").locator(".instantstyle-card-own")
+    own = row(page).locator(".instantstyle-card-own")
     assert wait_until(page, lambda: own.count() == 1 and chosen(page) == [])
     shoot(page, "cards")
     cards(page).nth(0).click()
