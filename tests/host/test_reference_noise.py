@@ -121,7 +121,8 @@ def test_negative_queries(webui, noise):
 
 def test_negative_queries_do_nothing_at_cfg_1(webui):
     found = run(webui, unit("swap", "same", negative_query=True), cfg_scale=1)
-    assert found.pixels == run(webui, unit("swap", "same"), cfg_scale=1).pixels
+    without = run(webui, unit("swap", "same"), cfg_scale=1)
+    assert difference(found.images[0], without.images[0]) <= 1  # guidance is u + (c - u), rounded
     assert "negative_query does nothing" in found.infotexts[0]
 
 

@@ -452,7 +452,8 @@ def test_what_happens_inside_the_attention(client, checkpoint, way):
     queries = client.generate({**swap, "negative_query": True}, **way)
     assert queries.status == 200, queries.detail
     without = client.generate(swap, **way).images[0]
-    assert (difference(queries.images[0], without) > 0) is (way.get("cfg_scale") != 1)
+    # At CFG scale 1 guidance is u + (c - u), which rounding keeps from being c.
+    assert (difference(queries.images[0], without) > 0.01) is (way.get("cfg_scale") != 1)
     after = client.generate(**way)
     assert difference(after.images[0], plain.images[0]) < 0.05
 
