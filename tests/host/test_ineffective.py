@@ -4,12 +4,18 @@ import pytest
 
 from tests.host.generations import UNIT, difference, picture, style
 from tests.host.plans import agreed
+from tests.units import parse_unit
 
 FIELDS = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 5}
 HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.9}
 STARS = picture("deep_field.jpg")
 SWAP = {"image": STARS, "method": "swap"}
 ALIGNED = {"image": STARS, "method": "stylealigned"}
+
+
+@pytest.fixture
+def checkpoint():
+    return "tiny_sdxl"
 
 
 def run(webui, *units, **fields):
@@ -51,6 +57,26 @@ def test_it_is_said_and_true(webui, unit, sentence):
     bare = {"image": STARS if "method" in unit else UNIT["image"], "method": method}
     assert run(webui, bare).pixels == answer.pixels
     assert "note" not in run(webui, bare).infotexts[0]
+
+
+USED = {
+    "the layout's own weight": {**UNIT, "preset": "layout", "layout_weight": 2.0},
+    "the palette's mask": {**SWAP, "palette": 1, "reference_mask": STARS},
+    "the palette's pictures": {**SWAP, "palette": 1, "image": {"image": STARS, "weight": 2}},
+}
+
+
+@pytest.mark.parametrize("unit", USED.values(), ids=USED.keys())
+def test_what_something_else_uses_is_not_called_useless(webui, unit):
+    assert "nothing" not in run(webui, unit).infotexts[0]
+
+
+def test_words_for_the_leak_meter_are_not_called_useless():
+    from lib_instantstyle.units.ineffective import ineffective
+
+    unit = {"image": "one", "method": "swap", "content": "a cup", "content_scale": 1}
+    assert list(ineffective(parse_unit(unit)))
+    assert not list(ineffective(parse_unit({**unit, "leak_meter": True})))
 
 
 def test_a_unit_that_is_off_says_nothing(webui):
