@@ -68,7 +68,8 @@ def _check_negative_content(unit: Unit, p: Any, findings: Findings) -> None:
             f"negative_content is on, and {other} is given, which takes the same place; leave one "
             "of them out."
         )
-    if getattr(p, "cfg_scale", None) == 1 and not unit.attention_guidance:
+    guided = unit.attention_guidance and unit.guidance_from == NEGATIVE_IMAGE
+    if getattr(p, "cfg_scale", None) == 1 and not guided:
         findings.remark(
             "at CFG scale 1 there is no negative prompt, so that negative_content does nothing; "
             f"attention_guidance with guidance_from {NEGATIVE_IMAGE} makes it act."
